@@ -1,0 +1,155 @@
+/*
+ * Guarded memory. secret_alloc() carves regions of 256 KiB into blocks of one size class each
+ * (multiples of 64 bytes up to 1 KiB, then powers of two); a freed block goes to its class's list.
+ */
+#include "base/secret.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <string.h>
+
+#define REGION_BYTES ((size_t)256 * 1024)
+#define SMALL_STEP 64
+#define SMALL_MAX 1024
+#define CLASSES (SMALL_MAX / SMALL_STEP + 8) /* up to 256 KiB */
+
+struct free_block {
+	struct free_block *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct free_block *free_list[CLASSES];
+static uint8_t *region; /* the region being carved */
+static size_t region_left;
+static size_t in_use;
+
+int secret_init(void)
+{
+	return sodium_init() < 0 ? -ENOTSUP : 0;
+}
+
+int secret_new(struct secret *s, size_t len)
+{
+	s->p = sodium_malloc(len ? len : 1);
+	s->len = s->p ? len : 0;
+	if (!s->p)
+		return -ENOMEM;
+	memset(s->p, 0, len);
+	return 0;
+}
+
+int secret_copy(struct secret *s, struct span v)
+{
+	int rc = secret_new(s, v.len);
+
+	if (rc == 0 && v.len)
+		memcpy(s->p, v.p, v.len);
+	return rc;
+}
+
+struct secret secret_take(struct secret *from)
+{
+	struct secret s = *from;
+	*from = (struct secret) { 0 };
+	return s;
+}
+
+void secret_free(struct secret *s)
+{
+	sodium_free(s->p);
+	*s = (struct secret) { 0 };
+}
+
+bool secret_eq(const struct secret *a, const struct secret *b)
+{
+	return a->len == b->len && (a->len == 0 || sodium_memcmp(a->p, b->p, a->len) == 0);
+}
+
+/* The size class of a length, and the size of its blocks. */
+static unsigned size_class(size_t len, size_t *block)
+{
+	if (len <= SMALL_MAX) {
+		unsigned c = (unsigned)((len + SMALL_STEP - 1) / SMALL_STEP);
+		c = c ? c : 1;
+		*block = (size_t)c * SMALL_STEP;
+		return c - 1;
+	}
+	unsigned c = SMALL_MAX / SMALL_STEP;
+	*block = SMALL_MAX * 2;
+	while (*block < len) {
+		*block *= 2;
+		c++;
+	}
+	return c;
+}
+
+/* Cuts a block from the current region, or from a new one. Regions are never returned: blocks
+ * go back to their class's list. */
+static void *carve(size_t block)
+{
+	if (block > region_left) {
+		/* sodium puts the end of the data against the guard page; whole pages keep the start aligned */
+		uint8_t *r = sodium_malloc(REGION_BYTES);
+		if (!r)
+			return NULL;
+		region = r;
+		region_left = REGION_BYTES;
+	}
+	void *p = region;
+	region += block;
+	region_left -= block;
+	return p;
+}
+
+void *secret_alloc(size_t len)
+{
+	size_t block;
+	unsigned c = size_class(len, &block);
+	void *p;
+
+	if (c >= CLASSES || block > REGION_BYTES)
+		return NULL;
+	pthread_mutex_lock(&lock);
+	if (free_list[c]) {
+		p = free_list[c];
+		free_list[c] = free_list[c]->next;
+	} else {
+		p = carve(block);
+	}
+	if (p)
+		in_use += block;
+	pthread_mutex_unlock(&lock);
+	if (p)
+		memset(p, 0, block);
+	return p;
+}
+
+void secret_release(void *p, size_t len)
+{
+	size_t block;
+
+	if (!p)
+		return;
+	unsigned c = size_class(len, &block);
+	sodium_memzero(p, block);
+	pthread_mutex_lock(&lock);
+	struct free_block *f = p;
+	f->next = free_list[c];
+	free_list[c] = f;
+	in_use -= block;
+	pthread_mutex_unlock(&lock);
+}
+
+size_t secret_in_use(void)
+{
+	pthread_mutex_lock(&lock);
+	size_t n = in_use;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+void wipe(void *p, size_t len)
+{
+	sodium_memzero(p, len);
+}

@@ -1,0 +1,3 @@
+if HAVE_CHECK
+include test/unit/local.mk
+endif

@@ -1,0 +1,10 @@
+# One Check program per layer; a newcomer's test for folder X goes into test_X.c or a file listed beside it.
+UNIT_LDADD = $(CHECK_LIBS)
+include test/unit/base.mk
+include test/unit/packet.mk
+include test/unit/crypto.mk
+include test/unit/ipsec.mk
+include test/unit/io.mk
+include test/unit/plane.mk
+include test/unit/config.mk
+include test/unit/control.mk
