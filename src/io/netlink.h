@@ -1,0 +1,43 @@
+/* rtnetlink by libmnl: links, addresses, routes and rules of this namespace. Control thread only. */
+#ifndef IO_NETLINK_H
+#define IO_NETLINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+struct netlink; /* a socket and its receive buffer */
+
+int netlink_open(struct netlink **out) warn_unused;
+void netlink_close(struct netlink **n);
+
+/* All return 0 or -errno; the kernel's own words for the failure, where it gives some (extended ack), are in netlink_why(). */
+const char *netlink_why(const struct netlink *n);
+int netlink_link_index(struct netlink *n, const char *name, int *index) warn_unused;
+int netlink_link_up(struct netlink *n, int index, bool up) warn_unused;
+int netlink_link_mtu(struct netlink *n, int index, uint32_t mtu) warn_unused;
+/* MTU of a link, in bytes, or -errno. */
+int netlink_link_get_mtu(struct netlink *n, int index) warn_unused;
+/* An address that is there already is not an error; *added tells. */
+int netlink_addr_add(struct netlink *n, int index, const struct ip_prefix *a, bool *added) warn_unused;
+int netlink_addr_del(struct netlink *n, int index, const struct ip_prefix *a) warn_unused;
+/* table 0 is main. src: preferred source, ver 0 for none. mtu 0 for none. A route that exists already: -EEXIST. */
+int netlink_route_add(struct netlink *n, int index, const struct ip_prefix *dst, uint32_t table, const struct ip_addr *src,
+		      uint32_t mtu) warn_unused;
+int netlink_route_del(struct netlink *n, int index, const struct ip_prefix *dst, uint32_t table) warn_unused;
+/* "not fwmark mark lookup table": everything but our own marked packets uses the table. */
+int netlink_rule_add(struct netlink *n, int ver, uint32_t mark, uint32_t table, uint32_t priority) warn_unused;
+int netlink_rule_del(struct netlink *n, int ver, uint32_t mark, uint32_t table, uint32_t priority) warn_unused;
+
+struct netlink_route {
+	int ifindex;          /* outgoing interface */
+	uint32_t mtu;         /* of the route if set, else of the interface */
+	struct ip_addr src;   /* source address the kernel would use */
+	struct ip_addr via;   /* gateway, ver 0 when on link */
+};
+/* What the kernel would do with a packet to dst (with this mark). */
+int netlink_route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mark, struct netlink_route *out) warn_unused;
+
+#endif

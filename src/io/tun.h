@@ -1,0 +1,47 @@
+/* TUN devices: one queue per worker, offloads where the kernel has them. */
+#ifndef IO_TUN_H
+#define IO_TUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/bytes.h"
+
+#define TUN_NAME_LEN 16
+#define TUN_MAX_QUEUES 64
+/* Every read and write starts with a struct virtio_net_hdr of this size (host-endian), whatever the kernel can do. */
+#define TUN_VNET_LEN 10
+#define TUN_READ_MAX (TUN_VNET_LEN + 65536)
+
+/* What the device may hand us / what we may write; the bits match GRO_* of packet/gso.h. */
+#define TUN_CAN_TSO4 0x01
+#define TUN_CAN_TSO6 0x02
+#define TUN_CAN_USO4 0x04
+#define TUN_CAN_USO6 0x08
+#define TUN_CAN_CSUM 0x10
+
+struct tun_opts {
+	const char *name;  /* up to 15 bytes */
+	unsigned queues;   /* one per worker */
+	bool offload;      /* ask for checksum, TSO and USO offloads; false forces the fall-back */
+	bool persist;      /* leave the device behind at tun_close() */
+};
+
+struct tun {
+	char name[TUN_NAME_LEN];
+	int ifindex;
+	unsigned queues;
+	int fd[TUN_MAX_QUEUES]; /* non-blocking */
+	unsigned can;           /* TUN_CAN_*: what the kernel granted */
+	bool persist;
+	bool created;           /* it did not exist before */
+};
+
+/* Opens or creates the device with its queues; brings nothing up. Falls back step by step (USO, TSO, checksum, vnet header is
+ * always there) and logs what is missing. 0 or -errno, with a sentence in why. */
+int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen) warn_unused;
+void tun_close(struct tun *t);
+
+#endif

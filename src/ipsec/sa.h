@@ -1,0 +1,147 @@
+/*
+ * A security association (RFC 4301 4.4.2). The part that every packet touches comes first; what only the control thread needs is behind
+ * `cold`. Workers read it under RCU; sequence numbers, counters and the replay window are atomics; everything else is immutable once installed, but `path`, which is
+ * replaced under RCU when the peer's address changes.
+ */
+#ifndef IPSEC_SA_H
+#define IPSEC_SA_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/bytes.h"
+#include "base/drop.h"
+#include "base/secret.h"
+#include "crypto/crypt.h"
+#include "crypto/transform.h"
+#include "ipsec/replay.h"
+#include "ipsec/selector.h"
+
+enum sa_proto { SA_ESP = 50, SA_AH = 51 };
+enum sa_mode { SA_TUNNEL, SA_TRANSPORT };
+enum sa_encap { SA_ENCAP_NONE, SA_ENCAP_UDP }; /* raw IP protocol, or UDP port 4500 */
+enum sa_df { SA_DF_COPY, SA_DF_SET, SA_DF_CLEAR };
+enum sa_fragment { SA_FRAG_BEFORE, SA_FRAG_AFTER };
+
+/* Lifetimes: 0 means without limit. soft raises an event once, hard stops the SA. */
+struct sa_lifetime {
+	uint64_t soft_bytes, hard_bytes;
+	uint64_t soft_packets, hard_packets;
+	uint64_t soft_ns, hard_ns; /* after installation */
+};
+
+enum sa_state { SA_ALIVE, SA_DEAD };
+
+/* The open side of a tunnel; replaced as a whole when the peer moves. */
+struct sa_path {
+	struct ip_addr src;      /* ver 0: the kernel chooses */
+	struct endpoint dst;     /* ver 0: not known yet */
+	void *prepared;          /* the plane's own form of it, freed with the path */
+	void (*prepared_free)(void *);
+};
+
+struct sa_conf;
+
+struct sa {
+	/* -- read by every packet -- */
+	uint32_t spi;              /* host byte order */
+	uint8_t proto;             /* enum sa_proto */
+	uint8_t mode;              /* enum sa_mode */
+	uint8_t encap;             /* enum sa_encap */
+	uint8_t dir;               /* enum ipsec_dir */
+	uint8_t iv_len, icv_len, align;
+	uint8_t df;                /* enum sa_df */
+	uint8_t fragment;          /* enum sa_fragment */
+	bool esn;
+	bool ecn;                  /* RFC 6040 normal mode; else compatibility */
+	bool copy_ttl_check;       /* reserved for transit mode: TTL is decremented by the forwarding kernel already */
+	int8_t dscp;               /* outer DSCP; -1 copies the inner one */
+	_Atomic uint8_t state;     /* enum sa_state */
+	uint16_t overhead_max;     /* bytes that ESP and the outer headers add at most */
+	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
+	struct crypt_key *key;
+	_Atomic(struct sa_path *) path;   /* outbound */
+	uint64_t iv_base;          /* added to the sequence number: the explicit IV of counter modes */
+	uint64_t limit_bytes, limit_packets; /* the next lifetime boundary, soft or hard; UINT64_MAX for none */
+	/* -- written by every batch -- */
+	_Alignas(CACHE_LINE) _Atomic uint64_t seq; /* outbound: last number given out */
+	_Atomic uint64_t packets, bytes;           /* protected or accepted; bytes of inner packets */
+	_Atomic uint64_t last_used_ns;
+	_Atomic uint8_t soft_raised, hard_raised;
+	struct replay replay;                      /* inbound */
+	/* -- the control thread's -- */
+	_Alignas(CACHE_LINE) struct sa_conf *conf;
+	uint32_t index;            /* place in the SAD, stable while installed */
+	_Atomic uint32_t refs;     /* policies and databases that hold it */
+	uint64_t installed_ns;     /* monotonic */
+	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
+};
+
+enum { SA_DROP_REPLAY, SA_DROP_AUTH, SA_DROP_POLICY, SA_DROP_OTHER };
+
+/* What an SA is made from. Owned by the SA once made; the secrets are wiped right after the key was made. */
+struct sa_conf {
+	char *name;
+	enum sa_proto proto;
+	enum sa_mode mode;
+	enum ipsec_dir dir;
+	uint32_t spi;
+	struct ip_addr src, dst;     /* outer addresses; ver 0 ("%any"): any, or learned */
+	uint16_t src_port, dst_port; /* UDP encapsulation; host byte order */
+	enum sa_encap encap;
+	struct esp_suite suite;
+	struct secret encr_key, integ_key;
+	uint8_t key_id[16];          /* hash of the keys: tells whether a reload changed them */
+	bool esn;
+	uint32_t replay_window;      /* 0: none */
+	struct sa_lifetime life;
+	enum sa_df df;
+	enum sa_fragment fragment;
+	bool ecn;
+	int dscp;                    /* -1 copies */
+	uint32_t path_mtu;           /* outer, bytes; 0: from the route */
+	bool mss_clamp;
+	struct selector *sel;        /* what it may carry besides what its policies say; owned; usually none for manual SAs */
+	unsigned n_sel;
+};
+
+/* Makes an SA from *conf, which is moved into it (emptied) on success. threads: workers that will use it.
+ * Returns 0, -EINVAL/-ENOTSUP with a sentence in why, or -ENOMEM. The caller holds one reference. */
+int sa_new(struct sa_conf *conf, unsigned threads, struct sa **out, char *why, size_t whylen) warn_unused;
+struct sa *sa_ref(struct sa *sa);
+/* Drops a reference; the last one frees after an RCU grace period (call_rcu is not needed: the control thread calls synchronize before). */
+void sa_unref(struct sa **sa);
+void sa_conf_free(struct sa_conf **conf);
+/* Frees what a conf owns, not the conf itself. */
+void sa_conf_fini(struct sa_conf *conf);
+/* True when an SA made from a could go on for b: everything is the same. */
+bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b);
+/* Bytes of memory of an SA, without and with its cipher's key tables. */
+size_t sa_bytes(const struct sa *sa);
+
+/* Largest inner packet for an outer MTU with this suite, encapsulation and outer version; padding to the alignment included. 0 when nothing fits. */
+uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver);
+/* Replaces the outer addresses (control thread); the old path is freed after a grace period by the caller's synchronize. Returns the old one. */
+struct sa_path *sa_set_path(struct sa *sa, struct sa_path *path);
+void sa_path_free(struct sa_path *p);
+
+/*
+ * Takes n consecutive sequence numbers: *first .. *first + n - 1. False when fewer than n are left (without ESN 2^32 - 1 in all; RFC 4303 3.3.3): none is taken then.
+ */
+bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first);
+/*
+ * Counts a group of packets of one batch. Returns 0, or bits SA_SOFT (soft lifetime reached now: raise the event once) and SA_HARD (hard lifetime reached: the SA is dead from now on).
+ */
+#define SA_SOFT 1
+#define SA_HARD 2
+unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes);
+/* The control thread's once-a-second look at the time limits. Same result bits. */
+unsigned sa_check_time(struct sa *sa, uint64_t now_ns);
+static inline bool sa_usable(const struct sa *sa)
+{
+	return atomic_load_explicit(&sa->state, memory_order_relaxed) == SA_ALIVE;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The Security Association Database: inbound SAs by SPI (and protocol), every SA by index and by name. One writer (the control
+ * thread), many readers under RCU. Open addressing in one array of 64-bit words, so that a batch can prefetch.
+ */
+#ifndef IPSEC_SAD_H
+#define IPSEC_SAD_H
+
+#include "ipsec/sa.h"
+
+struct sad;
+
+struct sad *sad_new(void);
+void sad_free(struct sad **s); /* drops its references */
+/* Adds an SA, taking a reference. -EEXIST when an inbound SA with the SPI and protocol, or the name, is there. */
+int sad_install(struct sad *s, struct sa *sa) warn_unused;
+/* Takes it out and gives up the database's reference after a grace period (synchronize_rcu inside). */
+void sad_remove(struct sad *s, struct sa *sa);
+/* Many at once with one grace period. */
+void sad_remove_many(struct sad *s, struct sa **sas, unsigned n);
+unsigned sad_count(const struct sad *s);
+struct sa *sad_by_name(struct sad *s, const char *name);
+void sad_each(struct sad *s, void (*cb)(struct sa *sa, void *arg), void *arg);
+
+/* Packet path, read side: the SA, or NULL. */
+struct sa *sad_lookup(const struct sad *s, uint32_t spi, uint8_t proto);
+/* Starts loading what sad_lookup() of this SPI will need. */
+void sad_prefetch(const struct sad *s, uint32_t spi, uint8_t proto);
+
+#endif
