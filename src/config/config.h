@@ -1,0 +1,86 @@
+/*
+ * bumpwire.conf as checked structures. Everything is parsed and checked before anything is used: a config is whole or not there.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/log.h"
+#include "ipsec/sa.h"
+#include "ipsec/spd.h"
+
+struct config_tun {
+	char *name;
+	struct ip_prefix *address;
+	unsigned n_address;
+	struct ip_prefix *routes;
+	unsigned n_routes;
+	uint32_t mtu;            /* 1400 */
+	uint32_t table;          /* routing table for routes; 0: main, or one of our own when it is needed */
+	bool persist, offload;
+	int line;
+};
+
+/* An SA as configured. conf.src/dst etc. are filled in. */
+struct config_sa {
+	struct sa_conf conf;
+	bool anti_replay_set;
+	char *file;
+	int line;
+};
+
+struct config_policy {
+	char *name;
+	enum policy_action action;
+	unsigned dirs;
+	struct selector *sel;
+	unsigned n_sel;
+	char **out, **in;        /* names of SAs, checked to exist and to have the right direction */
+	unsigned n_out, n_in;
+	bool mss_clamp;
+	char *file;
+	int line;
+};
+
+struct config {
+	char *path;
+	unsigned workers;         /* 0: one per CPU */
+	uint16_t port;            /* 4500 */
+	struct ip_addr bind4, bind6; /* `listen`; ver set, any by default */
+	bool allow_weak, export_keys;
+	bool gso, gro, udp_checksum;
+	uint32_t rcvbuf, sndbuf;
+	uint32_t busy_poll_us;
+	uint32_t keepalive_s;     /* 20; 0 off */
+	uint32_t fwmark;          /* 0: chosen when it is needed */
+	int crypto_backend;       /* enum crypt_backend */
+	bool mss_clamp;           /* default for policies */
+	char *run_dir, *state_dir; /* NULL: default */
+	bool seccomp;
+	enum log_level log_level;
+	int log_subsys[LOG_SUBSYSTEMS]; /* -1: as log_level */
+	struct config_tun *tun;   /* NULL: none (nothing to carry) */
+	struct config_sa *sa;
+	unsigned n_sa;
+	struct config_policy *policy;
+	unsigned n_policy;
+};
+
+/*
+ * Reads and checks a file (and what it includes). Every error and warning is written to err as "file:line: what was found, and what was expected";
+ * all that can be found in one go are reported. 0, or -EINVAL / -ENOENT / -EACCES / -ENOMEM; *out is NULL then.
+ */
+int config_load(const char *path, FILE *err, struct config **out) warn_unused;
+void config_free(struct config **c);
+
+/* The table of keys, for the man page's test: section ("" for top level), key, type and default as text. */
+struct config_key {
+	const char *section, *key, *type, *def;
+};
+const struct config_key *config_keys(unsigned *n);
+
+#endif
