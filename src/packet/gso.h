@@ -32,15 +32,18 @@ struct gso {
 	bool plain;         /* not a super-packet: segment 0 is the packet itself */
 	bool csum;          /* plain packet whose checksum has to be completed (VIRTIO_NET_HDR_F_NEEDS_CSUM) */
 	uint16_t csum_start, csum_offset;
-	/* internal: precomputed sums of the constant part */
-	uint64_t pseudo_sum;
-	uint32_t seq;
-	uint16_t ip_id;
+	/* internal: what all segments have in common, summed once */
+	uint64_t ip_sum;    /* IPv4 header without total length, ID and checksum */
+	uint64_t l4_sum;    /* pseudo header without length, TCP/UDP header without what changes */
+	uint32_t seq;       /* TCP sequence number of the first segment */
+	uint16_t ip_id;     /* IPv4 ID of the first segment */
+	uint8_t flags;      /* TCP flags of the super-packet */
 };
 
 /*
  * Prepares to split. vnet is the virtio header as read (host-endian), ip/len the packet behind it, info
- * from pkt_parse(). Every field of vnet is checked against the packet: it is not trusted.
+ * from pkt_parse(). Every field of vnet is checked against the packet: it is not trusted (hdr_len is not
+ * even read). csum_start counts from the IP header.
  * GSO types: none, TCPV4, TCPV6 (with or without ECN bit), UDP_L4. Returns DROP_NONE or DROP_BAD_OFFLOAD.
  */
 enum drop gso_open(struct gso *g, const struct virtio_net_hdr *vnet, const uint8_t *ip, uint32_t len,
@@ -83,7 +86,8 @@ struct gro_run {
 	uint8_t proto;
 	uint8_t ver;
 	bool open;          /* more may be joined */
-	bool csum_ok;       /* the first packet's upper checksum was verified */
+	bool csum_ok;       /* the first packet's checksums were verified (when a second wants to join) */
+	bool psh;           /* TCP: the last segment had PSH */
 };
 
 /* What the TUN device on the receiving end can take. */
@@ -95,13 +99,15 @@ struct gro_run {
 /*
  * Starts a run with the packet ip[0..info->len) (writable: its headers are rewritten at close). Joining is
  * possible only for TCP data segments (ACK, at most PSH besides; no URG/SYN/FIN/RST/CWR/ECE) and UDP, without IPv4
- * options (IPv6: no extension headers), not fragments, with a correct upper checksum, of a kind in `can`.
+ * options (IPv6: no extension headers), not fragments, with correct checksums (a UDP packet without one stays
+ * alone), of a kind in `can`. The checksums are looked at only when a second packet wants to join.
  */
 void gro_start(struct gro_run *r, uint8_t *ip, const struct pkt_info *info, unsigned can);
 /*
  * Tries to add a packet. TCP: same addresses, ports, TOS/traffic class and flow label, TTL, DF, ack, window, flags but PSH,
  * identical options, next sequence number, payload not longer than the first's. UDP: same tuple, payload
- * equal to the first's (a shorter one is the last). The upper checksum must be right; the total must stay <= 65535.
+ * equal to the first's (a shorter one is the last). The checksums must be right; the total must stay <= 65535.
+ * IPv4 IDs must count up, unless DF is set (RFC 6864 4.1).
  * Returns GRO_NONE, GRO_JOINED or GRO_LAST.
  */
 int gro_join(struct gro_run *r, uint8_t *ip, const struct pkt_info *info);

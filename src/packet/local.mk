@@ -1,1 +1,16 @@
-# files of src/packet
+noinst_LIBRARIES += libpacket.a
+libpacket_a_SOURCES = \
+	src/packet/csum.c \
+	src/packet/csum.h \
+	src/packet/ecn.c \
+	src/packet/ecn.h \
+	src/packet/frag.c \
+	src/packet/frag.h \
+	src/packet/gro.c \
+	src/packet/gso.c \
+	src/packet/gso.h \
+	src/packet/icmp.c \
+	src/packet/icmp.h \
+	src/packet/parse.c \
+	src/packet/parse.h \
+	src/packet/tcp.c

@@ -14,7 +14,8 @@
  * What tells one flow from another; compared and hashed as five 64-bit words, so every byte is set.
  * Ports are in host byte order. For ICMP and ICMPv6 sport is 0 and dport is type << 8 | code; for the
  * Mobility Header (135) dport is MH type << 8 (RFC 4301 4.4.1.1). Where ports are not
- * available (non-initial fragment, upper header cut off or unknown) FLOW_OPAQUE is set and both are 0.
+ * available (non-initial fragment, upper header cut off, or a protocol that has none) FLOW_OPAQUE is
+ * set and both are 0.
  */
 struct flow_key {
 	uint8_t src[16]; /* network byte order; IPv4 in the first four, the rest zero */
@@ -25,7 +26,7 @@ struct flow_key {
 	uint8_t ver;   /* 4 or 6 */
 	uint8_t flags; /* FLOW_OPAQUE */
 	uint8_t zero;
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key is five words");
 
 #define FLOW_OPAQUE 0x01
@@ -49,7 +50,8 @@ struct pkt_info {
 /*
  * Parses the IPv4 or IPv6 packet in p[0..len). The IP total length must be <= len; more bytes may follow.
  * Checks: version, IHL, total length, IPv6 extension header chain (hop-by-hop, routing,
- * destination options, fragment, AH; at most 16), IPv4 header checksum is NOT checked here.
+ * destination options, fragment; at most 16). AH and ESP count as next layer protocols, as RFC 4301
+ * 4.4.1.1 wants it. The IPv4 header checksum is NOT checked here.
  * A TCP/UDP header that the packet is too short for gives FLOW_OPAQUE, not an error.
  * Returns DROP_NONE, or DROP_SHORT, DROP_NOT_IP, DROP_BAD_LENGTH, DROP_BAD_HEADER. Never reads past len.
  */
