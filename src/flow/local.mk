@@ -1,1 +1,4 @@
-# files of src/flow
+noinst_LIBRARIES += libflow.a
+libflow_a_SOURCES = \
+	src/flow/table.c \
+	src/flow/table.h
