@@ -1,1 +1,13 @@
-# files of src/plane
+noinst_LIBRARIES += libplane.a
+libplane_a_SOURCES = \
+	src/plane/deliver.c \
+	src/plane/inbound.c \
+	src/plane/internal.h \
+	src/plane/outbound.c \
+	src/plane/plane.c \
+	src/plane/plane.h \
+	src/plane/reply.c \
+	src/plane/ring.h \
+	src/plane/send.c \
+	src/plane/worker.c \
+	src/plane/worker.h

@@ -1,0 +1,327 @@
+/*
+ * From the wire to the TUN device. A batch goes through these steps:
+ *
+ *   receive    datagrams, with UDP_GRO many ESP packets in one
+ *   sort out   keepalives, the non-ESP marker (RFC 3948 2.2), ESP
+ *   look up    the SA by SPI; lengths; is the sequence number possibly new (RFC 4303 3.4.3)
+ *   open       one crypto call for all
+ *   accept     replay window, lifetimes, trailer, ECN; the peer's address, if it moved
+ *   check      the inner packet against the SA's own selectors and the SPD (RFC 4301 5.2 step 4)
+ *   deliver    deliver.c
+ *
+ * Nothing of an SA changes before its packet is authenticated.
+ */
+#include <errno.h>
+#include <urcu-qsbr.h>
+
+#include "base/clock.h"
+#include "packet/ecn.h"
+#include "packet/icmp.h"
+#include "plane/worker.h"
+
+/* While the control thread follows a peer that moved, every packet of its shows the new address: say it once in a while. */
+#define MOVED_PAUSE_NS (20 * NS_PER_MS)
+
+static void sa_drop(struct worker *w, struct sa *sa, enum drop why)
+{
+	unsigned slot = why == DROP_REPLAY ? SA_DROP_REPLAY : why == DROP_AUTH ? SA_DROP_AUTH : why == DROP_POLICY_IN ? SA_DROP_POLICY : SA_DROP_OTHER;
+
+	worker_drop(w, why);
+	atomic_fetch_add_explicit(&sa->drops[slot], 1, memory_order_relaxed);
+}
+
+/* Enters an ESP packet into the batch. */
+static void in_add(struct worker *w, const struct sock_rx *rx, uint8_t *esp, uint32_t len)
+{
+	if (unlikely(len < ESP_HDR_LEN)) {
+		worker_drop(w, DROP_SHORT);
+		return;
+	}
+	struct in_pkt *p = &w->in[w->n_in++];
+	p->esp = esp;
+	p->len = len;
+	p->rx = rx;
+	sad_prefetch(plane_sad(w->plane), load_be32(esp), SA_ESP);
+	w->c.in_wire_packets++;
+	w->c.in_wire_bytes += len;
+}
+
+/* Looks up the SAs and fills the ops; packets that fail leave the batch. */
+static void look_up_all(struct worker *w, bool udp)
+{
+	const struct sad *sad = plane_sad(w->plane);
+	unsigned m = 0;
+
+	for (unsigned i = 0; i < w->n_in; i++)
+		w->in[i].sa = sad_lookup(sad, load_be32(w->in[i].esp), SA_ESP);
+	for (unsigned i = 0; i < w->n_in; i++) {
+		struct in_pkt *p = &w->in[i];
+		struct sa *sa = p->sa;
+
+		if (unlikely(!sa)) {
+			worker_drop(w, DROP_UNKNOWN_SPI);
+			continue;
+		}
+		if (unlikely((sa->encap == SA_ENCAP_UDP) != udp)) {
+			sa_drop(w, sa, DROP_WRONG_ENCAP);
+			continue;
+		}
+		if (unlikely(!sa_usable(sa))) {
+			sa_drop(w, sa, DROP_SA_EXPIRED);
+			continue;
+		}
+		enum drop d = esp_open_op(sa, p->esp, p->len, &p->seq, &w->op[m]);
+		if (unlikely(d != DROP_NONE)) {
+			sa_drop(w, sa, d);
+			continue;
+		}
+		if (m != i)
+			w->in[m] = *p;
+		m++;
+	}
+	w->n_in = m;
+}
+
+/* The peer may have moved, or a NAT may have given it another port: say so once an authenticated packet shows it. */
+static void check_peer(struct worker *w, const struct in_pkt *p)
+{
+	const struct sa_path *known = rcu_dereference(p->sa->path);
+	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .sa = p->sa };
+
+	if (known && sock_path_is(known->prepared, &p->rx->from))
+		return;
+	if (w->moved == p->sa && w->now_ns - w->moved_ns < MOVED_PAUSE_NS)
+		return;
+	/* only the newest packet tells where the peer is: an old one may have been held back or replayed from elsewhere */
+	if (p->seq < atomic_load_explicit(&p->sa->replay.top, memory_order_relaxed))
+		return;
+	if (endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &e.peer) < 0)
+		return;
+	e.local.addr = p->rx->to;
+	if (known && endpoint_eq(&known->dst, &e.peer))
+		return;
+	w->moved = p->sa;
+	w->moved_ns = w->now_ns;
+	worker_event(w, &e);
+}
+
+/* Takes the decrypted text apart: the inner packet, its ECN field, its size. */
+static enum drop decapsulate(struct in_pkt *p, const struct crypt_op *op)
+{
+	struct esp_text t;
+	enum drop d = esp_open_text(op->dst, op->len, &t);
+
+	if (unlikely(d != DROP_NONE))
+		return d;
+	if (unlikely(t.next_header == ESP_NH_DUMMY))
+		return DROP_DUMMY;
+	if (unlikely(t.next_header != IPPROTO_IPIP && t.next_header != IPPROTO_IPV6))
+		return DROP_NEXT_HEADER;
+	p->ip = op->dst;
+	d = pkt_parse(p->ip, t.len, &p->info); /* what follows the inner packet is TFC padding (RFC 4303 2.7) */
+	if (unlikely(d != DROP_NONE))
+		return d;
+	if (unlikely((t.next_header == IPPROTO_IPIP) != (p->info.key.ver == 4)))
+		return DROP_NEXT_HEADER;
+	if (unlikely((p->rx->tos ^ p->info.tos) & ECN_MASK)) {
+		uint8_t inner = p->info.tos & ECN_MASK;
+		int ecn = p->sa->ecn ? ecn_decap(inner, p->rx->tos & ECN_MASK) : inner;
+		if (ecn < 0)
+			return DROP_ECN;
+		if (ecn != inner) {
+			p->info.tos = (uint8_t)((p->info.tos & ~ECN_MASK) | ecn);
+			ip_set_tos(p->ip, p->info.tos);
+		}
+	}
+	return DROP_NONE;
+}
+
+/* After the cipher: replay window, lifetimes in runs of one SA, trailer. Survivors are hashed for the flow table. */
+static void accept_all(struct worker *w)
+{
+	unsigned m = 0;
+	struct sa *run = NULL;
+	uint64_t packets = 0, bytes = 0;
+
+	for (unsigned i = 0; i < w->n_in; i++) {
+		struct in_pkt *p = &w->in[i];
+		struct sa *sa = p->sa;
+
+		if (unlikely(!w->op[i].ok)) {
+			sa_drop(w, sa, DROP_AUTH);
+			continue;
+		}
+		if (unlikely(!replay_accept(&sa->replay, p->seq))) {
+			sa_drop(w, sa, DROP_REPLAY);
+			continue;
+		}
+		check_peer(w, p);
+		enum drop d = decapsulate(p, &w->op[i]);
+		if (unlikely(d != DROP_NONE)) {
+			sa_drop(w, sa, d);
+			continue;
+		}
+		if (sa != run) {
+			if (run)
+				worker_lifetime_events(w, run, sa_count(run, packets, bytes));
+			run = sa;
+			packets = bytes = 0;
+		}
+		packets++;
+		bytes += p->info.len;
+		p->hash = flow_key_hash(&p->info.key, w->in_flows.seed);
+		flow_table_prefetch(&w->in_flows, p->hash);
+		if (m != i)
+			w->in[m] = *p;
+		m++;
+	}
+	if (run)
+		worker_lifetime_events(w, run, sa_count(run, packets, bytes));
+	w->n_in = m;
+}
+
+static struct flow_entry *classify_miss(struct worker *w, const struct in_pkt *p)
+{
+	struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_IN, &p->info.key) : NULL;
+	struct flow_entry *f = flow_table_add(&w->in_flows, &p->info.key, p->hash, w->view->gen, w->batch);
+
+	f->verdict = pol;
+	f->hint = NULL;
+	if (!pol)
+		return f;
+	atomic_fetch_add_explicit(&pol->hits, 1, memory_order_relaxed);
+	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
+	return f;
+}
+
+/* May this SA carry this packet? The policy that governs it must demand protection and name the SA; the SA's own selectors, when it has any,
+ * must match too. A yes is kept in the flow's hint. */
+static bool allowed(const struct flow_entry *f, const struct in_pkt *p)
+{
+	const struct policy *pol = f->verdict;
+	const struct sa_conf *conf = p->sa->conf;
+	bool ok = false;
+
+	if (!pol || pol->action != POLICY_PROTECT)
+		return false;
+	for (unsigned i = 0; i < pol->n_in && !ok; i++)
+		ok = pol->in[i] == p->sa;
+	if (!ok || conf->n_sel == 0)
+		return ok;
+	for (unsigned i = 0; i < conf->n_sel; i++)
+		if (selector_match(&conf->sel[i], DIR_IN, &p->info.key))
+			return true;
+	return false;
+}
+
+static void clamp_mss(struct worker *w, struct in_pkt *p, const struct policy *pol)
+{
+	if (!pol->mss_clamp || pol->n_out == 0)
+		return;
+	uint32_t mtu = atomic_load_explicit(&pol->out[0]->inner_mtu, memory_order_relaxed);
+	uint32_t headers = p->info.key.ver == 4 ? 40 : 60;
+	if (mtu > headers &&
+	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers), false))
+		w->c.mss_clamped++;
+}
+
+static void check_all(struct worker *w)
+{
+	unsigned m = 0;
+
+	for (unsigned i = 0; i < w->n_in; i++) {
+		struct in_pkt *p = &w->in[i];
+		struct flow_entry *f = flow_table_find(&w->in_flows, &p->info.key, p->hash, w->view->gen);
+
+		if (unlikely(!f))
+			f = classify_miss(w, p);
+		f->used = w->batch;
+		if (unlikely(f->hint != p->sa)) {
+			if (!allowed(f, p)) {
+				sa_drop(w, p->sa, DROP_POLICY_IN);
+				continue;
+			}
+			f->hint = p->sa;
+		}
+		if (unlikely(p->info.flags & PKT_TCP_SYN))
+			clamp_mss(w, p, f->verdict);
+		w->c.in_packets++;
+		w->c.in_bytes += p->info.len;
+		if (m != i)
+			w->in[m] = *p;
+		m++;
+	}
+	w->n_in = m;
+}
+
+/* Everything after sorting out, for the packets gathered so far. */
+static void in_batch(struct worker *w, bool udp, void (*deliver)(struct worker *w))
+{
+	look_up_all(w, udp);
+	if (w->n_in) {
+		crypt_open(w->crypt, w->op, w->n_in);
+		accept_all(w);
+		check_all(w);
+	}
+	if (w->n_in)
+		deliver(w);
+	w->n_in = 0;
+}
+
+/* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not. */
+static bool is_esp(struct worker *w, const uint8_t *p, uint32_t len)
+{
+	if (unlikely(len == 1 && p[0] == 0xff)) {
+		w->c.keepalives_in++;
+		worker_drop(w, DROP_KEEPALIVE);
+		return false;
+	}
+	if (unlikely(len < ESP_HDR_LEN)) {
+		worker_drop(w, DROP_SHORT);
+		return false;
+	}
+	if (unlikely(load_be32(p) == 0)) {
+		worker_drop(w, DROP_NO_IKE);
+		return false;
+	}
+	return true;
+}
+
+void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(struct worker *w))
+{
+	w->n_in = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct sock_rx *rx = &w->rx[i];
+
+		if (unlikely(rx->truncated)) {
+			worker_drop(w, DROP_TRUNCATED);
+			continue;
+		}
+		if (unlikely(rx->len == 0 || rx->seg == 0)) {
+			worker_drop(w, DROP_SHORT);
+			continue;
+		}
+		for (uint32_t off = 0; off < rx->len; off += rx->seg) {
+			uint32_t len = rx->len - off < rx->seg ? rx->len - off : rx->seg;
+			if (udp && !is_esp(w, rx->data + off, len))
+				continue;
+			in_add(w, rx, rx->data + off, len);
+			if (w->n_in == BATCH_FRAMES)
+				in_batch(w, udp, deliver);
+		}
+	}
+	if (w->n_in)
+		in_batch(w, udp, deliver);
+}
+
+unsigned inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w))
+{
+	if (s->fd < 0)
+		return 0;
+	int n = sock_recv(s, w->rxq, w->rx, w->rx_want);
+	if (n <= 0)
+		return 0;
+	w->c.recvs += (unsigned)n;
+	inbound_datagrams(w, (unsigned)n, s->kind == SOCK_KIND_UDP, deliver);
+	return (unsigned)n;
+}

@@ -1,0 +1,380 @@
+/*
+ * From the TUN device to the wire. A batch goes through these steps:
+ *
+ *   read       packets and super-packets into the read arena, until the device is empty or the arena full
+ *   classify   parse each once; flow table, and on a miss the SPD: protect, bypass, discard or reject
+ *   fit        what does not fit the path: ICMP back, or fragments, or an outer packet the kernel may fragment
+ *   frame      sequence numbers for a run of packets of one SA at once; split super-packets; lay the ESP packets out
+ *              back to back in the frame arena, so that one system call can send many
+ *   seal       one crypto call for all frames
+ *   send       send.c
+ *
+ * A packet that cannot go on is counted under its reason and forgotten.
+ */
+#include <errno.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "packet/csum.h"
+#include "packet/ecn.h"
+#include "packet/frag.h"
+#include "packet/icmp.h"
+#include "plane/worker.h"
+
+unsigned outbound_read(struct worker *w)
+{
+	uint32_t used = 0;
+
+	w->n_out = 0;
+	while (w->n_out < BATCH_PKTS && used + TUN_READ_MAX + ESP_TAIL_MAX <= READ_ARENA) {
+		/* the virtio header lies right before the packet, which starts on a cache line */
+		uint8_t *ip = w->read_arena + used + CACHE_LINE;
+		ssize_t n = read(w->tun_fd, ip - TUN_VNET_LEN, TUN_READ_MAX);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			break;
+		}
+		w->c.tun_reads++;
+		if (n <= TUN_VNET_LEN) {
+			worker_drop(w, DROP_SHORT);
+			continue;
+		}
+		struct out_pkt *p = &w->out[w->n_out++];
+		memcpy(&p->vnet, ip - TUN_VNET_LEN, TUN_VNET_LEN);
+		p->ip = ip;
+		p->info.len = (uint32_t)n - TUN_VNET_LEN;
+		used += (CACHE_LINE + p->info.len + ESP_TAIL_MAX + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+	}
+	return w->n_out;
+}
+
+/* Parses and hashes the whole batch first, so that the flow table's lines are on their way when they are looked at. */
+static void parse_all(struct worker *w)
+{
+	for (unsigned i = 0; i < w->n_out; i++) {
+		struct out_pkt *p = &w->out[i];
+		uint32_t got = p->info.len;
+		enum drop d = pkt_parse(p->ip, got, &p->info);
+
+		p->sa = NULL;
+		if (unlikely(d == DROP_NONE && p->info.len != got))
+			d = DROP_BAD_LENGTH;
+		if (unlikely(d != DROP_NONE)) {
+			worker_drop(w, d);
+			p->ip = NULL;
+			continue;
+		}
+		p->hash = flow_key_hash(&p->info.key, w->out_flows.seed);
+		flow_table_prefetch(&w->out_flows, p->hash);
+	}
+}
+
+/* The SPD's decision on a flow seen for the first time; entered in the flow table. */
+static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *p)
+{
+	struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_OUT, &p->info.key) : NULL;
+	struct flow_entry *f = flow_table_add(&w->out_flows, &p->info.key, p->hash, w->view->gen, w->batch);
+
+	f->verdict = pol;
+	if (!pol)
+		return f;
+	atomic_fetch_add_explicit(&pol->hits, 1, memory_order_relaxed);
+	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
+	if (pol->action == POLICY_PROTECT && pol->n_out > 0)
+		f->hint = pol->out[0];
+	return f;
+}
+
+/* What the policy says of a packet that is not to be protected. */
+static void not_protected(struct worker *w, struct out_pkt *p, const struct policy *pol)
+{
+	if (!pol) {
+		worker_drop(w, DROP_NO_POLICY);
+	} else if (pol->action == POLICY_DISCARD) {
+		worker_drop(w, DROP_POLICY_DISCARD);
+	} else if (pol->action == POLICY_REJECT) {
+		reply_reject(w, p);
+		worker_drop(w, DROP_POLICY_REJECT);
+	} else if (pol->action == POLICY_PROTECT) {
+		struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .flow = p->info.key };
+		worker_event(w, &e);
+		worker_drop(w, DROP_NO_SA);
+	} else {
+		struct gso g;
+		enum drop d = gso_open(&g, &p->vnet, p->ip, p->info.len, &p->info);
+		if (d != DROP_NONE) {
+			worker_drop(w, d);
+			return;
+		}
+		for (unsigned i = 0; i < g.segs; i++) { /* frames are not in use yet: their arena is free */
+			gso_segment(&g, i, w->frame_arena);
+			send_clear(w, w->frame_arena, gso_segment_len(&g, i));
+		}
+	}
+}
+
+/* True when the packet's segments fit the SA's path; else deals with it, as far as that needs no frames. */
+static bool fits(struct worker *w, struct out_pkt *p, uint32_t mtu)
+{
+	const struct sa *sa = p->sa;
+	uint32_t size = p->info.len;
+
+	if (p->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+		/* what the device says is checked when the packet is split */
+		uint32_t tcp = p->info.l4_off + 12u < p->info.len ? (p->ip[p->info.l4_off + 12] >> 4) * 4u : 0;
+		size = p->info.l4_off + p->vnet.gso_size + (p->info.key.proto == IPPROTO_UDP ? 8 : tcp);
+	}
+	if (size <= mtu)
+		return true;
+	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
+	if (may_fragment) {
+		if (sa->fragment == SA_FRAG_AFTER && sa->df != SA_DF_SET)
+			p->outer_df = false;
+		else
+			p->fragment = true;
+		return true;
+	}
+	if (sa->df == SA_DF_CLEAR) {
+		p->outer_df = false;
+		return true;
+	}
+	reply_too_big(w, p, mtu);
+	worker_drop(w, DROP_TOO_BIG);
+	return false;
+}
+
+static void clamp_mss(struct worker *w, struct out_pkt *p, uint32_t mtu)
+{
+	uint32_t headers = p->info.key.ver == 4 ? 40 : 60;
+
+	if (mtu > headers &&
+	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers),
+			  p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		w->c.mss_clamped++;
+}
+
+static void classify_all(struct worker *w)
+{
+	for (unsigned i = 0; i < w->n_out; i++) {
+		struct out_pkt *p = &w->out[i];
+
+		if (unlikely(!p->ip))
+			continue;
+		struct flow_entry *f = flow_table_find(&w->out_flows, &p->info.key, p->hash, w->view->gen);
+		if (unlikely(!f))
+			f = classify_miss(w, p);
+		f->used = w->batch;
+		const struct policy *pol = f->verdict;
+		struct sa *sa = f->hint;
+		if (unlikely(!sa)) {
+			not_protected(w, p, pol);
+			continue;
+		}
+		if (unlikely(!sa_usable(sa))) {
+			worker_drop(w, DROP_SA_EXPIRED);
+			continue;
+		}
+		p->sa = sa;
+		p->fragment = false;
+		p->outer_df = sa->df == SA_DF_COPY ? (p->info.flags & PKT_DF) != 0 : sa->df == SA_DF_SET;
+		uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
+		if (unlikely(p->info.flags & PKT_TCP_SYN) && pol->mss_clamp)
+			clamp_mss(w, p, mtu);
+		if (unlikely(p->info.len > mtu) && !fits(w, p, mtu))
+			p->sa = NULL;
+	}
+}
+
+/* Seals what is framed and hands it over. */
+static void seal(struct worker *w, void (*flush)(struct worker *w))
+{
+	if (w->n_frame == 0)
+		return;
+	crypt_seal(w->crypt, w->op, w->n_frame);
+	unsigned m = 0;
+	for (unsigned i = 0; i < w->n_frame; i++) {
+		if (unlikely(!w->op[i].ok)) {
+			worker_drop(w, DROP_CRYPTO);
+			continue;
+		}
+		if (m != i)
+			w->frame[m] = w->frame[i];
+		m++;
+	}
+	w->n_frame = m;
+	flush(w);
+	w->n_frame = 0;
+	w->frame_used = 0;
+}
+
+/* Room for one more ESP packet around inner_len bytes; makes some by sending what is there. NULL when it cannot fit at all. */
+static uint8_t *frame_room(struct worker *w, const struct sa *sa, uint32_t inner_len, void (*flush)(struct worker *w))
+{
+	uint32_t need = esp_wire_len(sa, inner_len) + ESP_TAIL_MAX;
+
+	if (w->n_frame == BATCH_FRAMES || w->frame_used + need > FRAME_ARENA)
+		seal(w, flush);
+	return need > FRAME_ARENA ? NULL : w->frame_arena + w->frame_used;
+}
+
+/* Enters the frame whose inner packet is text[0..inner_len): in the arena already, or still where it was read. */
+static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, uint8_t *text, uint32_t inner_len, uint64_t seq)
+{
+	struct sa *sa = p->sa;
+	uint32_t text_len = esp_finish_text(sa, text, inner_len, p->info.key.ver == 4 ? IPPROTO_IPIP : IPPROTO_IPV6);
+	struct out_frame *f = &w->frame[w->n_frame];
+
+	esp_seal_op(sa, seq, esp, text, text_len, &w->op[w->n_frame]);
+	f->sa = sa;
+	f->esp = esp;
+	f->len = esp_text_off(sa) + text_len + sa->icv_len;
+	f->inner_len = inner_len;
+	f->tos = ecn_encap(p->info.tos, sa->dscp, sa->ecn);
+	f->df = p->outer_df;
+	w->n_frame++;
+	w->frame_used += f->len;
+}
+
+/* An IPv4 packet (or every segment of one) too big for the path, as fragments. Takes its sequence numbers one by one: this is rare. */
+static void frame_fragments(struct worker *w, const struct out_pkt *p, const uint8_t *ip, uint32_t len, uint32_t mtu,
+			    void (*flush)(struct worker *w))
+{
+	unsigned n = frag4_count(ip, len, mtu);
+	uint64_t seq;
+
+	if (n == 0) {
+		worker_drop(w, DROP_FRAGMENT);
+		return;
+	}
+	w->c.fragmented++;
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *esp = frame_room(w, p->sa, mtu, flush);
+		if (!esp || !sa_seq_take(p->sa, 1, &seq)) {
+			worker_drop(w, esp ? DROP_SEQ_EXHAUSTED : DROP_NO_ROOM);
+			return;
+		}
+		uint8_t *text = esp + esp_text_off(p->sa);
+		frame_add(w, p, esp, text, frag4_make(ip, len, mtu, i, text), seq);
+	}
+}
+
+/* A packet that needs no splitting: its checksum is completed where it lies, and the cipher reads it from there. */
+static void frame_plain(struct worker *w, struct out_pkt *p, const struct gso *g, uint64_t seq, void (*flush)(struct worker *w))
+{
+	if (g->csum) {
+		uint8_t *start = p->ip + g->csum_start;
+		uint16_t sum = (uint16_t)~csum_fold(csum_add(0, start, p->info.len - g->csum_start));
+		if (sum == 0 && p->info.key.proto == IPPROTO_UDP)
+			sum = 0xffff;
+		memcpy(start + g->csum_offset, &sum, 2);
+	}
+	uint8_t *esp = frame_room(w, p->sa, p->info.len, flush);
+	if (unlikely(!esp)) {
+		worker_drop(w, DROP_NO_ROOM);
+		return;
+	}
+	frame_add(w, p, esp, p->ip, p->info.len, seq);
+}
+
+static void frame_segments(struct worker *w, struct out_pkt *p, const struct gso *g, uint64_t seq, void (*flush)(struct worker *w))
+{
+	for (uint32_t i = 0; i < g->segs; i++) {
+		uint32_t len = gso_segment_len(g, i);
+		uint8_t *esp = frame_room(w, p->sa, len, flush);
+		if (unlikely(!esp)) {
+			worker_drop(w, DROP_NO_ROOM);
+			continue;
+		}
+		uint8_t *text = esp + esp_text_off(p->sa);
+		gso_segment(g, i, text);
+		frame_add(w, p, esp, text, len, seq + i);
+	}
+}
+
+/* Fragments a packet, or each segment of a super-packet of datagrams. */
+static void frame_too_big(struct worker *w, struct out_pkt *p, const struct gso *g, uint32_t mtu, void (*flush)(struct worker *w))
+{
+	uint8_t segment[65536];
+
+	for (uint32_t i = 0; i < g->segs; i++) {
+		gso_segment(g, i, segment);
+		frame_fragments(w, p, segment, gso_segment_len(g, i), mtu, flush);
+	}
+}
+
+/* Frames a run of packets of one SA: out[first..end). Numbers are taken once for all of them. */
+static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flush)(struct worker *w))
+{
+	struct sa *sa = w->out[first].sa;
+	uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
+	static __thread struct gso gso[BATCH_PKTS];
+	uint64_t packets = 0, bytes = 0, seq = 0;
+	unsigned numbers = 0;
+
+	for (unsigned i = first; i < end; i++) {
+		struct out_pkt *p = &w->out[i];
+		struct gso *g = &gso[i];
+		enum drop d = gso_open(g, &p->vnet, p->ip, p->info.len, &p->info);
+		if (unlikely(d != DROP_NONE)) {
+			worker_drop(w, d);
+			p->sa = NULL;
+			continue;
+		}
+		packets += g->segs;
+		bytes += p->info.len + (uint64_t)(g->segs - 1) * g->hdr_len;
+		if (likely(!p->fragment))
+			numbers += g->segs;
+	}
+	if (packets == 0)
+		return;
+	unsigned life = sa_count(sa, packets, bytes);
+	if (unlikely(life)) {
+		worker_lifetime_events(w, sa, life);
+		if (life & SA_HARD) {
+			w->c.drop.n[DROP_SA_EXPIRED] += packets;
+			return;
+		}
+	}
+	if (unlikely(numbers && !sa_seq_take(sa, numbers, &seq))) {
+		struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .sa = sa };
+		worker_event(w, &e);
+		w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
+		return;
+	}
+	w->c.out_packets += packets;
+	w->c.out_bytes += bytes;
+	for (unsigned i = first; i < end; i++) {
+		struct out_pkt *p = &w->out[i];
+		const struct gso *g = &gso[i];
+		if (unlikely(!p->sa))
+			continue;
+		if (unlikely(p->fragment)) {
+			frame_too_big(w, p, g, mtu, flush);
+			continue;
+		}
+		if (g->plain)
+			frame_plain(w, p, g, seq, flush);
+		else
+			frame_segments(w, p, g, seq, flush);
+		seq += g->segs;
+	}
+}
+
+void outbound_batch(struct worker *w, void (*flush)(struct worker *w))
+{
+	parse_all(w);
+	classify_all(w);
+	for (unsigned i = 0; i < w->n_out;) {
+		if (!w->out[i].sa) {
+			i++;
+			continue;
+		}
+		unsigned end = i + 1;
+		while (end < w->n_out && w->out[end].sa == w->out[i].sa)
+			end++;
+		frame_run(w, i, end, flush);
+		i = end;
+	}
+	seal(w, flush);
+}

@@ -1,0 +1,324 @@
+/* What the control thread calls: start and stop, publishing databases, counters, events. */
+#include "plane/plane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "base/log.h"
+#include "plane/internal.h"
+
+#define DEFAULT_SOCKBUF (4u << 20)
+
+static int watch(struct worker *w, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	if (fd < 0)
+		return 0;
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static int open_ends(struct worker *w, char *why, size_t whylen)
+{
+	const struct plane_opts *o = &w->plane->opts;
+	int rc = 0;
+
+	for (unsigned v = 0; v < 2 && rc == 0; v++) {
+		struct sock_opts so = {
+			.ver = v ? 6 : 4,
+			.port = o->port,
+			.proto = SA_ESP,
+			.bind = v ? o->bind6 : o->bind4,
+			.reuse_port = o->workers > 1,
+			.gso = o->gso,
+			.gro = o->gro,
+			.zero_csum = o->zero_csum && !v,
+			.rcvbuf = o->rcvbuf ? o->rcvbuf : DEFAULT_SOCKBUF,
+			.sndbuf = o->sndbuf ? o->sndbuf : DEFAULT_SOCKBUF,
+			.mark = o->mark,
+		};
+		if (so.bind.ver == 0)
+			so.bind = ip_addr_any(so.ver);
+		if (v ? o->udp6 : o->udp4)
+			rc = sock_open(&w->udp[v], &so, why, whylen);
+		so.kind = SOCK_KIND_RAW;
+		so.port = 0;
+		so.shares = o->workers; /* every raw socket would get a copy of all packets: each worker takes its share of SPIs */
+		so.share = w->number;
+		if (rc == 0 && (v ? o->raw6 : o->raw4))
+			rc = sock_open(&w->raw[v], &so, why, whylen);
+		if (rc == 0 && o->bypass)
+			rc = sock_open_clear(&w->clear[v], so.ver, o->mark, why, whylen);
+	}
+	return rc;
+}
+
+static int watch_ends(struct worker *w)
+{
+	int rc = watch(w, w->plane->stop_fd);
+
+	if (rc == 0)
+		rc = watch(w, w->tun_fd);
+	for (unsigned v = 0; v < 2 && rc == 0; v++) {
+		rc = watch(w, w->udp[v].fd);
+		if (rc == 0)
+			rc = watch(w, w->raw[v].fd);
+	}
+	return rc;
+}
+
+static struct worker *worker_new(struct plane *p, unsigned number, struct tun *tun, char *why, size_t whylen)
+{
+	struct worker *w = aligned_alloc(CACHE_LINE, (sizeof(*w) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+
+	if (!w)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	p->worker[number] = w; /* from here on plane_free() cleans up */
+	if (worker_init(w, p, number) < 0) {
+		snprintf(why, whylen, "out of memory for worker %u", number);
+		return NULL;
+	}
+	w->icmp4 = p->opts.icmp4;
+	w->icmp6 = p->opts.icmp6;
+	w->tun_fd = tun ? tun->fd[number] : -1;
+	w->tun_can = tun ? tun->can : 0;
+	if (open_ends(w, why, whylen) < 0)
+		return NULL;
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll_fd < 0 || watch_ends(w) < 0) {
+		snprintf(why, whylen, "epoll: %s", strerror(errno));
+		return NULL;
+	}
+	return w;
+}
+
+int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, char *why, size_t whylen)
+{
+	struct plane *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	snprintf(why, whylen, "out of memory");
+	p->opts = *o;
+	p->n_workers = o->workers;
+	p->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	p->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	p->worker = calloc(o->workers, sizeof(*p->worker));
+	p->view = calloc(1, sizeof(*p->view));
+	p->sad = sad_new();
+	bool ok = p->stop_fd >= 0 && p->event_fd >= 0 && p->worker && p->view && p->sad;
+	if (ok)
+		p->view->gen = ++p->gen;
+	for (unsigned i = 0; ok && i < o->workers; i++)
+		ok = worker_new(p, i, tun, why, whylen) != NULL;
+	if (!ok) {
+		plane_free(&p);
+		return -EIO;
+	}
+	*out = p;
+	return 0;
+}
+
+int plane_start(struct plane *p)
+{
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		int rc = pthread_create(&p->worker[i]->thread, NULL, worker_main, p->worker[i]);
+		if (rc)
+			return -rc;
+		p->worker[i]->started = true;
+		char name[24];
+		snprintf(name, sizeof(name), "worker-%u", i);
+		pthread_setname_np(p->worker[i]->thread, name);
+	}
+	return 0;
+}
+
+void plane_stop(struct plane *p)
+{
+	uint64_t one = 1;
+
+	atomic_store(&p->stop, true);
+	(void)!write(p->stop_fd, &one, sizeof(one));
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		if (p->worker[i] && p->worker[i]->started)
+			pthread_join(p->worker[i]->thread, NULL);
+		if (p->worker[i])
+			p->worker[i]->started = false;
+	}
+}
+
+void plane_free(struct plane **pp)
+{
+	struct plane *p = *pp;
+
+	if (!p)
+		return;
+	plane_stop(p);
+	for (unsigned i = 0; i < p->n_workers && p->worker; i++) {
+		if (p->worker[i])
+			worker_fini(p->worker[i]);
+		free(p->worker[i]);
+	}
+	free(p->worker);
+	if (p->view)
+		spd_free(&p->view->spd);
+	free(p->view);
+	sad_free(&p->sad);
+	if (p->stop_fd >= 0)
+		close(p->stop_fd);
+	if (p->event_fd >= 0)
+		close(p->event_fd);
+	free(p);
+	*pp = NULL;
+}
+
+struct sad *plane_sad(struct plane *p)
+{
+	return p->sad;
+}
+
+struct spd *plane_spd(struct plane *p)
+{
+	return p->view->spd;
+}
+
+struct spd *plane_set_spd(struct plane *p, struct spd *spd)
+{
+	struct plane_view *old = p->view, *v = malloc(sizeof(*v));
+
+	if (!v)
+		abort(); /* sixteen bytes: there is no way on, and half a policy change is worse than none */
+	if (++p->gen == 0) /* 0 marks free flow entries */
+		p->gen = 1;
+	*v = (struct plane_view) { .spd = spd, .gen = p->gen };
+	rcu_set_pointer(&p->view, v);
+	urcu_qsbr_synchronize_rcu();
+	struct spd *was = old->spd;
+	free(old);
+	return was;
+}
+
+int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, const struct endpoint *dst)
+{
+	struct sa_path *path = calloc(1, sizeof(*path));
+	struct sock_path *sp = calloc(1, sizeof(*sp));
+
+	if (!path || !sp) {
+		free(path);
+		free(sp);
+		return -ENOMEM;
+	}
+	path->src = *src;
+	path->dst = *dst;
+	if (sa->encap == SA_ENCAP_NONE)
+		path->dst.port = 0; /* raw sockets take a protocol where UDP has the port */
+	sock_path_set(sp, src, &path->dst);
+	path->prepared = sp;
+	path->prepared_free = free;
+	struct sa_path *old = sa_set_path(sa, path);
+	if (old) {
+		urcu_qsbr_synchronize_rcu();
+		sa_path_free(old);
+	}
+	return 0;
+}
+
+void plane_wake_control(struct plane *p)
+{
+	uint64_t one = 1;
+
+	if (!atomic_exchange_explicit(&p->event_pending, true, memory_order_acq_rel))
+		(void)!write(p->event_fd, &one, sizeof(one));
+}
+
+int plane_event_fd(const struct plane *p)
+{
+	return p->event_fd;
+}
+
+unsigned plane_events(struct plane *p, struct ipsec_event *out, unsigned max)
+{
+	uint64_t seen;
+	unsigned n = 0;
+
+	(void)!read(p->event_fd, &seen, sizeof(seen));
+	atomic_store_explicit(&p->event_pending, false, memory_order_release);
+	for (unsigned i = 0; i < p->n_workers; i++)
+		while (n < max && event_ring_pop(&p->worker[i]->events, &out[n]))
+			n++;
+	if (n == max) /* perhaps more: look again soon */
+		plane_wake_control(p);
+	return n;
+}
+
+void plane_stats(const struct plane *p, struct plane_stats *s)
+{
+	memset(s, 0, sizeof(*s));
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		const struct worker *w = p->worker[i];
+		const struct worker_counters *c = &w->c;
+		s->out_packets += c->out_packets;
+		s->out_bytes += c->out_bytes;
+		s->in_packets += c->in_packets;
+		s->in_bytes += c->in_bytes;
+		s->out_wire_packets += c->out_wire_packets;
+		s->out_wire_bytes += c->out_wire_bytes;
+		s->in_wire_packets += c->in_wire_packets;
+		s->in_wire_bytes += c->in_wire_bytes;
+		s->bypass_packets += c->bypass_packets;
+		s->bypass_bytes += c->bypass_bytes;
+		s->tun_reads += c->tun_reads;
+		s->tun_writes += c->tun_writes;
+		s->sends += c->sends;
+		s->recvs += c->recvs;
+		s->icmp_sent += c->icmp_sent;
+		s->rst_sent += c->rst_sent;
+		s->mss_clamped += c->mss_clamped;
+		s->fragmented += c->fragmented;
+		s->keepalives_in += c->keepalives_in;
+		s->flow_hits += w->out_flows.hits + w->in_flows.hits;
+		s->flow_misses += w->out_flows.misses + w->in_flows.misses;
+		for (unsigned d = 0; d < DROP_REASONS; d++)
+			s->drop.n[d] += c->drop.n[d];
+	}
+}
+
+unsigned plane_workers(const struct plane *p)
+{
+	return p->n_workers;
+}
+
+int plane_send_keepalive(struct plane *p, const struct sa *sa)
+{
+	static uint8_t keepalive = 0xff;
+	const struct sa_path *path = rcu_dereference(sa->path);
+	struct sock_tx_result r = { 0 };
+
+	if (!path || !path->prepared)
+		return -EDESTADDRREQ;
+	struct sock s = p->worker[0]->udp[path->dst.addr.ver == 6]; /* a copy: its DF cache is the worker's business */
+	if (s.fd < 0)
+		return -ENOTCONN;
+	struct sock_tx m = { .path = path->prepared, .data = &keepalive, .len = 1, .seg = 1, .n_pkts = 1, .df = s.df_now > 0 };
+	sock_send(&s, &m, 1, &r);
+	return r.sent ? 0 : r.last_error ? -r.last_error : -EAGAIN;
+}
+
+bool plane_has_gso(const struct plane *p)
+{
+	const struct worker *w = p->worker[0];
+	return (w->udp[0].fd >= 0 && w->udp[0].gso) || (w->udp[1].fd >= 0 && w->udp[1].gso);
+}
+
+bool plane_has_gro(const struct plane *p)
+{
+	const struct worker *w = p->worker[0];
+	return (w->udp[0].fd >= 0 && w->udp[0].gro) || (w->udp[1].fd >= 0 && w->udp[1].gro);
+}

@@ -1,0 +1,81 @@
+/*
+ * Frames to sockets. Frames lie back to back in the arena: a run with the same destination, TOS and DF whose packets are of
+ * one size (the last may be shorter) becomes one message, which the kernel cuts up (UDP_SEGMENT).
+ */
+#include <urcu-qsbr.h>
+
+#include "plane/worker.h"
+
+#define MESSAGE_SEGS 64       /* kernels before 5.18 allow no more */
+#define MESSAGE_BYTES 65000   /* UDP over IPv4 carries 65507, raw less what its header needs */
+
+static struct sock *socket_for(struct worker *w, const struct sa *sa, const struct sa_path *path)
+{
+	unsigned v6 = path->dst.addr.ver == 6;
+
+	return sa->encap == SA_ENCAP_UDP ? &w->udp[v6] : &w->raw[v6];
+}
+
+static void send_messages(struct worker *w, struct sock *s, const struct sock_tx *m, unsigned n)
+{
+	struct sock_tx_result r = { 0 };
+
+	if (n == 0)
+		return;
+	sock_send(s, m, n, &r);
+	w->c.sends += n;
+	w->c.drop.n[DROP_SEND_FULL] += r.full;
+	w->c.drop.n[DROP_SEND] += r.failed;
+}
+
+void send_frames(struct worker *w)
+{
+	struct sock_tx tx[SOCK_TX_MAX];
+	struct sock *to = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->n_frame;) {
+		struct out_frame *f = &w->frame[i];
+		const struct sa_path *path = rcu_dereference(f->sa->path);
+		struct sock *s = path && path->prepared ? socket_for(w, f->sa, path) : NULL;
+		if (unlikely(!s || s->fd < 0)) {
+			worker_drop(w, s ? DROP_SEND : DROP_NO_PEER);
+			i++;
+			continue;
+		}
+		if (s != to || n == SOCK_TX_MAX || (n && tx[n - 1].df != f->df)) {
+			send_messages(w, to, tx, n);
+			to = s;
+			n = 0;
+		}
+		struct sock_tx *m = &tx[n++];
+		*m = (struct sock_tx) { .path = path->prepared, .data = f->esp, .len = f->len, .seg = (uint16_t)f->len,
+					.n_pkts = 1, .tos = f->tos, .df = f->df };
+		w->c.out_wire_packets++;
+		bool last = false;
+		for (i++; i < w->n_frame && !last && m->n_pkts < MESSAGE_SEGS; i++) {
+			struct out_frame *g = &w->frame[i];
+			if (g->sa != f->sa || g->esp != m->data + m->len || g->len > m->seg || g->tos != f->tos ||
+			    g->df != f->df || m->len + g->len > MESSAGE_BYTES)
+				break;
+			last = g->len < m->seg;
+			m->len += g->len;
+			m->n_pkts++;
+			w->c.out_wire_packets++;
+		}
+		w->c.out_wire_bytes += m->len;
+	}
+	send_messages(w, to, tx, n);
+}
+
+void send_clear(struct worker *w, const uint8_t *ip, uint32_t len)
+{
+	struct sock *s = &w->clear[ip[0] >> 4 == 6];
+
+	if (s->fd < 0 || sock_send_clear(s, ip, len) < 0) {
+		worker_drop(w, DROP_BYPASS);
+		return;
+	}
+	w->c.bypass_packets++;
+	w->c.bypass_bytes += len;
+}

@@ -1,0 +1,177 @@
+/*
+ * One worker thread: its TUN queue, its sockets, its packet memory, and the batch it is working on. Everything in here belongs to
+ * the worker alone, but the counters (read by the control thread) and the event ring (read by it).
+ *
+ *   outbound.c   TUN -> policy -> ESP frames          send.c     frames -> sockets
+ *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
+ *   worker.c     the loop                             plane.c    what the control thread calls
+ */
+#ifndef PLANE_WORKER_H
+#define PLANE_WORKER_H
+
+#include <linux/virtio_net.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/drop.h"
+#include "crypto/crypt.h"
+#include "flow/table.h"
+#include "io/sock.h"
+#include "io/tun.h"
+#include "ipsec/esp.h"
+#include "ipsec/sad.h"
+#include "ipsec/spd.h"
+#include "packet/gso.h"
+#include "packet/parse.h"
+#include "plane/plane.h"
+#include "plane/ring.h"
+
+#define BATCH_PKTS 256      /* packets or super-packets taken from TUN in one batch */
+#define BATCH_FRAMES 512    /* ESP packets made or opened in one crypto call */
+#define READ_ARENA (512 * 1024)
+#define FRAME_ARENA (READ_ARENA + BATCH_FRAMES * 128)
+#define GRO_FLOWS 8         /* flows that are joined at the same time; a power of two */
+
+/* The SPD with its generation, published as one pointer. */
+struct plane_view {
+	struct spd *spd;
+	uint32_t gen;
+};
+
+/* A packet or super-packet read from TUN. */
+struct out_pkt {
+	struct virtio_net_hdr vnet;
+	uint8_t *ip;          /* inner IP header; ESP_TAIL_MAX bytes behind the packet are ours to write */
+	struct sa *sa;        /* protect: the SA; NULL when it has been dealt with */
+	uint64_t hash;
+	struct pkt_info info;
+	bool outer_df;
+	bool fragment;        /* too big for the path: goes as IPv4 fragments */
+};
+
+/* An ESP packet in the frame arena, in sending order. */
+struct out_frame {
+	struct sa *sa;
+	uint8_t *esp;
+	uint32_t len;         /* on the wire, from the ESP header */
+	uint32_t inner_len;
+	uint8_t tos;          /* outer */
+	bool df;
+};
+
+/* An ESP packet received. */
+struct in_pkt {
+	uint8_t *esp;
+	uint32_t len;
+	uint32_t inner_len;
+	struct sa *sa;
+	uint64_t seq;
+	uint64_t hash;
+	const struct sock_rx *rx;
+	uint8_t *ip;
+	struct pkt_info info;
+	uint8_t next_header;
+};
+
+struct worker_counters {
+	uint64_t out_packets, out_bytes, in_packets, in_bytes;
+	uint64_t out_wire_packets, out_wire_bytes, in_wire_packets, in_wire_bytes;
+	uint64_t bypass_packets, bypass_bytes;
+	uint64_t tun_reads, tun_writes, sends, recvs;
+	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented, keepalives_in;
+	struct drop_counters drop;
+};
+
+struct gro_slot {
+	struct flow_key key;
+	bool used;
+	struct gro_run run;
+};
+
+struct worker {
+	struct plane *plane;
+	unsigned number;
+	pthread_t thread;
+	bool started;
+
+	/* ends */
+	int tun_fd;
+	unsigned tun_can;         /* GRO_* the device takes from us */
+	struct sock udp[2], raw[2], clear[2]; /* [0] IPv4, [1] IPv6; fd -1: not open */
+	struct sock_rxq *rxq;
+	int epoll_fd;
+
+	/* tables */
+	const struct plane_view *view; /* of this batch */
+	struct flow_table out_flows, in_flows;
+	struct crypt_ctx *crypt;
+	uint32_t batch;           /* counts batches: the tables' idea of time */
+	uint64_t now_ns;          /* read once per batch */
+
+	/* outbound batch */
+	uint8_t *read_arena;
+	struct out_pkt out[BATCH_PKTS];
+	unsigned n_out;
+	uint8_t *frame_arena;
+	uint32_t frame_used;
+	struct out_frame frame[BATCH_FRAMES];
+	unsigned n_frame;
+	struct crypt_op op[BATCH_FRAMES];
+
+	/* inbound batch */
+	struct sock_rx rx[SOCK_RX_MAX];
+	unsigned rx_want;         /* datagrams to ask for next time */
+	struct in_pkt in[BATCH_FRAMES];
+	unsigned n_in;
+	const struct sa *moved;   /* the last SA whose peer was reported to have moved, and when */
+	uint64_t moved_ns;
+	struct gro_slot gro[GRO_FLOWS];
+
+	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the packet in question */
+	uint64_t icmp_tokens_ns;  /* token bucket of ICMP errors: time up to which they are used */
+	struct worker_counters c;
+	struct event_ring events;
+};
+
+static inline void worker_drop(struct worker *w, enum drop why)
+{
+	w->c.drop.n[why]++;
+}
+
+/* outbound.c: reads a batch from TUN; how many packets it got. */
+unsigned outbound_read(struct worker *w);
+/* Works on w->out[0..n_out): afterwards w->frame[0..n_frame) are sealed. Sends as often as the arena fills up: `flush` is called with the frames ready. */
+void outbound_batch(struct worker *w, void (*flush)(struct worker *w));
+/* send.c: w->frame[0..n_frame) to the sockets; empties the frame arena. */
+void send_frames(struct worker *w);
+/* An inner packet in the clear. */
+void send_clear(struct worker *w, const uint8_t *ip, uint32_t len);
+
+/* inbound.c: receives from one socket and works on what came; packets that pass go to `deliver`. How many ESP packets came. */
+unsigned inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w));
+/* Splits w->rx[0..n) into ESP packets and works on them. UDP-encapsulated or raw. */
+void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(struct worker *w));
+/* deliver.c: w->in[0..n_in) to TUN, joined where they can be. */
+void deliver_packets(struct worker *w);
+/* Writes one packet of our own making to TUN (ICMP errors, resets). */
+void deliver_own(struct worker *w, const uint8_t *ip, uint32_t len);
+
+/* Lifetime events of sa_count()'s result. */
+void worker_lifetime_events(struct worker *w, struct sa *sa, unsigned what);
+
+/* reply.c: what goes back to the inner sender. */
+void reply_too_big(struct worker *w, const struct out_pkt *p, uint32_t mtu);
+void reply_reject(struct worker *w, const struct out_pkt *p);
+
+/* worker.c */
+void *worker_main(void *arg);
+/* Memory and tables; the ends are opened by plane.c. 0 or -errno. */
+int worker_init(struct worker *w, struct plane *p, unsigned number) warn_unused;
+void worker_fini(struct worker *w);
+/* Tells the control thread; a full ring is a counted drop. */
+void worker_event(struct worker *w, const struct ipsec_event *e);
+
+#endif
