@@ -19,6 +19,10 @@ struct crypt_ctx; /* one thread's scratch: backend managers, cipher contexts */
 enum crypt_backend { CRYPT_AUTO, CRYPT_OPENSSL, CRYPT_IPSEC_MB, CRYPT_SODIUM, CRYPT_BACKENDS };
 enum crypt_dir { CRYPT_SEAL, CRYPT_OPEN };
 
+/* The longest text of one packet, in bytes: 16-bit lengths inside the backends, less header, IV and padding. */
+#define CRYPT_TEXT_MAX 65472u
+#define CRYPT_BATCH_MAX 1024u
+
 /*
  * One ESP packet. The bytes at `esp` are SPI, sequence number (8 bytes), then the IV (suite iv_len bytes). The text follows the IV.
  * seal: `esp` and `dst` lie in the output: dst == esp + 8 + iv_len, and the ICV goes to dst + len. The plaintext is read from
@@ -32,7 +36,7 @@ struct crypt_op {
 	uint8_t *esp;
 	const uint8_t *src;
 	uint8_t *dst;
-	uint32_t len;    /* text bytes: a multiple of the suite's block */
+	uint32_t len;    /* text bytes: 1..CRYPT_TEXT_MAX, a multiple of the suite's block; else ok is false */
 	uint32_t seq_hi; /* high half of the extended sequence number, host byte order; used when the key was made with esn */
 	uint64_t iv;     /* seal, counter modes: unique per key */
 	bool ok;         /* result */

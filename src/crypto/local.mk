@@ -1,1 +1,21 @@
-# files of src/crypto
+noinst_LIBRARIES += libcrypt.a
+libcrypt_a_SOURCES = \
+	src/crypto/backend.h \
+	src/crypto/crypt.c \
+	src/crypto/crypt.h \
+	src/crypto/ivgen.c \
+	src/crypto/ivgen.h \
+	src/crypto/openssl.c \
+	src/crypto/openssl_mac.c \
+	src/crypto/openssl_mac.h \
+	src/crypto/sodium.c \
+	src/crypto/transform.c \
+	src/crypto/transform.h
+if HAVE_IPSEC_MB
+libcrypt_a_SOURCES += \
+	src/crypto/ipsec_mb.c \
+	src/crypto/ipsec_mb.h \
+	src/crypto/ipsec_mb_gcm.c \
+	src/crypto/ipsec_mb_job.c \
+	src/crypto/ipsec_mb_key.c
+endif
