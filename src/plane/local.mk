@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libplane.a
 libplane_a_SOURCES = \
+	src/plane/bench.c \
+	src/plane/bench.h \
 	src/plane/deliver.c \
 	src/plane/inbound.c \
 	src/plane/internal.h \
