@@ -1,1 +1,12 @@
-# files of src/io
+noinst_LIBRARIES += libio.a
+libio_a_SOURCES = \
+	src/io/netlink.c \
+	src/io/netlink.h \
+	src/io/netlink_priv.h \
+	src/io/netlink_route.c \
+	src/io/sock.c \
+	src/io/sock.h \
+	src/io/sock_recv.c \
+	src/io/sock_send.c \
+	src/io/tun.c \
+	src/io/tun.h

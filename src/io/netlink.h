@@ -13,21 +13,42 @@ struct netlink; /* a socket and its receive buffer */
 int netlink_open(struct netlink **out) warn_unused;
 void netlink_close(struct netlink **n);
 
-/* All return 0 or -errno; the kernel's own words for the failure, where it gives some (extended ack), are in netlink_why(). */
+/*
+ * All return 0 or -errno; no answer within five seconds is -ETIMEDOUT. The kernel's own words for the
+ * failure, where it gives some (extended ack), else those of errno, are in netlink_why() until the next
+ * call.
+ */
 const char *netlink_why(const struct netlink *n);
+
+/* What is known of a link. */
+struct netlink_link {
+	int index;
+	uint32_t mtu;      /* bytes */
+	bool up;           /* administratively */
+	char kind[16];     /* "tun", "veth", ...; empty for real hardware */
+	bool tap;          /* kind tun: a TAP device */
+	bool multi_queue;  /* kind tun: made with IFF_MULTI_QUEUE */
+	uint32_t queues;   /* kind tun, multi_queue: queues some process holds open */
+};
+/* -ENODEV when there is none of that name. */
+int netlink_link_get(struct netlink *n, const char *name, struct netlink_link *out) warn_unused;
 int netlink_link_index(struct netlink *n, const char *name, int *index) warn_unused;
 int netlink_link_up(struct netlink *n, int index, bool up) warn_unused;
 int netlink_link_mtu(struct netlink *n, int index, uint32_t mtu) warn_unused;
 /* MTU of a link, in bytes, or -errno. */
 int netlink_link_get_mtu(struct netlink *n, int index) warn_unused;
-/* An address that is there already is not an error; *added tells. */
+/* The prefix length is that of the network on the link. IPv6: without duplicate address detection, so
+ * that it can be used at once. An address that is there already is not an error; *added tells. */
 int netlink_addr_add(struct netlink *n, int index, const struct ip_prefix *a, bool *added) warn_unused;
 int netlink_addr_del(struct netlink *n, int index, const struct ip_prefix *a) warn_unused;
-/* table 0 is main. src: preferred source, ver 0 for none. mtu 0 for none. A route that exists already: -EEXIST. */
+/* table 0 is main. src: preferred source, ver 0 (or NULL) for none. mtu in bytes, 0 for none. Bits of dst
+ * beyond its prefix length are ignored. A route that exists already: -EEXIST; one that is not there to
+ * delete: -ESRCH. */
 int netlink_route_add(struct netlink *n, int index, const struct ip_prefix *dst, uint32_t table, const struct ip_addr *src,
 		      uint32_t mtu) warn_unused;
 int netlink_route_del(struct netlink *n, int index, const struct ip_prefix *dst, uint32_t table) warn_unused;
-/* "not fwmark mark lookup table": everything but our own marked packets uses the table. */
+/* "not fwmark mark lookup table": everything but our own marked packets uses the table. The same rule
+ * twice: -EEXIST; none to delete: -ENOENT. ver: 4 or 6. */
 int netlink_rule_add(struct netlink *n, int ver, uint32_t mark, uint32_t table, uint32_t priority) warn_unused;
 int netlink_rule_del(struct netlink *n, int ver, uint32_t mark, uint32_t table, uint32_t priority) warn_unused;
 

@@ -27,6 +27,10 @@ struct sock_opts {
 	bool zero_csum;       /* UDP over IPv4: send checksum 0 (RFC 3948 2.1); excludes gso */
 	uint32_t rcvbuf, sndbuf; /* bytes; SO_RCVBUFFORCE where allowed */
 	uint32_t mark;        /* SO_MARK; 0 for none */
+	/* Raw: the kernel gives every raw socket of a protocol its own copy of each packet. Of `shares`
+	 * sockets, number `share` (from 0) takes only packets whose SPI mod shares is its own, so that
+	 * workers divide the SAs. 0 or 1 shares: everything. */
+	uint16_t share, shares;
 };
 
 struct sock {
@@ -44,10 +48,18 @@ struct sock_path {
 	socklen_t dst_len;
 	struct ip_addr src;    /* source address to use; ver 0: let the kernel choose */
 };
+/* src may be NULL; dst->port is 0 for raw sockets. */
 void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct endpoint *dst);
+/* Is this the address and port the path leads to? */
+bool sock_path_is(const struct sock_path *p, const struct sockaddr_storage *from);
 
+/*
+ * Opens and binds a socket. Where the kernel cannot do GSO or GRO, s->gso or s->gro says so. Received packets bring
+ * their local address and TOS; UDP over IPv6 also takes checksum 0 (RFC 6935).
+ * Returns 0, or -errno with a sentence in why[0..whylen).
+ */
 int sock_open(struct sock *s, const struct sock_opts *o, char *why, size_t whylen) warn_unused;
-void sock_close(struct sock *s);
+void sock_close(struct sock *s); /* also when not open */
 
 /* One message to send: n_pkts packets of seg bytes lie back to back in data[0..len), the last may be shorter. */
 struct sock_tx {
@@ -66,8 +78,14 @@ struct sock_tx_result {
 	uint32_t too_big;            /* of failed: EMSGSIZE */
 };
 
-/* Sends m[0..n), in order, by sendmmsg with UDP_SEGMENT (or one message per packet where gso is off, raw, or after EIO/EINVAL). Message boundaries
- * with another df need a setsockopt between: callers sort. No allocation. n <= 64. */
+/*
+ * Sends m[0..n), in order, n <= SOCK_TX_MAX, by sendmmsg: with UDP_SEGMENT one datagram per message (more only
+ * where it exceeds 64 packets or 65507 bytes), else one per packet. A message the kernel refuses with
+ * UDP_SEGMENT (EIO, EINVAL, EMSGSIZE) is sent again packet by packet; gso is switched off when that was the
+ * device's or the kernel's inability, and stays on when the packets were just too big for the path. A
+ * change of df from one message to the next costs a system call: callers sort. No allocation.
+ * Every packet of m is counted once, in sent, full or failed; *res is overwritten.
+ */
 #define SOCK_TX_MAX 64
 void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_tx_result *res);
 
@@ -82,17 +100,21 @@ struct sock_rx {
 	bool truncated;        /* MSG_TRUNC */
 };
 
-/* The memory of a receive batch: n buffers of size bytes, aligned to 64, allocated once. off: where in each buffer data starts. */
+/* The memory of a receive batch: n buffers of size bytes, aligned to 64, allocated once. */
 struct sock_rxq;
 #define SOCK_RX_MAX 64
-/* For gro sockets buffers are 64 KiB; n is up to SOCK_RX_MAX. NULL when out of memory. */
+/* n is up to SOCK_RX_MAX; size is rounded up to a multiple of 64. Sockets with gro need 64 KiB. NULL when out of
+ * memory or when n or size is 0 or too large. */
 struct sock_rxq *sock_rxq_new(unsigned n, uint32_t size);
 void sock_rxq_free(struct sock_rxq **q);
-/* Receives up to n (<= the queue's) datagrams without waiting. Returns how many are in rx[], 0 when there are none, -errno. The data is valid until the next call. */
+/* Receives up to n (<= the queue's) datagrams without waiting. Returns how many are in rx[], 0 when there are
+ * none, -errno. What rx[] points to is valid until the next call with the same queue. */
 int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n) warn_unused;
 
-/* Sends an inner packet in the clear by a raw IPPROTO_RAW socket (bypass): ip[0..len) complete. 0 or -errno. */
+/* A socket that sends inner packets as they are (policy action bypass): raw IPPROTO_RAW, nothing is received. */
 int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_t whylen) warn_unused;
+/* Sends ip[0..len), a complete packet of the socket's version; routing goes by its destination. 0 or -errno: -EINVAL when it
+ * is not such a packet, -EMSGSIZE when it is longer than the outgoing link's MTU. */
 int sock_send_clear(struct sock *s, const uint8_t *ip, uint32_t len) warn_unused;
 
 #endif

@@ -39,9 +39,16 @@ struct tun {
 	bool created;           /* it did not exist before */
 };
 
-/* Opens or creates the device with its queues; brings nothing up. Falls back step by step (USO, TSO, checksum, vnet header is
- * always there) and logs what is missing. 0 or -errno, with a sentence in why. */
+/*
+ * Opens or creates the device with its queues; brings nothing up. Offloads fall back step by step (USO, TSO,
+ * checksum; the virtio header is always there) and the log says what is missing.
+ * A device that was there before is used when it is a TUN nobody has open and, for several queues, was
+ * made with several; it is never removed, whatever persist says.
+ * Returns 0, or -errno with a sentence in why[0..whylen): -EINVAL and -ENAMETOOLONG for a bad name, -EEXIST when
+ * the name belongs to something else, -EBUSY when it is in use, -EPERM without CAP_NET_ADMIN.
+ */
 int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen) warn_unused;
+/* Closes all queues; the kernel removes a device that is not persistent. t must have been through tun_open(). */
 void tun_close(struct tun *t);
 
 #endif

@@ -1,0 +1,250 @@
+/*
+ * Opening sockets: create -> options -> bind. What every worker socket needs is in one table of options
+ * per kind and version; each row says whether its absence is an error or only a fall-back.
+ */
+#include "io/sock.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/udp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static int fail(int err, char *why, size_t whylen, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static int fail(int err, char *why, size_t whylen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (why && whylen)
+		vsnprintf(why, whylen, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+static bool set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+struct opt_row {
+	enum sock_kind kind;
+	uint8_t ver;
+	int level, option;
+	const char *what;
+};
+
+/* All of these have been in Linux since before 4.x, so their absence is an error. Raw IPv4 is not here: its header
+ * comes with each packet and says everything. */
+static const struct opt_row opt_rows[] = {
+	{ SOCK_KIND_UDP, 4, IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO" },
+	{ SOCK_KIND_UDP, 4, IPPROTO_IP, IP_RECVTOS, "IP_RECVTOS" },
+	{ SOCK_KIND_UDP, 6, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY" },
+	{ SOCK_KIND_UDP, 6, IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO" },
+	{ SOCK_KIND_UDP, 6, IPPROTO_IPV6, IPV6_RECVTCLASS, "IPV6_RECVTCLASS" },
+	{ SOCK_KIND_UDP, 6, IPPROTO_UDP, UDP_NO_CHECK6_RX, "UDP_NO_CHECK6_RX" },
+	{ SOCK_KIND_RAW, 6, IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO" },
+	{ SOCK_KIND_RAW, 6, IPPROTO_IPV6, IPV6_RECVTCLASS, "IPV6_RECVTCLASS" },
+};
+
+static int set_common(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(opt_rows); i++) {
+		const struct opt_row *r = &opt_rows[i];
+
+		if (r->kind == o->kind && r->ver == o->ver && !set_int(s->fd, r->level, r->option, 1))
+			return fail(-errno, why, whylen, "cannot set socket option %s: %s", r->what,
+				    strerror(errno));
+	}
+	if (o->reuse_port && o->kind == SOCK_KIND_UDP && !set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1))
+		return fail(-errno, why, whylen, "cannot set socket option SO_REUSEPORT: %s",
+			    strerror(errno));
+	if (o->mark && !set_int(s->fd, SOL_SOCKET, SO_MARK, (int)o->mark))
+		return fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)", o->mark,
+			    strerror(errno));
+	return 0;
+}
+
+/* Beyond net.core.[rw]mem_max only with CAP_NET_ADMIN; less than asked for is slower, not wrong. */
+static void set_buffer(int fd, int force, int plain, uint32_t bytes)
+{
+	int v = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
+
+	if (v && !set_int(fd, SOL_SOCKET, force, v) && !set_int(fd, SOL_SOCKET, plain, v))
+		log_info(LOG_NET, "socket buffer of %d bytes refused: %s", v, strerror(errno));
+}
+
+static int set_udp(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
+{
+	int v = 0;
+	socklen_t len = sizeof(v);
+
+	if (o->zero_csum && o->ver == 4) {
+		if (!set_int(s->fd, SOL_SOCKET, SO_NO_CHECK, 1))
+			return fail(-errno, why, whylen, "cannot send UDP checksum 0: %s", strerror(errno));
+	} else {
+		s->gso = o->gso && getsockopt(s->fd, IPPROTO_UDP, UDP_SEGMENT, &v, &len) == 0;
+	}
+	s->gro = o->gro && set_int(s->fd, IPPROTO_UDP, UDP_GRO, 1);
+	return 0;
+}
+
+static int attach(int fd, struct sock_filter *f, unsigned n)
+{
+	struct sock_fprog prog = { .len = (unsigned short)n, .filter = f };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
+}
+
+/* Takes this socket's share of SPIs. The SPI is the first word of ESP and the second of AH; a raw IPv4 socket's
+ * filter sees the IP header in front, a raw IPv6 socket's does not. A packet too short for an SPI is no one's. */
+static int attach_share(int fd, const struct sock_opts *o)
+{
+	const uint32_t at = o->proto == IPPROTO_AH ? 4 : 0;
+	struct sock_filter v4[] = {
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* X = IP header length */
+		BPF_STMT(BPF_LD | BPF_W | BPF_IND, at),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, o->shares),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, o->share, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_filter v6[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, o->shares),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, o->share, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+
+	return o->ver == 4 ? attach(fd, v4, ARRAY_LEN(v4)) : attach(fd, v6, ARRAY_LEN(v6));
+}
+
+static int set_raw(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
+{
+	int err;
+
+	if (o->shares <= 1)
+		return 0;
+	if (o->share >= o->shares)
+		return fail(-EINVAL, why, whylen, "share %u of %u", o->share, o->shares);
+	err = attach_share(s->fd, o);
+	return err ? fail(err, why, whylen, "cannot attach the SPI filter: %s", strerror(-err)) : 0;
+}
+
+static int bind_to(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
+{
+	struct endpoint at = { .addr = o->bind, .port = o->kind == SOCK_KIND_UDP ? o->port : 0 };
+	struct sockaddr_storage sa;
+	char text[ENDPOINT_STRLEN];
+	socklen_t len;
+
+	if (at.addr.ver == 0)
+		at.addr = ip_addr_any(o->ver);
+	if (at.addr.ver != o->ver)
+		return fail(-EAFNOSUPPORT, why, whylen, "%s is not an IPv%u address",
+			    endpoint_format(&at, text), o->ver);
+	len = endpoint_to_sockaddr(&at, &sa);
+	if (bind(s->fd, (const struct sockaddr *)&sa, len) == 0)
+		return 0;
+	return fail(-errno, why, whylen, "cannot bind to %s: %s", endpoint_format(&at, text),
+		    strerror(errno));
+}
+
+static int create(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
+{
+	bool udp = o->kind == SOCK_KIND_UDP;
+
+	*s = (struct sock) { .fd = -1, .kind = o->kind, .ver = o->ver, .df_now = -1 };
+	if (o->ver != 4 && o->ver != 6)
+		return fail(-EAFNOSUPPORT, why, whylen, "IP version %u", o->ver);
+	s->fd = socket(o->ver == 4 ? AF_INET : AF_INET6,
+		       (udp ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       udp ? IPPROTO_UDP : o->proto);
+	if (s->fd < 0)
+		return fail(-errno, why, whylen, "cannot open %s socket for IPv%u: %s%s",
+			    udp ? "a UDP" : "a raw", o->ver, strerror(errno),
+			    errno == EPERM ? " (CAP_NET_RAW)" : "");
+	return 0;
+}
+
+int sock_open(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
+{
+	int err = create(s, o, why, whylen);
+
+	if (err)
+		return err;
+	err = set_common(s, o, why, whylen);
+	if (!err)
+		err = o->kind == SOCK_KIND_UDP ? set_udp(s, o, why, whylen) : set_raw(s, o, why, whylen);
+	if (!err) {
+		set_buffer(s->fd, SO_RCVBUFFORCE, SO_RCVBUF, o->rcvbuf);
+		set_buffer(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
+		err = bind_to(s, o, why, whylen);
+	}
+	if (err)
+		sock_close(s);
+	return err;
+}
+
+void sock_close(struct sock *s)
+{
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
+	s->gso = s->gro = false;
+}
+
+void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct endpoint *dst)
+{
+	memset(p, 0, sizeof(*p));
+	p->dst_len = endpoint_to_sockaddr(dst, &p->dst);
+	if (src)
+		p->src = *src;
+}
+
+bool sock_path_is(const struct sock_path *p, const struct sockaddr_storage *from)
+{
+	if (p->dst.ss_family != from->ss_family)
+		return false;
+	if (from->ss_family == AF_INET) {
+		const struct sockaddr_in *a = (const struct sockaddr_in *)&p->dst;
+		const struct sockaddr_in *b = (const struct sockaddr_in *)from;
+		return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+	}
+	const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&p->dst;
+	const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)from;
+	return a->sin6_port == b->sin6_port && memcmp(&a->sin6_addr, &b->sin6_addr, 16) == 0;
+}
+
+int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_t whylen)
+{
+	const struct sock_opts o = {
+		.kind = SOCK_KIND_RAW, .ver = ver, .proto = IPPROTO_RAW, .mark = mark
+	};
+	struct sock_filter nothing[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	int err = create(s, &o, why, whylen);
+
+	if (err)
+		return err;
+	/* What somebody sends as IP protocol 255 would only fill the receive buffer. */
+	err = attach(s->fd, nothing, ARRAY_LEN(nothing));
+	if (!err && !set_int(s->fd, ver == 4 ? IPPROTO_IP : IPPROTO_IPV6,
+			     ver == 4 ? IP_HDRINCL : IPV6_HDRINCL, 1))
+		err = -errno;
+	if (!err && !set_int(s->fd, SOL_SOCKET, SO_BROADCAST, 1))
+		err = -errno;
+	if (err)
+		err = fail(err, why, whylen, "cannot set up the raw IPv%u socket: %s", ver, strerror(-err));
+	else if (mark && !set_int(s->fd, SOL_SOCKET, SO_MARK, (int)mark))
+		err = fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)", mark,
+			   strerror(errno));
+	if (err)
+		sock_close(s);
+	return err;
+}
