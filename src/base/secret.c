@@ -1,6 +1,8 @@
 /*
- * Guarded memory. secret_alloc() carves regions of 256 KiB into blocks of one size class each
- * (multiples of 64 bytes up to 1 KiB, then powers of two); a freed block goes to its class's list.
+ * Guarded memory. secret_alloc() carves regions into blocks of one size class each (multiples of 64 bytes up to 1 KiB, then
+ * powers of two); a freed block goes to its class's list. The first region is small, for the many machines with a few SAs;
+ * later ones are a huge page each, so that 100,000 SAs do not spend their time in the page tables. Regions lie between
+ * inaccessible pages, are locked against swap as far as the limits allow, and are left out of core dumps.
  */
 #include "base/secret.h"
 
@@ -8,8 +10,11 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#define REGION_BYTES ((size_t)256 * 1024)
+#define FIRST_REGION ((size_t)256 * 1024)
+#define HUGE_REGION ((size_t)2 * 1024 * 1024)
 #define SMALL_STEP 64
 #define SMALL_MAX 1024
 #define CLASSES (SMALL_MAX / SMALL_STEP + 8) /* up to 256 KiB */
@@ -84,17 +89,41 @@ static unsigned size_class(size_t len, size_t *block)
 	return c;
 }
 
-/* Cuts a block from the current region, or from a new one. Regions are never returned: blocks
- * go back to their class's list. */
+/* A zeroed region with an inaccessible page on either side, aligned to its size. NULL when out of memory. */
+static uint8_t *region_new(size_t size)
+{
+	size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	size_t span = size * 2 + guard * 2;
+	uint8_t *p = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	uint8_t *r = (uint8_t *)(((uintptr_t)p + guard + size - 1) & ~(uintptr_t)(size - 1));
+	(void)munmap(p, (size_t)(r - guard - p));
+	(void)munmap(r + size + guard, (size_t)(p + span - (r + size + guard)));
+	if (mprotect(r, size, PROT_READ | PROT_WRITE) < 0) {
+		(void)munmap(r - guard, size + 2 * guard);
+		return NULL;
+	}
+	(void)madvise(r, size, MADV_DONTDUMP);
+	if (size >= HUGE_REGION)
+		(void)madvise(r, size, MADV_HUGEPAGE);
+	(void)mlock(r, size);
+	return r;
+}
+
+/* Cuts a block from the current region, or from a new one. Regions are never returned: blocks go back to their class's list. */
 static void *carve(size_t block)
 {
+	static size_t next_region = FIRST_REGION;
+
 	if (block > region_left) {
-		/* sodium puts the end of the data against the guard page; whole pages keep the start aligned */
-		uint8_t *r = sodium_malloc(REGION_BYTES);
+		uint8_t *r = region_new(next_region);
 		if (!r)
 			return NULL;
 		region = r;
-		region_left = REGION_BYTES;
+		region_left = next_region;
+		next_region = HUGE_REGION;
 	}
 	void *p = region;
 	region += block;
@@ -108,7 +137,7 @@ void *secret_alloc(size_t len)
 	unsigned c = size_class(len, &block);
 	void *p;
 
-	if (c >= CLASSES || block > REGION_BYTES)
+	if (c >= CLASSES || block > FIRST_REGION)
 		return NULL;
 	pthread_mutex_lock(&lock);
 	if (free_list[c]) {

@@ -1,5 +1,7 @@
 /*
- * bumpwire.conf as checked structures. Everything is parsed and checked before anything is used: a config is whole or not there.
+ * bumpwire.conf as checked structures. A file name enters, one struct config leaves, or every error
+ * that can be found in one go. Everything is parsed and checked before anything is used: a
+ * configuration is whole or not there.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -19,16 +21,17 @@ struct config_tun {
 	unsigned n_address;
 	struct ip_prefix *routes;
 	unsigned n_routes;
-	uint32_t mtu;            /* 1400 */
-	uint32_t table;          /* routing table for routes; 0: main, or one of our own when it is needed */
+	uint32_t mtu;   /* bytes; 1400 */
+	uint32_t table; /* routing table for routes; 0: main, or one of our own when it is needed */
 	bool persist, offload;
+	char *file;
 	int line;
 };
 
-/* An SA as configured. conf.src/dst etc. are filled in. */
+/* An SA as configured. Ports and addresses of conf are filled in; its sel is left empty. */
 struct config_sa {
 	struct sa_conf conf;
-	bool anti_replay_set;
+	bool anti_replay_set; /* replay_window was written in the file */
 	char *file;
 	int line;
 };
@@ -36,10 +39,10 @@ struct config_sa {
 struct config_policy {
 	char *name;
 	enum policy_action action;
-	unsigned dirs;
+	unsigned dirs; /* POLICY_DIR_* */
 	struct selector *sel;
 	unsigned n_sel;
-	char **out, **in;        /* names of SAs, checked to exist and to have the right direction */
+	char **out, **in; /* names of SAs, checked to exist and to have the right direction */
 	unsigned n_out, n_in;
 	bool mss_clamp;
 	char *file;
@@ -48,36 +51,41 @@ struct config_policy {
 
 struct config {
 	char *path;
-	unsigned workers;         /* 0: one per CPU */
-	uint16_t port;            /* 4500 */
-	struct ip_addr bind4, bind6; /* `listen`; ver set, any by default */
+	unsigned workers;             /* 0: one per CPU */
+	uint16_t port;                /* UDP, host byte order; 4500 */
+	struct ip_addr bind4, bind6;  /* `listen`; ver set, any by default */
 	bool allow_weak, export_keys;
 	bool gso, gro, udp_checksum;
-	uint32_t rcvbuf, sndbuf;
+	uint32_t rcvbuf, sndbuf;      /* bytes; 0: the system's default */
 	uint32_t busy_poll_us;
-	uint32_t keepalive_s;     /* 20; 0 off */
-	uint32_t fwmark;          /* 0: chosen when it is needed */
-	int crypto_backend;       /* enum crypt_backend */
-	bool mss_clamp;           /* default for policies */
-	char *run_dir, *state_dir; /* NULL: default */
+	uint32_t keepalive_s;         /* 20; 0 off */
+	uint32_t fwmark;              /* 0: chosen when it is needed */
+	int crypto_backend;           /* enum crypt_backend */
+	bool mss_clamp;               /* default for policies */
+	char *run_dir, *state_dir;    /* NULL: default */
 	bool seccomp;
 	enum log_level log_level;
 	int log_subsys[LOG_SUBSYSTEMS]; /* -1: as log_level */
-	struct config_tun *tun;   /* NULL: none (nothing to carry) */
-	struct config_sa *sa;
+	struct config_tun *tun;         /* NULL: none (nothing to carry) */
+	struct config_sa *sa;           /* in the order of the file */
 	unsigned n_sa;
-	struct config_policy *policy;
+	struct config_policy *policy;   /* in the order of the file, which is the order of the SPD */
 	unsigned n_policy;
 };
 
 /*
- * Reads and checks a file (and what it includes). Every error and warning is written to err as "file:line: what was found, and what was expected";
- * all that can be found in one go are reported. 0, or -EINVAL / -ENOENT / -EACCES / -ENOMEM; *out is NULL then.
+ * Reads and checks a file and what it includes. Every error and warning is written to err as
+ * "file:line: what was found, and what was expected", warnings with "warning:" after the line; all
+ * that can be found in one go are reported (a file that is not even well-formed ends the search).
+ * Control thread only, one at a time: the parser underneath has global state.
+ * Returns 0, or -EINVAL / -ENOENT / -EACCES / -ENOMEM; *out is NULL then.
  */
 int config_load(const char *path, FILE *err, struct config **out) warn_unused;
+/* Wipes the keys that are still there and frees; *c becomes NULL. NULL is allowed. */
 void config_free(struct config **c);
 
-/* The table of keys, for the man page's test: section ("" for top level), key, type and default as text. */
+/* The table of keys, which the man page is tested against: section ("" for the top level), key, type
+ * and default as text. A default in parentheses describes; any other is what the parser is given. */
 struct config_key {
 	const char *section, *key, *type, *def;
 };

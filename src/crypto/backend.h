@@ -1,42 +1,48 @@
 /*
- * Inside the crypto folder: what a backend (OpenSSL, ipsec-mb, libsodium) offers to crypt.c, and what a key and a context look like.
+ * Inside the crypto folder: what a backend (OpenSSL, ipsec-mb, libsodium) offers to crypt.c, and
+ * what a key and a context look like.
  *
- * A key is one block of guarded memory: struct crypt_key, then the backend's expanded keys. The backend declares its size beforehand
- * (key_bytes) and chooses once, when the key is made, the function that handles a run of packets (run).
+ * A key is two blocks of guarded memory: struct crypt_key, and the backend's expanded keys, whose
+ * size the backend declares beforehand (key_bytes). Which function handles a run of packets (run)
+ * is chosen once, when the key is made.
  *
- * How IKE uses this layer: the transform numbers, key and ICV lengths of its SK payload (RFC 7296 3.14, RFC 5282) are those of
- * transform.h, but its frame is not ESP's: the associated data is the IKE header up to the IV and has any length. struct crypt_raw is
- * that form (also that of the published test vectors): one message, nonce and associated data given. IKE seals a few messages
- * a second, so it takes no part in batches; a file of its own beside crypt.c puts a key made by crypt_key_new() and crypt_raw behind a
- * public name. Key derivation (PRF), Diffie-Hellman and signatures share nothing with the packet ciphers and get files of their own
- * in this folder, on OpenSSL and libsodium, called from the crypto pool.
+ * How IKE uses this layer: the transform numbers, key and ICV lengths of its SK payload (RFC
+ * 7296 3.14, RFC 5282) are those of transform.h, but its frame is not ESP's: the associated data is
+ * the IKE header up to the IV and has any length. struct crypt_raw is that form (also that of the
+ * published test vectors): one message, nonce and associated data given. IKE seals a few messages
+ * a second, so it takes no part in batches; a file of its own beside crypt.c puts a key made by
+ * crypt_key_new() and crypt_raw behind a public name. Key derivation (PRF), Diffie-Hellman and
+ * signatures share nothing with the packet ciphers and get files of their own in this folder, on
+ * OpenSSL and libsodium, called from the crypto pool.
  */
 #ifndef CRYPTO_BACKEND_H
 #define CRYPTO_BACKEND_H
 
-#include <stdalign.h>
-
 #include "crypto/crypt.h"
 #include "crypto/ivgen.h"
 
-#define ESP_HEADER_LEN 8u         /* SPI and sequence number (RFC 4303 2) */
-#define ICV_MAX 32u               /* HMAC-SHA2-512-256 */
+#define ESP_HEADER_LEN 8u  /* SPI and sequence number (RFC 4303 2) */
+#define ICV_MAX        32u /* HMAC-SHA2-512-256 */
 
-typedef void crypt_run_fn(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n);
+typedef void crypt_run_fn(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+			  unsigned n);
 
+/* A cache line, then whatever the backend needs. */
 struct crypt_key {
 	const struct crypt_backend_ops *be;
-	crypt_run_fn *run;     /* seals or opens n >= 1 packets of this key; may leave them in flight until be->flush */
+	crypt_run_fn *run; /* seals or opens n >= 1 packets of this key; may leave them in flight
+			      until be->flush */
+	void *expanded; /* the backend's: be->key_bytes() of guarded memory, 64-byte aligned, zeroed
+			 */
 	struct esp_suite suite;
-	uint8_t dir;           /* enum crypt_dir */
+	uint8_t dir; /* enum crypt_dir */
 	bool esn;
-	uint8_t salt[4];       /* the implicit part of the nonce; suite.encr->salt_len bytes */
-	uint8_t block_mask;    /* text lengths have none of these bits */
-	uint32_t threads;
-	size_t bytes;          /* of this block */
-	size_t unguarded;      /* bytes the backend holds elsewhere */
-	alignas(64) uint8_t expanded[]; /* the backend's */
+	uint8_t block_mask; /* text lengths have none of these bits */
+	uint8_t salt[4];    /* the implicit part of the nonce; suite.encr->salt_len bytes */
+	uint16_t threads;
+	uint32_t bytes; /* that the key occupies, guarded and not */
 };
+_Static_assert(sizeof(struct crypt_key) == CACHE_LINE, "the head of a key is one cache line");
 
 struct crypt_ctx {
 	unsigned slot;
@@ -46,13 +52,15 @@ struct crypt_ctx {
 
 /* One message outside ESP's frame. */
 struct crypt_raw {
-	/* All of what the cipher takes: 12 bytes (GCM, GMAC, ChaCha20-Poly1305), 11 (CCM), the first counter block of 16 (CTR), the IV (CBC). */
+	/* All of what the cipher takes: 12 bytes (GCM, GMAC, ChaCha20-Poly1305), 11 (CCM), the
+	 * first counter block of 16 (CTR), the IV (CBC). */
 	const uint8_t *nonce;
-	struct span aad;    /* combined modes: associated data; separate integrity: all that the ICV covers */
+	struct span
+	    aad; /* combined modes: associated data; separate integrity: all that the ICV covers */
 	const uint8_t *src; /* text, len bytes (0 is allowed; GMAC: always 0) */
 	uint8_t *dst;       /* == src or disjoint */
 	size_t len;
-	uint8_t *icv;       /* suite.icv_len bytes: written by seal, checked by open */
+	uint8_t *icv; /* suite.icv_len bytes: written by seal, checked by open */
 	bool ok;
 };
 
@@ -63,14 +71,16 @@ struct crypt_backend_ops {
 	int (*init)(void);
 	/* Library version and CPU code, valid after init. */
 	const char *(*describe)(void);
-	/* It can do the suite at all; and it is (or is expected to be) the better choice for it on this CPU. */
+	/* It can do the suite at all; and it is (or is expected to be) the better choice for it on
+	 * this CPU. */
 	bool (*can)(const struct esp_suite *s);
 	bool (*suits)(const struct esp_suite *s);
 	/* Bytes of crypt_key.expanded. */
 	size_t (*key_bytes)(const struct esp_suite *s, unsigned threads);
-	/* Fills expanded, run and unguarded; the lengths are right. On failure it has undone itself. */
+	/* Fills expanded and run, and adds to bytes what it keeps elsewhere; the lengths are right.
+	 * On failure it has undone itself. */
 	int (*key_init)(struct crypt_key *k, struct span encr, struct span integ);
-	/* Frees what lies outside the block; NULL when nothing does. */
+	/* Frees what lies outside expanded; NULL when nothing does. */
 	void (*key_fini)(struct crypt_key *k);
 	/* A thread's own state; both NULL when there is none. */
 	int (*ctx_init)(struct crypt_ctx *c);
@@ -87,15 +97,17 @@ extern const struct crypt_backend_ops backend_sodium;
 /* One message by the key's backend; sets r->ok. */
 void crypt_raw_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw *r);
 
-/* The text can be processed: ESP pads to the block and always has a trailer, but an attacker need not. */
+/* The text can be processed: ESP pads to the block and always has a trailer, but an attacker need
+ * not. */
 static inline bool op_fits(const struct crypt_key *k, const struct crypt_op *op)
 {
 	return likely(op->len - 1 < CRYPT_TEXT_MAX && (op->len & k->block_mask) == 0);
 }
 
 /*
- * Writes the packet's associated data and returns its length: SPI and sequence number, or with ESN: SPI, high half, low half (RFC 4106 5).
- * Without ESN *aad is the packet's own header, nothing is copied.
+ * Writes the packet's associated data and returns its length: SPI and sequence number, or with ESN:
+ * SPI, high half, low half (RFC 4106 5). Without ESN *aad is the packet's own header, nothing is
+ * copied.
  */
 static inline unsigned op_aad(const struct crypt_key *k, const struct crypt_op *op, uint8_t buf[12],
 			      const uint8_t **aad)
@@ -118,7 +130,8 @@ static inline size_t op_covered(const struct crypt_key *k, const struct crypt_op
 }
 
 /* Puts the IV into the packet: the counter given, or a random block. */
-static inline void op_put_iv(struct crypt_ctx *c, const struct crypt_key *k, const struct crypt_op *op)
+static inline void op_put_iv(struct crypt_ctx *c, const struct crypt_key *k,
+			     const struct crypt_op *op)
 {
 	if (k->suite.encr->block > 1)
 		ivgen_take(c->ivgen, op->esp + ESP_HEADER_LEN, k->suite.iv_len);
@@ -127,8 +140,8 @@ static inline void op_put_iv(struct crypt_ctx *c, const struct crypt_key *k, con
 }
 
 /*
- * Compares ICVs in constant time; n is a multiple of 4. Whole words, because the library functions go byte by byte, which at 64-byte packets
- * is a sixth of the whole work.
+ * Compares ICVs in constant time; n is a multiple of 4. Whole words, because the library functions
+ * go byte by byte, which at 64-byte packets is a sixth of the whole work.
  */
 static inline bool icv_equal(const uint8_t *a, const uint8_t *b, unsigned n)
 {

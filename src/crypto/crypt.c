@@ -1,6 +1,7 @@
 /*
- * Keys, contexts and the way of a batch: operations enter in any mixture of keys; runs of the same key go to that key's backend in one call;
- * what a backend keeps in flight (multi-buffer jobs) is completed once, at the end of the batch; every operation leaves with ok set.
+ * Keys, contexts and the way of a batch: operations enter in any mixture of keys; runs of the same
+ * key go to that key's backend in one call; what a backend keeps in flight (multi-buffer jobs) is
+ * completed once, at the end of the batch; every operation leaves with ok set.
  */
 #include "crypto/crypt.h"
 
@@ -23,10 +24,10 @@ static const struct crypt_backend_ops *const backends[] = {
 };
 
 static struct {
-	bool done;                        /* crypt_init() has run */
+	bool done; /* crypt_init() has run */
 	bool present[CRYPT_BACKENDS];
-	enum crypt_backend forced;        /* CRYPT_AUTO: none */
-	enum crypt_backend chacha;        /* the fastest for ChaCha20-Poly1305, measured */
+	enum crypt_backend forced; /* CRYPT_AUTO: none */
+	enum crypt_backend chacha; /* the fastest for ChaCha20-Poly1305, measured */
 } state;
 
 static const struct crypt_backend_ops *backend_by_id(enum crypt_backend b)
@@ -39,7 +40,8 @@ static const struct crypt_backend_ops *backend_by_id(enum crypt_backend b)
 
 const char *crypt_backend_name(enum crypt_backend b)
 {
-	static const char *const names[CRYPT_BACKENDS] = { "auto", "openssl", "ipsec-mb", "sodium" };
+	static const char *const names[CRYPT_BACKENDS] = { "auto", "openssl", "ipsec-mb",
+							   "sodium" };
 
 	return (unsigned)b < CRYPT_BACKENDS ? names[b] : "unknown";
 }
@@ -78,12 +80,14 @@ enum crypt_backend crypt_backend_of(const struct esp_suite *s)
 	return CRYPT_OPENSSL;
 }
 
-/* ---- start ------------------------------------------------------------------------------------------- */
+/* ---- start
+ * ------------------------------------------------------------------------------------------- */
 
 enum { TRIAL_PACKETS = 32, TRIAL_LEN = 1408, TRIAL_ROUNDS = 3 };
 
 /* Best time of a few small batches by one backend, in ns; 0 when it could not be taken. */
-static uint64_t trial(enum crypt_backend b, const struct esp_suite *s, struct crypt_ctx *c, uint8_t *mem)
+static uint64_t trial(enum crypt_backend b, const struct esp_suite *s, struct crypt_ctx *c,
+		      uint8_t *mem)
 {
 	uint8_t material[64];
 	struct crypt_key *k = NULL;
@@ -92,8 +96,9 @@ static uint64_t trial(enum crypt_backend b, const struct esp_suite *s, struct cr
 
 	random_bytes(material, sizeof(material));
 	state.forced = b;
-	int rc = crypt_key_new(s, CRYPT_SEAL, false, span_of(material, s->key_len + s->encr->salt_len),
-			       span_of(NULL, 0), 1, &k);
+	int rc =
+	    crypt_key_new(s, CRYPT_SEAL, false, span_of(material, s->key_len + s->encr->salt_len),
+			  span_of(NULL, 0), 1, &k);
 	state.forced = CRYPT_AUTO;
 	wipe(material, sizeof(material));
 	if (rc)
@@ -101,8 +106,12 @@ static uint64_t trial(enum crypt_backend b, const struct esp_suite *s, struct cr
 	for (unsigned round = 0; round < TRIAL_ROUNDS; round++) {
 		for (unsigned i = 0; i < TRIAL_PACKETS; i++) {
 			uint8_t *p = mem + i * 1536u, *text = p + ESP_HEADER_LEN + s->iv_len;
-			ops[i] = (struct crypt_op) { .key = k, .esp = p, .src = text, .dst = text, .len = TRIAL_LEN,
-						     .iv = round * TRIAL_PACKETS + i };
+			ops[i] = (struct crypt_op){ .key = k,
+						    .esp = p,
+						    .src = text,
+						    .dst = text,
+						    .len = TRIAL_LEN,
+						    .iv = round * TRIAL_PACKETS + i };
 		}
 		uint64_t t = clock_now_ns();
 		crypt_seal(c, ops, TRIAL_PACKETS);
@@ -114,7 +123,8 @@ static uint64_t trial(enum crypt_backend b, const struct esp_suite *s, struct cr
 	return best;
 }
 
-/* ChaCha20-Poly1305 is the one suite three libraries do well, each on other CPUs; a trial of a millisecond decides. */
+/* ChaCha20-Poly1305 is the one suite three libraries do well, each on other CPUs; a trial of a
+ * millisecond decides. */
 static void choose_chacha(void)
 {
 	struct esp_suite s;
@@ -152,15 +162,24 @@ int crypt_init(void)
 	return 0;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------- */
+/* ---- keys
+ * ---------------------------------------------------------------------------------------------- */
 
-static int key_lengths_check(const struct esp_suite *s, struct span encr, struct span integ, unsigned threads)
+static int key_lengths_check(const struct esp_suite *s, struct span encr, struct span integ,
+			     unsigned threads)
 {
-	if (!s->encr || threads == 0 || encr.len != (size_t)s->key_len + s->encr->salt_len)
+	if (!s->encr || threads == 0 || threads > UINT16_MAX ||
+	    encr.len != (size_t)s->key_len + s->encr->salt_len)
 		return -EINVAL;
 	if (integ.len != (s->integ ? s->integ->key_len : 0u))
 		return -EINVAL;
 	return 0;
+}
+
+static void key_release(struct crypt_key *k)
+{
+	secret_release(k->expanded, k->be->key_bytes(&k->suite, k->threads));
+	secret_release(k, sizeof(*k));
 }
 
 int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
@@ -176,26 +195,32 @@ int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struc
 	const struct crypt_backend_ops *be = backend_by_id(crypt_backend_of(s));
 	if (!be || !be->can(s))
 		return -ENOTSUP;
-	size_t bytes = sizeof(struct crypt_key) + be->key_bytes(s, threads);
-	struct crypt_key *k = secret_alloc(bytes);
-	if (!k)
+	size_t before = secret_in_use(), bytes = be->key_bytes(s, threads);
+	struct crypt_key *k = secret_alloc(sizeof(*k));
+	void *expanded = secret_alloc(bytes);
+	if (!k || !expanded) {
+		secret_release(k, sizeof(*k));
+		secret_release(expanded, bytes);
 		return -ENOMEM;
+	}
 	k->be = be;
+	k->expanded = expanded;
 	k->suite = *s;
 	k->dir = (uint8_t)dir;
 	k->esn = esn;
 	k->block_mask = (uint8_t)(s->encr->block - 1);
-	k->threads = threads;
-	k->bytes = bytes;
+	k->threads = (uint16_t)threads;
+	k->bytes =
+	    (uint32_t)(secret_in_use() -
+		       before); /* rounded up by the allocator; keys are made by one thread */
 	if (s->encr->salt_len)
 		memcpy(k->salt, encr_key.p + s->key_len, s->encr->salt_len);
 	rc = be->key_init(k, span_of(encr_key.p, s->key_len), integ_key);
-	if (rc) {
-		secret_release(k, bytes);
-		return rc;
-	}
-	*out = k;
-	return 0;
+	if (rc)
+		key_release(k);
+	else
+		*out = k;
+	return rc;
 }
 
 void crypt_key_free(struct crypt_key **kp)
@@ -207,12 +232,12 @@ void crypt_key_free(struct crypt_key **kp)
 		return;
 	if (k->be->key_fini)
 		k->be->key_fini(k);
-	secret_release(k, k->bytes);
+	key_release(k);
 }
 
 size_t crypt_key_bytes(const struct crypt_key *k)
 {
-	return k->bytes + k->unguarded;
+	return k->bytes;
 }
 
 enum crypt_backend crypt_key_backend(const struct crypt_key *k)
@@ -220,7 +245,8 @@ enum crypt_backend crypt_key_backend(const struct crypt_key *k)
 	return k->be->id;
 }
 
-/* ---- contexts ------------------------------------------------------------------------------------------ */
+/* ---- contexts
+ * ------------------------------------------------------------------------------------------ */
 
 struct crypt_ctx *crypt_ctx_new(unsigned slot)
 {
@@ -253,11 +279,13 @@ void crypt_ctx_free(struct crypt_ctx **cp)
 	free(c);
 }
 
-/* ---- the packet path ----------------------------------------------------------------------------------- */
+/* ---- the packet path
+ * ----------------------------------------------------------------------------------- */
 
 static inline void batch(struct crypt_ctx *c, enum crypt_dir dir, struct crypt_op *ops, unsigned n)
 {
-	const struct crypt_backend_ops *pending = NULL; /* only one backend keeps packets in flight */
+	const struct crypt_backend_ops *pending =
+	    NULL; /* only one backend keeps packets in flight */
 	unsigned i = 0;
 
 	while (i < n) {
@@ -294,4 +322,15 @@ void crypt_raw_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_
 	r->ok = false;
 	if (c->slot < k->threads && r->len <= CRYPT_TEXT_MAX && (r->len & k->block_mask) == 0)
 		k->be->raw(c, k, r);
+}
+
+void crypt_key_prefetch(const struct crypt_key *k)
+{
+	/* the round keys and the tables behind them; more than a few lines ahead would push each
+	 * other out */
+	const char *p = (const char *)k;
+	size_t n = k->bytes < 1280 ? k->bytes : 1280;
+
+	for (size_t i = 0; i < n; i += 64)
+		__builtin_prefetch(p + i);
 }

@@ -1,7 +1,8 @@
 /*
- * The batch interface of the packet ciphers: an array of operations in, done in place or out of place, each with its result. A key
- * belongs to one SA and one direction, a context to one thread. Who does the work (backend) is decided once per suite, when the first key is made:
- * ipsec-mb where the CPU suits, libsodium for ChaCha20-Poly1305 where it wins, OpenSSL always.
+ * The batch interface of the packet ciphers: an array of operations in, done in place or out of
+ * place, each with its result. A key belongs to one SA and one direction, a context to one thread.
+ * Who does the work (backend) is decided once per suite, when the first key is made: ipsec-mb where
+ * the CPU suits, libsodium for ChaCha20-Poly1305 where it wins, OpenSSL always.
  */
 #ifndef CRYPTO_CRYPT_H
 #define CRYPTO_CRYPT_H
@@ -19,32 +20,38 @@ struct crypt_ctx; /* one thread's scratch: backend managers, cipher contexts */
 enum crypt_backend { CRYPT_AUTO, CRYPT_OPENSSL, CRYPT_IPSEC_MB, CRYPT_SODIUM, CRYPT_BACKENDS };
 enum crypt_dir { CRYPT_SEAL, CRYPT_OPEN };
 
-/* The longest text of one packet, in bytes: 16-bit lengths inside the backends, less header, IV and padding. */
-#define CRYPT_TEXT_MAX 65472u
+/* The longest text of one packet, in bytes: 16-bit lengths inside the backends, less header, IV and
+ * padding. */
+#define CRYPT_TEXT_MAX  65472u
 #define CRYPT_BATCH_MAX 1024u
 
 /*
- * One ESP packet. The bytes at `esp` are SPI, sequence number (8 bytes), then the IV (suite iv_len bytes). The text follows the IV.
- * seal: `esp` and `dst` lie in the output: dst == esp + 8 + iv_len, and the ICV goes to dst + len. The plaintext is read from
- *   src (== dst for in place, or disjoint). The IV is written by seal: for counter modes it is `iv` (64 bits, big endian), for CBC it is
- *   random and unpredictable, drawn from the thread's own generator.
- * open: `esp` and `src` lie in the input: src == esp + 8 + iv_len, the ICV is at src + len. Plaintext goes to dst (== src or disjoint).
- *   When ok is false the content of dst is undefined and must not be used.
+ * One ESP packet. The bytes at `esp` are SPI, sequence number (8 bytes), then the IV (suite iv_len
+ * bytes). The text follows the IV. seal: `esp` and `dst` lie in the output: dst == esp + 8 +
+ * iv_len, and the ICV goes to dst + len. The plaintext is read from src (== dst for in place, or
+ * disjoint). The IV is written by seal: for counter modes it is `iv` (64 bits, big endian), for CBC
+ * it is random and unpredictable, drawn from the thread's own generator. open: `esp` and `src` lie
+ * in the input: src == esp + 8 + iv_len, the ICV is at src + len. Plaintext goes to dst (== src or
+ * disjoint). When ok is false the content of dst is undefined and must not be used.
  */
 struct crypt_op {
 	const struct crypt_key *key;
 	uint8_t *esp;
 	const uint8_t *src;
 	uint8_t *dst;
-	uint32_t len;    /* text bytes: 1..CRYPT_TEXT_MAX, a multiple of the suite's block; else ok is false */
-	uint32_t seq_hi; /* high half of the extended sequence number, host byte order; used when the key was made with esn */
+	uint32_t len; /* text bytes: 1..CRYPT_TEXT_MAX, a multiple of the suite's block; else ok is
+			 false */
+	uint32_t seq_hi; /* high half of the extended sequence number, host byte order; used when
+			    the key was made with esn */
 	uint64_t iv;     /* seal, counter modes: unique per key */
 	bool ok;         /* result */
 };
 
-/* Starts the backends: picks CPU code. Call once from the main thread before any other. Returns 0 or -errno. */
+/* Starts the backends: picks CPU code. Call once from the main thread before any other. Returns 0
+ * or -errno. */
 int crypt_init(void) warn_unused;
-/* Forces one backend for all suites it can do (tests, configuration); others fall back to OpenSSL. CRYPT_AUTO restores. Affects keys made later. */
+/* Forces one backend for all suites it can do (tests, configuration); others fall back to OpenSSL.
+ * CRYPT_AUTO restores. Affects keys made later. */
 void crypt_force_backend(enum crypt_backend b);
 const char *crypt_backend_name(enum crypt_backend b);
 bool crypt_backend_present(enum crypt_backend b);
@@ -54,23 +61,29 @@ enum crypt_backend crypt_backend_of(const struct esp_suite *s);
 const char *crypt_backend_describe(enum crypt_backend b);
 
 /*
- * Makes a key. encr_key is key_len + salt_len bytes, integ_key integ->key_len bytes (empty for combined modes). esn: the high half of the sequence number is authenticated (RFC 4303 2.2.1).
- * threads: how many contexts will use it (slots 0..threads-1). Returns 0, -EINVAL (wrong length), -ENOMEM or -ENOTSUP.
+ * Makes a key. encr_key is key_len + salt_len bytes, integ_key integ->key_len bytes (empty for
+ * combined modes). esn: the high half of the sequence number is authenticated (RFC 4303 2.2.1).
+ * threads: how many contexts will use it (slots 0..threads-1). Returns 0, -EINVAL (wrong length),
+ * -ENOMEM or -ENOTSUP.
  */
-int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key, struct span integ_key,
-		  unsigned threads, struct crypt_key **out) warn_unused;
+int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
+		  struct span integ_key, unsigned threads, struct crypt_key **out) warn_unused;
 /* Wipes and frees; NULL is allowed; *k becomes NULL. */
 void crypt_key_free(struct crypt_key **k);
 /* Bytes the key occupies, guarded and not. */
 size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
+/* Starts loading the key's tables: for batches whose packets have many different keys. */
+void crypt_key_prefetch(const struct crypt_key *k);
+
 /* slot: 0..threads-1, this thread's number among those using the keys. */
 struct crypt_ctx *crypt_ctx_new(unsigned slot);
 void crypt_ctx_free(struct crypt_ctx **c);
 
-/* Encrypt/decrypt ops[0..n). Runs of the same key next to each other are done together; any mixture is right. n <= 1024.
- * Sets every op's ok. No allocation, no lock, no system call (but the generator's refill, once per many packets). */
+/* Encrypt/decrypt ops[0..n). Runs of the same key next to each other are done together; any mixture
+ * is right. n <= 1024. Sets every op's ok. No allocation, no lock, no system call (but the
+ * generator's refill, once per many packets). */
 void crypt_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n);
 void crypt_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n);
 

@@ -1,6 +1,7 @@
 /*
- * Intel's multi-buffer library: AES-GCM by one direct call a packet, everything else as jobs, many of which are worked on side by
- * side in the lanes of a vector register. This file: start, contexts, and which suites it takes.
+ * Intel's multi-buffer library: AES-GCM by one direct call a packet, everything else as jobs, many
+ * of which are worked on side by side in the lanes of a vector register. This file: start,
+ * contexts, and which suites it takes.
  */
 #include "crypto/ipsec_mb.h"
 
@@ -38,14 +39,15 @@ static int mb_start(void)
 	mb_key_mgr = alloc_mb_mgr(0);
 	if (!mb_key_mgr)
 		return -ENOTSUP;
-	/* Without AES instructions the library emulates them: correct, and slower than OpenSSL's own C. */
+	/* Without AES instructions the library emulates them: correct, and slower than OpenSSL's
+	 * own C. */
 	if ((mb_key_mgr->features & need) != need)
 		goto unsuitable;
 	init_mb_mgr_auto(mb_key_mgr, &arch);
 	if (imb_get_errno(mb_key_mgr) != 0 || arch < IMB_ARCH_SSE)
 		goto unsuitable;
-	snprintf(description, sizeof(description), "ipsec-mb %s (%s%s)", imb_get_version_str(), arch_name(arch),
-		 mb_key_mgr->features & IMB_FEATURE_VAES ? ", VAES" : "");
+	snprintf(description, sizeof(description), "ipsec-mb %s (%s%s)", imb_get_version_str(),
+		 arch_name(arch), mb_key_mgr->features & IMB_FEATURE_VAES ? ", VAES" : "");
 	return 0;
 unsuitable:
 	free_mb_mgr(mb_key_mgr);
@@ -73,7 +75,7 @@ static bool mb_suits(const struct esp_suite *s)
 
 static size_t mb_key_bytes(const struct esp_suite *s, unsigned threads)
 {
-	return mb_is_gcm(s) ? sizeof(struct mb_gcm_key) : sizeof(struct mb_job_key);
+	return mb_is_gcm(s) ? sizeof(struct gcm_key_data) : sizeof(struct mb_job_key);
 }
 
 static int mb_key_init(struct crypt_key *k, struct span encr, struct span integ)

@@ -3,20 +3,23 @@
 #define CRYPTO_IPSEC_MB_H
 
 #include <intel-ipsec-mb.h>
+#include <stdalign.h>
 
 #include "crypto/backend.h"
 
 /* A job's own memory until it is completed. */
 struct mb_scratch {
-	uint8_t iv[16];   /* nonce or counter block */
+	uint8_t iv[16]; /* nonce or counter block */
 	uint8_t aad[16];
-	uint8_t tag[64];  /* opening: the ICV as computed */
+	uint8_t tag[64];      /* opening: the ICV as computed */
 	uint8_t icv[ICV_MAX]; /* opening: the ICV as received */
-	uint8_t *hi;      /* opening with ESN: where the high half was put, over the ICV; restored when done */
-	bool done;        /* raw: completed well */
+	uint8_t *hi; /* opening with ESN: where the high half was put, over the ICV; restored when
+			done */
+	bool done;   /* raw: completed well */
 };
 
-/* One thread's. The manager holds at most IMB_MAX_JOBS - 1 jobs between two submissions, so that many scratches, used in turn, suffice. */
+/* One thread's. The manager holds at most IMB_MAX_JOBS - 1 jobs between two submissions, so that
+ * many scratches, used in turn, suffice. */
 struct mb_ctx {
 	IMB_MGR *mgr;
 	unsigned next; /* scratch of the next job */
@@ -24,12 +27,9 @@ struct mb_ctx {
 	struct mb_scratch scratch[IMB_MAX_JOBS];
 };
 
-/* AES-GCM and GMAC, one direct call a packet. */
-struct mb_gcm_key {
-	struct gcm_key_data gcm;
-};
-
-/* All other suites: a job with everything filled in that does not change between packets, and what it points to. */
+/* What a key's expanded keys are, AES-GCM and GMAC: the library's struct gcm_key_data. All other
+ * suites: a job with everything filled in that does not change between packets, and what it points
+ * to. */
 struct mb_job_key {
 	IMB_JOB job;
 	union {
@@ -44,11 +44,12 @@ struct mb_job_key {
 	} cipher;
 	union {
 		struct {
-			alignas(16) uint8_t inner[64], outer[64]; /* hash states after the padded key */
+			alignas(16) uint8_t inner[64],
+			    outer[64]; /* hash states after the padded key */
 		} hmac;
 		struct {
 			alignas(16) uint8_t k1[11 * 16], k2[16], k3[16];
-		} cbc;                                            /* XCBC, CMAC */
+		} cbc; /* XCBC, CMAC */
 	} mac;
 };
 
@@ -57,13 +58,14 @@ extern IMB_MGR *mb_key_mgr;
 
 static inline bool mb_is_gcm(const struct esp_suite *s)
 {
-	return s->encr->id == ENCR_AES_GCM_8 || s->encr->id == ENCR_AES_GCM_12 || s->encr->id == ENCR_AES_GCM_16 ||
-	       s->encr->id == ENCR_NULL_AUTH_AES_GMAC;
+	return s->encr->id == ENCR_AES_GCM_8 || s->encr->id == ENCR_AES_GCM_12 ||
+	       s->encr->id == ENCR_AES_GCM_16 || s->encr->id == ENCR_NULL_AUTH_AES_GMAC;
 }
 
 static inline bool mb_is_ccm(const struct esp_suite *s)
 {
-	return s->encr->id == ENCR_AES_CCM_8 || s->encr->id == ENCR_AES_CCM_12 || s->encr->id == ENCR_AES_CCM_16;
+	return s->encr->id == ENCR_AES_CCM_8 || s->encr->id == ENCR_AES_CCM_12 ||
+	       s->encr->id == ENCR_AES_CCM_16;
 }
 
 /* ipsec_mb_gcm.c: expands the key, sets k->run */

@@ -1,19 +1,21 @@
 /*
- * AES-GCM (RFC 4106) and GMAC (RFC 4543) through ipsec-mb's direct calls. Per packet: IV into packet and nonce, one call that encrypts and
- * writes the ICV; or one call that decrypts and computes the ICV, then the comparison. What depends on the key only is taken out of
- * the loop: at 64 bytes a packet costs little more than the call.
+ * AES-GCM (RFC 4106) and GMAC (RFC 4543) through ipsec-mb's direct calls. Per packet: IV into
+ * packet and nonce, one call that encrypts and writes the ICV; or one call that decrypts and
+ * computes the ICV, then the comparison. What depends on the key only is taken out of the loop: at
+ * 64 bytes a packet costs little more than the call.
  */
 #include "base/secret.h"
 #include "crypto/ipsec_mb.h"
 
-static void gcm_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void gcm_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+		     unsigned n)
 {
-	const struct gcm_key_data *key = &((const struct mb_gcm_key *)(const void *)k->expanded)->gcm;
+	const struct gcm_key_data *key = k->expanded;
 	struct gcm_context_data *scratch = &c->mb->gcm;
 	const IMB_MGR *m = c->mb->mgr;
-	const aes_gcm_enc_dec_t call = k->suite.key_len == 16 ? m->gcm128_enc :
-				       k->suite.key_len == 24 ? m->gcm192_enc :
-								m->gcm256_enc;
+	const aes_gcm_enc_dec_t call = k->suite.key_len == 16   ? m->gcm128_enc
+				       : k->suite.key_len == 24 ? m->gcm192_enc
+								: m->gcm256_enc;
 	const unsigned icv_len = k->suite.icv_len;
 	uint8_t nonce[16], buf[12];
 
@@ -27,18 +29,20 @@ static void gcm_seal(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 		store_be64(op->esp + ESP_HEADER_LEN, op->iv);
 		store_be64(nonce + 4, op->iv);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
-		call(key, scratch, op->dst, op->src, op->len, nonce, aad, aad_len, op->dst + op->len, icv_len);
+		call(key, scratch, op->dst, op->src, op->len, nonce, aad, aad_len,
+		     op->dst + op->len, icv_len);
 	}
 }
 
-static void gcm_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void gcm_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+		     unsigned n)
 {
-	const struct gcm_key_data *key = &((const struct mb_gcm_key *)(const void *)k->expanded)->gcm;
+	const struct gcm_key_data *key = k->expanded;
 	struct gcm_context_data *scratch = &c->mb->gcm;
 	const IMB_MGR *m = c->mb->mgr;
-	const aes_gcm_enc_dec_t call = k->suite.key_len == 16 ? m->gcm128_dec :
-				       k->suite.key_len == 24 ? m->gcm192_dec :
-								m->gcm256_dec;
+	const aes_gcm_enc_dec_t call = k->suite.key_len == 16   ? m->gcm128_dec
+				       : k->suite.key_len == 24 ? m->gcm192_dec
+								: m->gcm256_dec;
 	const unsigned icv_len = k->suite.icv_len;
 	uint8_t nonce[16], buf[12], icv[16];
 
@@ -65,16 +69,20 @@ struct gmac_calls {
 static struct gmac_calls gmac_calls_of(const IMB_MGR *m, unsigned key_len)
 {
 	if (key_len == 16)
-		return (struct gmac_calls) { m->gmac128_init, m->gmac128_update, m->gmac128_finalize };
+		return (struct gmac_calls){ m->gmac128_init, m->gmac128_update,
+					    m->gmac128_finalize };
 	if (key_len == 24)
-		return (struct gmac_calls) { m->gmac192_init, m->gmac192_update, m->gmac192_finalize };
-	return (struct gmac_calls) { m->gmac256_init, m->gmac256_update, m->gmac256_finalize };
+		return (struct gmac_calls){ m->gmac192_init, m->gmac192_update,
+					    m->gmac192_finalize };
+	return (struct gmac_calls){ m->gmac256_init, m->gmac256_update, m->gmac256_finalize };
 }
 
-/* Both directions: the text passes unchanged, header, IV and text are authenticated in that order. */
-static void gmac_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+/* Both directions: the text passes unchanged, header, IV and text are authenticated in that order.
+ */
+static void gmac_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+		     unsigned n)
 {
-	const struct gcm_key_data *key = &((const struct mb_gcm_key *)(const void *)k->expanded)->gcm;
+	const struct gcm_key_data *key = k->expanded;
 	const struct gmac_calls call = gmac_calls_of(c->mb->mgr, k->suite.key_len);
 	struct gcm_context_data *scratch = &c->mb->gcm;
 	const bool seal = k->dir == CRYPT_SEAL;
@@ -109,7 +117,7 @@ static void gmac_run(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 
 void mb_gcm_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw *r)
 {
-	const struct gcm_key_data *key = &((const struct mb_gcm_key *)(const void *)k->expanded)->gcm;
+	const struct gcm_key_data *key = k->expanded;
 	const IMB_MGR *m = c->mb->mgr;
 	const bool seal = k->dir == CRYPT_SEAL;
 	const unsigned kl = k->suite.key_len;
@@ -120,7 +128,8 @@ void mb_gcm_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw
 		call = kl == 16 ? m->gcm128_enc : kl == 24 ? m->gcm192_enc : m->gcm256_enc;
 	else
 		call = kl == 16 ? m->gcm128_dec : kl == 24 ? m->gcm192_dec : m->gcm256_dec;
-	call(key, &c->mb->gcm, r->dst, r->src, r->len, r->nonce, r->aad.p, r->aad.len, icv, k->suite.icv_len);
+	call(key, &c->mb->gcm, r->dst, r->src, r->len, r->nonce, r->aad.p, r->aad.len, icv,
+	     k->suite.icv_len);
 	r->ok = seal || icv_equal(icv, r->icv, k->suite.icv_len);
 	if (seal)
 		memcpy(r->icv, icv, k->suite.icv_len);
@@ -128,7 +137,7 @@ void mb_gcm_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw
 
 void mb_gcm_key_init(struct crypt_key *k, struct span encr)
 {
-	struct gcm_key_data *key = &((struct mb_gcm_key *)(void *)k->expanded)->gcm;
+	struct gcm_key_data *key = k->expanded;
 
 	if (encr.len == 16)
 		IMB_AES128_GCM_PRE(mb_key_mgr, encr.p, key);

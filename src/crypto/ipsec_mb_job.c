@@ -1,7 +1,8 @@
 /*
- * Packets as ipsec-mb jobs: CBC, CTR and NULL with separate integrity, CCM, ChaCha20-Poly1305. Each packet of a run becomes a job
- * (copy of the key's, plus pointers); a submission may hand back an earlier job that is complete, or none. At the end of the batch what
- * is left is flushed. Completion sets the operation's ok: opening, it compares the ICV.
+ * Packets as ipsec-mb jobs: CBC, CTR and NULL with separate integrity, CCM, ChaCha20-Poly1305. Each
+ * packet of a run becomes a job (copy of the key's, plus pointers); a submission may hand back an
+ * earlier job that is complete, or none. At the end of the batch what is left is flushed.
+ * Completion sets the operation's ok: opening, it compares the ICV.
  */
 #include "base/secret.h"
 #include "crypto/ipsec_mb.h"
@@ -51,7 +52,8 @@ static struct mb_scratch *scratch_next(struct mb_ctx *m)
 }
 
 /* A job with the fields of the key. */
-static IMB_JOB *job_new(struct mb_ctx *m, const struct mb_job_key *q, const uint8_t *src, uint8_t *dst, size_t len)
+static IMB_JOB *job_new(struct mb_ctx *m, const struct mb_job_key *q, const uint8_t *src,
+			uint8_t *dst, size_t len)
 {
 	IMB_JOB *j = IMB_GET_NEXT_JOB(m->mgr);
 
@@ -63,7 +65,8 @@ static IMB_JOB *job_new(struct mb_ctx *m, const struct mb_job_key *q, const uint
 }
 
 /* The nonce or first counter block of a packet whose IV is in place. */
-static const uint8_t *job_iv(const struct crypt_key *k, const struct crypt_op *op, struct mb_scratch *s)
+static const uint8_t *job_iv(const struct crypt_key *k, const struct crypt_op *op,
+			     struct mb_scratch *s)
 {
 	const uint8_t *iv = op->esp + ESP_HEADER_LEN;
 	unsigned salt_len = k->suite.encr->salt_len;
@@ -89,7 +92,8 @@ static void job_aad(IMB_JOB *j, const struct esp_suite *su, const uint8_t *aad, 
 	j->msg_len_to_hash_in_bytes = j->msg_len_to_cipher_in_bytes;
 }
 
-/* What the ICV covers, said as the library wants it: an offset from src, which wraps where it lies before. */
+/* What the ICV covers, said as the library wants it: an offset from src, which wraps where it lies
+ * before. */
 static void job_cover(IMB_JOB *j, const uint8_t *from, size_t len)
 {
 	j->hash_start_src_offset_in_bytes = (uint64_t)((uintptr_t)from - (uintptr_t)j->src);
@@ -98,7 +102,7 @@ static void job_cover(IMB_JOB *j, const uint8_t *from, size_t len)
 
 void mb_job_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
 {
-	const struct mb_job_key *q = (const void *)k->expanded;
+	const struct mb_job_key *q = k->expanded;
 	const bool combined = k->suite.encr->aead, null = k->suite.encr->id == ENCR_NULL;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -115,7 +119,8 @@ void mb_job_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op
 			unsigned aad_len = op_aad(k, op, s->aad, &aad);
 			job_aad(j, &k->suite, aad, aad_len);
 		} else {
-			/* RFC 4303 2.2.1: the high half stands after the ciphertext for the ICV, which then replaces it. */
+			/* RFC 4303 2.2.1: the high half stands after the ciphertext for the ICV,
+			 * which then replaces it. */
 			if (k->esn)
 				store_be32(op->dst + op->len, op->seq_hi);
 			if (null && op->src != op->dst)
@@ -131,7 +136,7 @@ void mb_job_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op
 
 void mb_job_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
 {
-	const struct mb_job_key *q = (const void *)k->expanded;
+	const struct mb_job_key *q = k->expanded;
 	const bool combined = k->suite.encr->aead, null = k->suite.encr->id == ENCR_NULL;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -167,12 +172,15 @@ void mb_job_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op
 void mb_job_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw *r)
 {
 	enum { CCM_AAD_MAX = 46 }; /* the library's limit */
-	const struct mb_job_key *q = (const void *)k->expanded;
+	const struct mb_job_key *q = k->expanded;
 	const struct esp_suite *su = &k->suite;
 	struct mb_scratch *s = scratch_next(c->mb);
 	bool seal = k->dir == CRYPT_SEAL;
 
-	if (mb_is_ccm(su) && r->aad.len > CCM_AAD_MAX)
+	/* Nor does its HMAC take an empty message. Neither concerns ESP. */
+	bool hmac = !su->encr->aead && q->job.hash_alg != IMB_AUTH_AES_XCBC &&
+		    q->job.hash_alg != IMB_AUTH_AES_CMAC;
+	if ((mb_is_ccm(su) && r->aad.len > CCM_AAD_MAX) || (hmac && r->aad.len == 0))
 		return;
 	s->done = false;
 	if (!seal)
@@ -183,7 +191,8 @@ void mb_job_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw
 		job_aad(j, su, r->aad.p, r->aad.len);
 	} else {
 		if (r->len == 0)
-			j->cipher_mode = IMB_CIPHER_NULL; /* its CBC does not end on an empty text */
+			j->cipher_mode =
+			    IMB_CIPHER_NULL; /* its CBC does not end on an empty text */
 		else if (su->encr->id == ENCR_NULL && r->src != r->dst)
 			memcpy(r->dst, r->src, r->len);
 		job_cover(j, r->aad.p, r->aad.len);

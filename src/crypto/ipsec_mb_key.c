@@ -1,6 +1,7 @@
 /*
- * Keys of ipsec-mb's jobs: the suite's keys enter, their schedules and a job with every constant field filled in leave. Per packet only
- * pointers, lengths and the IV are added to a copy of that job.
+ * Keys of ipsec-mb's jobs: the suite's keys enter, their schedules and a job with every constant
+ * field filled in leave. Per packet only pointers, lengths and the IV are added to a copy of that
+ * job.
  */
 #include <errno.h>
 
@@ -25,7 +26,8 @@ static void des_expand(struct mb_job_key *q, struct span key)
 		IMB_DES_KEYSCHED(mb_key_mgr, q->cipher.des.schedule[i], key.p + 8 * i);
 		q->cipher.des.ptr[i] = q->cipher.des.schedule[i];
 	}
-	q->job.enc_keys = key.len == 8 ? (const void *)q->cipher.des.schedule[0] : q->cipher.des.ptr;
+	q->job.enc_keys =
+	    key.len == 8 ? (const void *)q->cipher.des.schedule[0] : q->cipher.des.ptr;
 	q->job.dec_keys = q->job.enc_keys;
 }
 
@@ -74,7 +76,8 @@ static int cipher_init(struct mb_job_key *q, const struct esp_suite *s, struct s
 	}
 }
 
-/* HMAC (RFC 2104): the hash states after the first block, the key mixed with ipad and opad. Transform keys never exceed a block. */
+/* HMAC (RFC 2104): the hash states after the first block, the key mixed with ipad and opad.
+ * Transform keys never exceed a block. */
 static int hmac_init(struct mb_job_key *q, enum integ_id id, struct span key)
 {
 	IMB_JOB *j = &q->job;
@@ -139,7 +142,8 @@ static int mac_init(struct mb_job_key *q, enum integ_id id, struct span key)
 	if (id == INTEG_AES_CMAC_96) {
 		IMB_AES_KEYEXP_128(mb_key_mgr, key.p, q->mac.cbc.k1, unused);
 		wipe(unused, sizeof(unused));
-		IMB_AES_CMAC_SUBKEY_GEN_128(mb_key_mgr, q->mac.cbc.k1, q->mac.cbc.k2, q->mac.cbc.k3);
+		IMB_AES_CMAC_SUBKEY_GEN_128(mb_key_mgr, q->mac.cbc.k1, q->mac.cbc.k2,
+					    q->mac.cbc.k3);
 		j->hash_alg = IMB_AUTH_AES_CMAC;
 		j->u.CMAC._key_expanded = q->mac.cbc.k1;
 		j->u.CMAC._skey1 = q->mac.cbc.k2;
@@ -151,7 +155,7 @@ static int mac_init(struct mb_job_key *q, enum integ_id id, struct span key)
 
 int mb_job_key_init(struct crypt_key *k, struct span encr, struct span integ)
 {
-	struct mb_job_key *q = (void *)k->expanded;
+	struct mb_job_key *q = k->expanded;
 	const struct esp_suite *s = &k->suite;
 	bool seal = k->dir == CRYPT_SEAL;
 	int rc = cipher_init(q, s, encr);

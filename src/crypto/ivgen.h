@@ -1,6 +1,7 @@
 /*
- * Unpredictable IVs for CBC (RFC 3602 3), one generator per thread: a ChaCha20 keystream in 4 KiB pieces. Every refill takes its next
- * key from the front of the piece just made, so neither earlier nor later IVs follow from what is in memory.
+ * Unpredictable IVs for CBC (RFC 3602 3), one generator per thread: a ChaCha20 keystream in 4 KiB
+ * pieces. Every refill takes its next key from the front of the piece just made, so neither earlier
+ * nor later IVs follow from what is in memory.
  */
 #ifndef CRYPTO_IVGEN_H
 #define CRYPTO_IVGEN_H
@@ -14,8 +15,8 @@
 #define IVGEN_PIECE 4096
 
 struct ivgen {
-	size_t used;                /* bytes of piece handed out, the next key included */
-	uint8_t key[32];            /* of the next refill */
+	size_t used;     /* bytes of piece handed out, the next key included */
+	uint8_t key[32]; /* of the next refill */
 	uint8_t piece[IVGEN_PIECE];
 };
 

@@ -1,8 +1,10 @@
 /*
- * OpenSSL's part: every suite, everywhere. A key holds one prepared context per thread; a packet only sets the nonce. Packets are
- * handled one after the other: (separate integrity, opening) check the ICV -> decrypt; (sealing) encrypt -> ICV; combined modes in one pass.
- * The contexts are the library's own memory, which it wipes when they are freed. Its HMAC copies a small state per packet in memory
- * of its own: the price of the public interface, and why ipsec-mb goes first where it runs.
+ * OpenSSL's part: every suite, everywhere. A key holds one prepared context per thread; a packet
+ * only sets the nonce. Packets are handled one after the other: (separate integrity, opening) check
+ * the ICV -> decrypt; (sealing) encrypt -> ICV; combined modes in one pass. The contexts are the
+ * library's own memory, which it wipes when they are freed. Its HMAC copies a small state per
+ * packet in memory of its own: the price of the public interface, and why ipsec-mb goes first where
+ * it runs.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -14,7 +16,8 @@
 #include "crypto/backend.h"
 #include "crypto/openssl_mac.h"
 
-/* Single DES is in OpenSSL's legacy provider only; EDE with three equal keys is the same function (RFC 2451 2). */
+/* Single DES is in OpenSSL's legacy provider only; EDE with three equal keys is the same function
+ * (RFC 2451 2). */
 static struct {
 	enum encr_id id;
 	uint8_t key_len;
@@ -52,7 +55,8 @@ static int ossl_start(void)
 		if (!ciphers[i].cipher)
 			return -ENOTSUP;
 	}
-	snprintf(description, sizeof(description), "OpenSSL %s", OpenSSL_version(OPENSSL_VERSION_STRING));
+	snprintf(description, sizeof(description), "OpenSSL %s",
+		 OpenSSL_version(OPENSSL_VERSION_STRING));
 	return ossl_mac_start();
 }
 
@@ -92,14 +96,17 @@ static size_t ossl_key_bytes(const struct esp_suite *s, unsigned threads)
 
 static struct ossl_slot *slots_of(const struct crypt_key *k)
 {
-	return (struct ossl_slot *)(void *)k->expanded;
+	return k->expanded;
 }
 
-/* ---- one message --------------------------------------------------------------------------------------- */
+/* ---- one message
+ * --------------------------------------------------------------------------------------- */
 
-/* Combined modes: associated data in up to three pieces, of which empty ones are left out. dst may be NULL when len is 0. */
-static bool aead_message(const struct crypt_key *k, EVP_CIPHER_CTX *x, const uint8_t *nonce, struct span aad,
-			 struct span aad2, const uint8_t *src, uint8_t *dst, size_t len, uint8_t *icv)
+/* Combined modes: associated data in up to three pieces, of which empty ones are left out. dst may
+ * be NULL when len is 0. */
+static bool aead_message(const struct crypt_key *k, EVP_CIPHER_CTX *x, const uint8_t *nonce,
+			 struct span aad, struct span aad2, const uint8_t *src, uint8_t *dst,
+			 size_t len, uint8_t *icv)
 {
 	bool seal = k->dir == CRYPT_SEAL, ccm = is_ccm(k->suite.encr->id);
 	int n = 0, icv_len = k->suite.icv_len;
@@ -123,7 +130,8 @@ static bool aead_message(const struct crypt_key *k, EVP_CIPHER_CTX *x, const uin
 	return !seal || EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_GET_TAG, icv_len, icv);
 }
 
-static bool plain_cipher(EVP_CIPHER_CTX *x, const uint8_t *iv, const uint8_t *src, uint8_t *dst, size_t len)
+static bool plain_cipher(EVP_CIPHER_CTX *x, const uint8_t *iv, const uint8_t *src, uint8_t *dst,
+			 size_t len)
 {
 	int n = 0;
 
@@ -134,29 +142,33 @@ static bool plain_cipher(EVP_CIPHER_CTX *x, const uint8_t *iv, const uint8_t *sr
 			memcpy(dst, src, len);
 		return true;
 	}
-	return EVP_CipherInit_ex(x, NULL, NULL, NULL, iv, -1) && EVP_CipherUpdate(x, dst, &n, src, (int)len) &&
-	       (size_t)n == len;
+	return EVP_CipherInit_ex(x, NULL, NULL, NULL, iv, -1) &&
+	       EVP_CipherUpdate(x, dst, &n, src, (int)len) && (size_t)n == len;
 }
 
 /* Separate integrity: `covered` and `tail` are what the ICV is over. */
-static bool etm_message(const struct crypt_key *k, const struct ossl_slot *s, const uint8_t *iv, struct span covered,
-			struct span tail, const uint8_t *src, uint8_t *dst, size_t len, uint8_t *icv)
+static bool etm_message(const struct crypt_key *k, const struct ossl_slot *s, const uint8_t *iv,
+			struct span covered, struct span tail, const uint8_t *src, uint8_t *dst,
+			size_t len, uint8_t *icv)
 {
 	uint8_t mac[64];
 
 	if (k->dir == CRYPT_SEAL) {
-		if (!plain_cipher(s->cipher, iv, src, dst, len) || !ossl_mac_compute(&s->mac, covered, tail, mac))
+		if (!plain_cipher(s->cipher, iv, src, dst, len) ||
+		    !ossl_mac_compute(&s->mac, covered, tail, mac))
 			return false;
 		memcpy(icv, mac, k->suite.icv_len);
 		return true;
 	}
-	return ossl_mac_compute(&s->mac, covered, tail, mac) && icv_equal(mac, icv, k->suite.icv_len) &&
-	       plain_cipher(s->cipher, iv, src, dst, len);
+	return ossl_mac_compute(&s->mac, covered, tail, mac) &&
+	       icv_equal(mac, icv, k->suite.icv_len) && plain_cipher(s->cipher, iv, src, dst, len);
 }
 
-/* ---- packets --------------------------------------------------------------------------------------------- */
+/* ---- packets
+ * --------------------------------------------------------------------------------------------- */
 
-static void run_aead(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void run_aead(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+		     unsigned n)
 {
 	EVP_CIPHER_CTX *x = slots_of(k)[c->slot].cipher;
 	unsigned salt_len = k->suite.encr->salt_len;
@@ -174,13 +186,14 @@ static void run_aead(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 		memcpy(nonce + salt_len, op->esp + ESP_HEADER_LEN, 8);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
 		uint8_t *text = op->esp + ESP_HEADER_LEN + k->suite.iv_len;
-		op->ok = aead_message(k, x, nonce, span_of(aad, aad_len), span_of(NULL, 0), op->src, op->dst, op->len,
-				      text + op->len);
+		op->ok = aead_message(k, x, nonce, span_of(aad, aad_len), span_of(NULL, 0), op->src,
+				      op->dst, op->len, text + op->len);
 	}
 }
 
 /* RFC 4543 3.3: the text is associated data too, after the IV, and passes as it is. */
-static void run_gmac(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void run_gmac(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+		     unsigned n)
 {
 	EVP_CIPHER_CTX *x = slots_of(k)[c->slot].cipher;
 	uint8_t nonce[12], buf[12];
@@ -200,14 +213,15 @@ static void run_gmac(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 		}
 		memcpy(nonce + 4, iv, 8);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
-		op->ok = aead_message(k, x, nonce, span_of(aad, aad_len), span_of(iv, 8 + op->len), NULL, NULL, 0,
-				      iv + 8 + op->len);
+		op->ok = aead_message(k, x, nonce, span_of(aad, aad_len), span_of(iv, 8 + op->len),
+				      NULL, NULL, 0, iv + 8 + op->len);
 		if (op->ok && k->dir == CRYPT_OPEN && op->src != op->dst)
 			memcpy(op->dst, op->src, op->len);
 	}
 }
 
-static void run_etm(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void run_etm(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+		    unsigned n)
 {
 	const struct ossl_slot *s = &slots_of(k)[c->slot];
 	bool ctr = k->suite.encr->id == ENCR_AES_CTR;
@@ -230,8 +244,9 @@ static void run_etm(struct crypt_ctx *c, const struct crypt_key *k, struct crypt
 		/* RFC 4303 2.2.1: the high half is in the ICV as if it followed the packet. */
 		store_be32(hi, op->seq_hi);
 		size_t covered = op_covered(k, op);
-		op->ok = etm_message(k, s, iv, span_of(op->esp, covered), span_of(hi, k->esn ? 4 : 0), op->src, op->dst,
-				     op->len, op->esp + covered);
+		op->ok =
+		    etm_message(k, s, iv, span_of(op->esp, covered), span_of(hi, k->esn ? 4 : 0),
+				op->src, op->dst, op->len, op->esp + covered);
 	}
 }
 
@@ -241,12 +256,15 @@ static void ossl_raw(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 	struct span none = span_of(NULL, 0);
 
 	if (k->suite.encr->aead)
-		r->ok = aead_message(k, s->cipher, r->nonce, r->aad, none, r->src, r->dst, r->len, r->icv);
+		r->ok = aead_message(k, s->cipher, r->nonce, r->aad, none, r->src, r->dst, r->len,
+				     r->icv);
 	else
 		r->ok = etm_message(k, s, r->nonce, r->aad, none, r->src, r->dst, r->len, r->icv);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------------ */
+/* ---- keys
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void slot_fini(struct ossl_slot *s)
 {
@@ -265,10 +283,11 @@ static int slot_cipher_init(struct ossl_slot *s, const struct crypt_key *k, cons
 		return -ENOMEM;
 	if (!EVP_CipherInit_ex(s->cipher, cipher_of(su), NULL, NULL, NULL, enc))
 		return -ENOTSUP;
-	if (su->encr->aead &&
-	    !EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_SET_IVLEN, su->encr->salt_len + su->iv_len, NULL))
+	if (su->encr->aead && !EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_SET_IVLEN,
+						   su->encr->salt_len + su->iv_len, NULL))
 		return -ENOTSUP;
-	if (is_ccm(su->encr->id) && !EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_SET_TAG, su->icv_len, NULL))
+	if (is_ccm(su->encr->id) &&
+	    !EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_SET_TAG, su->icv_len, NULL))
 		return -ENOTSUP;
 	if (!EVP_CipherInit_ex(s->cipher, NULL, NULL, key, NULL, enc))
 		return -ENOTSUP;
@@ -277,7 +296,8 @@ static int slot_cipher_init(struct ossl_slot *s, const struct crypt_key *k, cons
 	return 0;
 }
 
-static int slot_init(struct ossl_slot *s, const struct crypt_key *k, struct span encr, struct span integ)
+static int slot_init(struct ossl_slot *s, const struct crypt_key *k, struct span encr,
+		     struct span integ)
 {
 	uint8_t key[32];
 	int rc = 0;
@@ -305,9 +325,10 @@ static void ossl_key_fini(struct crypt_key *k)
 }
 
 /*
- * What one thread's contexts of a key weigh in the heap: the library does not say, so the first key of every suite asks the allocator before and
- * after a number of trial contexts (enough of them that its caches do not hide the answer). Keys are made by one thread; where the
- * allocator tells nothing (sanitizers), a usual size.
+ * What one thread's contexts of a key weigh in the heap: the library does not say, so the first key
+ * of every suite asks the allocator before and after a number of trial contexts (enough of them
+ * that its caches do not hide the answer). Keys are made by one thread; where the allocator tells
+ * nothing (sanitizers), a usual size.
  */
 static size_t slot_heap_bytes(const struct crypt_key *k, struct span encr, struct span integ)
 {
@@ -340,7 +361,7 @@ static int ossl_key_init(struct crypt_key *k, struct span encr, struct span inte
 			return rc;
 		}
 	}
-	k->unguarded = k->threads * slot_heap_bytes(k, encr, integ);
+	k->bytes += (uint32_t)(k->threads * slot_heap_bytes(k, encr, integ));
 	if (k->suite.encr->id == ENCR_NULL_AUTH_AES_GMAC)
 		k->run = run_gmac;
 	else

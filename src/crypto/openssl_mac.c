@@ -1,4 +1,5 @@
-/* See openssl_mac.h. A key and a message enter, a MAC of full length leaves; the caller truncates. */
+/* See openssl_mac.h. A key and a message enter, a MAC of full length leaves; the caller truncates.
+ */
 #include "crypto/openssl_mac.h"
 
 #include <errno.h>
@@ -50,8 +51,10 @@ static int xcbc_init(struct ossl_mac *m, struct span key)
 	memset(in + 32, 3, 16);
 	m->cbc = EVP_CIPHER_CTX_new();
 	if (ecb && m->cbc && EVP_EncryptInit_ex2(ecb, alg.ecb, key.p, NULL, NULL) &&
-	    EVP_CIPHER_CTX_set_padding(ecb, 0) && EVP_EncryptUpdate(ecb, keys, &n, in, sizeof(in)) &&
-	    EVP_EncryptInit_ex2(m->cbc, alg.cbc, keys, NULL, NULL) && EVP_CIPHER_CTX_set_padding(m->cbc, 0)) {
+	    EVP_CIPHER_CTX_set_padding(ecb, 0) &&
+	    EVP_EncryptUpdate(ecb, keys, &n, in, sizeof(in)) &&
+	    EVP_EncryptInit_ex2(m->cbc, alg.cbc, keys, NULL, NULL) &&
+	    EVP_CIPHER_CTX_set_padding(m->cbc, 0)) {
 		memcpy(m->k2, keys + 16, 16);
 		memcpy(m->k3, keys + 32, 16);
 		rc = 0;
@@ -68,7 +71,8 @@ static int evp_mac_start(struct ossl_mac *m, enum integ_id id, struct span key)
 	OSSL_PARAM params[2] = { OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end() };
 
 	if (digest)
-		params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0);
+		params[0] =
+		    OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0);
 	else if (id == INTEG_AES_CMAC_96)
 		params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, cipher, 0);
 	else
@@ -96,10 +100,12 @@ void ossl_mac_fini(struct ossl_mac *m)
 }
 
 /*
- * RFC 3566 4: CBC with a zero IV over all blocks but the last, which is mixed with K2 when full, else padded with 10..0 and
- * mixed with K3. The library's CBC keeps the chain; its output before the last block is not needed.
+ * RFC 3566 4: CBC with a zero IV over all blocks but the last, which is mixed with K2 when full,
+ * else padded with 10..0 and mixed with K3. The library's CBC keeps the chain; its output before
+ * the last block is not needed.
  */
-static bool xcbc_compute(const struct ossl_mac *m, struct span data, struct span tail, uint8_t out[64])
+static bool xcbc_compute(const struct ossl_mac *m, struct span data, struct span tail,
+			 uint8_t out[64])
 {
 	static const uint8_t zero[16];
 	uint8_t sink[512], last[32] = { 0 };
@@ -141,7 +147,8 @@ bool ossl_mac_compute(const struct ossl_mac *m, struct span data, struct span ta
 	if (m->cbc)
 		return xcbc_compute(m, data, tail, out);
 	/* Without a key, init starts over under the one given first. */
-	if (!EVP_MAC_init(m->mac, NULL, 0, NULL) || (data.len && !EVP_MAC_update(m->mac, data.p, data.len)) ||
+	if (!EVP_MAC_init(m->mac, NULL, 0, NULL) ||
+	    (data.len && !EVP_MAC_update(m->mac, data.p, data.len)) ||
 	    (tail.len && !EVP_MAC_update(m->mac, tail.p, tail.len)))
 		return false;
 	return EVP_MAC_final(m->mac, out, &n, 64) == 1;

@@ -1,6 +1,6 @@
 /*
- * The integrity algorithms of the OpenSSL backend, one context per thread: HMAC and CMAC are the library's; AES-XCBC (RFC 3566),
- * which it lacks, is put together from its AES-CBC.
+ * The integrity algorithms of the OpenSSL backend, one context per thread: HMAC and CMAC are the
+ * library's; AES-XCBC (RFC 3566), which it lacks, is put together from its AES-CBC.
  */
 #ifndef CRYPTO_OPENSSL_MAC_H
 #define CRYPTO_OPENSSL_MAC_H
@@ -23,6 +23,7 @@ int ossl_mac_init(struct ossl_mac *m, enum integ_id id, struct span key) warn_un
 /* Wipes and frees what *m owns. */
 void ossl_mac_fini(struct ossl_mac *m);
 /* The MAC, untruncated, of data and the tail (0..15 bytes) that follows it elsewhere. */
-bool ossl_mac_compute(const struct ossl_mac *m, struct span data, struct span tail, uint8_t out[64]);
+bool ossl_mac_compute(const struct ossl_mac *m, struct span data, struct span tail,
+		      uint8_t out[64]);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * libsodium's part: ChaCha20-Poly1305 (RFC 7634), the key as it is, one call per packet. On opening, the ICV is checked before anything is
- * decrypted.
+ * libsodium's part: ChaCha20-Poly1305 (RFC 7634), the key as it is, one call per packet. On
+ * opening, the ICV is checked before anything is decrypted.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -38,9 +38,10 @@ static size_t sodium_key_bytes(const struct esp_suite *s, unsigned threads)
 	return sizeof(struct sodium_key);
 }
 
-static void sodium_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void sodium_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+			unsigned n)
 {
-	const struct sodium_key *sk = (const void *)k->expanded;
+	const struct sodium_key *sk = k->expanded;
 	uint8_t nonce[12], buf[12];
 
 	memcpy(nonce, k->salt, 4);
@@ -53,14 +54,16 @@ static void sodium_seal(struct crypt_ctx *c, const struct crypt_key *k, struct c
 		store_be64(op->esp + ESP_HEADER_LEN, op->iv);
 		store_be64(nonce + 4, op->iv);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
-		crypto_aead_chacha20poly1305_ietf_encrypt_detached(op->dst, op->dst + op->len, NULL, op->src, op->len,
-								   aad, aad_len, NULL, nonce, sk->key);
+		crypto_aead_chacha20poly1305_ietf_encrypt_detached(op->dst, op->dst + op->len, NULL,
+								   op->src, op->len, aad, aad_len,
+								   NULL, nonce, sk->key);
 	}
 }
 
-static void sodium_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static void sodium_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
+			unsigned n)
 {
-	const struct sodium_key *sk = (const void *)k->expanded;
+	const struct sodium_key *sk = k->expanded;
 	uint8_t nonce[12], buf[12];
 
 	memcpy(nonce, k->salt, 4);
@@ -72,27 +75,29 @@ static void sodium_open(struct crypt_ctx *c, const struct crypt_key *k, struct c
 			continue;
 		memcpy(nonce + 4, op->esp + ESP_HEADER_LEN, 8);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
-		op->ok = crypto_aead_chacha20poly1305_ietf_decrypt_detached(op->dst, NULL, op->src, op->len,
-									    op->src + op->len, aad, aad_len, nonce,
-									    sk->key) == 0;
+		op->ok = crypto_aead_chacha20poly1305_ietf_decrypt_detached(
+			     op->dst, NULL, op->src, op->len, op->src + op->len, aad, aad_len,
+			     nonce, sk->key) == 0;
 	}
 }
 
 static void sodium_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw *r)
 {
-	const struct sodium_key *sk = (const void *)k->expanded;
+	const struct sodium_key *sk = k->expanded;
 
 	if (k->dir == CRYPT_SEAL)
-		r->ok = crypto_aead_chacha20poly1305_ietf_encrypt_detached(r->dst, r->icv, NULL, r->src, r->len, r->aad.p,
-									   r->aad.len, NULL, r->nonce, sk->key) == 0;
+		r->ok = crypto_aead_chacha20poly1305_ietf_encrypt_detached(
+			    r->dst, r->icv, NULL, r->src, r->len, r->aad.p, r->aad.len, NULL,
+			    r->nonce, sk->key) == 0;
 	else
-		r->ok = crypto_aead_chacha20poly1305_ietf_decrypt_detached(r->dst, NULL, r->src, r->len, r->icv, r->aad.p,
-									   r->aad.len, r->nonce, sk->key) == 0;
+		r->ok = crypto_aead_chacha20poly1305_ietf_decrypt_detached(
+			    r->dst, NULL, r->src, r->len, r->icv, r->aad.p, r->aad.len, r->nonce,
+			    sk->key) == 0;
 }
 
 static int sodium_key_init(struct crypt_key *k, struct span encr, struct span integ)
 {
-	struct sodium_key *sk = (void *)k->expanded;
+	struct sodium_key *sk = k->expanded;
 
 	memcpy(sk->key, encr.p, sizeof(sk->key));
 	k->run = k->dir == CRYPT_SEAL ? sodium_seal : sodium_open;

@@ -1,6 +1,7 @@
 /*
- * The transforms of ESP, once: a row per IANA number, from which the rest of the program takes every length, and the keywords
- * an administrator writes. A keyword or a pair of numbers enters, a checked struct esp_suite leaves.
+ * The transforms of ESP, once: a row per IANA number, from which the rest of the program takes
+ * every length, and the keywords an administrator writes. A keyword or a pair of numbers enters, a
+ * checked struct esp_suite leaves.
  */
 #include "crypto/transform.h"
 
@@ -88,11 +89,12 @@ static const struct {
 /* clang-format on */
 
 #define ENCR_WORDS_TEXT                                                                            \
-	"aes128gcm16, aes128ccm16, aes128gmac, aes128ctr, aes128 (CBC; also 192 and 256 bits), "     \
+	"aes128gcm16, aes128ccm16, aes128gmac, aes128ctr, aes128 (CBC; also 192 and 256 bits), "   \
 	"chacha20poly1305, 3des, des or null"
 #define INTEG_WORDS_TEXT "sha256, sha384, sha512, sha1, md5, aesxcbc or aescmac"
 
-static int __attribute__((format(printf, 3, 4))) refuse(char *why, unsigned len, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4)))
+refuse(char *why, unsigned len, const char *fmt, ...)
 {
 	if (why && len) {
 		va_list ap;
@@ -138,8 +140,8 @@ static bool key_len_allowed(const struct encr_info *e, unsigned len)
 	return e->key_step == 0 || (len - e->min_key) % e->key_step == 0;
 }
 
-int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp_suite *out, char *why,
-		   unsigned whylen)
+int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp_suite *out,
+		   char *why, unsigned whylen)
 {
 	const struct encr_info *en = encr_info(e);
 	const struct integ_info *in = NULL;
@@ -150,25 +152,29 @@ int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp
 		key_len = en->min_key;
 	if (!key_len_allowed(en, key_len)) {
 		if (en->key_step == 0)
-			return refuse(why, whylen, "%s with a key of %u bits; expected %u bits", en->name,
-				      key_len * 8, en->min_key * 8);
-		return refuse(why, whylen, "%s with a key of %u bits; expected 128, 192 or 256 bits", en->name,
+			return refuse(why, whylen, "%s with a key of %u bits; expected %u bits",
+				      en->name, key_len * 8, en->min_key * 8);
+		return refuse(why, whylen,
+			      "%s with a key of %u bits; expected 128, 192 or 256 bits", en->name,
 			      key_len * 8);
 	}
 	if (i != INTEG_NONE) {
 		in = integ_info(i);
 		if (!in)
-			return refuse(why, whylen, "integrity transform %d is not known here", (int)i);
+			return refuse(why, whylen, "integrity transform %d is not known here",
+				      (int)i);
 		if (en->aead)
 			return refuse(why, whylen,
-				      "%s protects integrity itself; expected no integrity transform beside it, "
+				      "%s protects integrity itself; expected no integrity "
+				      "transform beside it, "
 				      "found %s",
 				      en->name, in->name);
 	} else if (!en->aead) {
-		return refuse(why, whylen, "%s without integrity protection is refused; expected one of %s", en->name,
-			      INTEG_WORDS_TEXT);
+		return refuse(why, whylen,
+			      "%s without integrity protection is refused; expected one of %s",
+			      en->name, INTEG_WORDS_TEXT);
 	}
-	*out = (struct esp_suite) {
+	*out = (struct esp_suite){
 		.encr = en,
 		.integ = in,
 		.key_len = (uint8_t)key_len,
@@ -232,8 +238,8 @@ static bool integ_word_find(const char *t, size_t len, enum integ_id *id)
 	return false;
 }
 
-int esp_suite_parse(const char *encr_keyword, const char *integ_keyword, struct esp_suite *out, char *why,
-		    unsigned whylen)
+int esp_suite_parse(const char *encr_keyword, const char *integ_keyword, struct esp_suite *out,
+		    char *why, unsigned whylen)
 {
 	enum encr_id e = ENCR_NONE;
 	enum integ_id i = INTEG_NONE;
@@ -244,11 +250,12 @@ int esp_suite_parse(const char *encr_keyword, const char *integ_keyword, struct 
 	const char *dash = strchr(encr_keyword, '-');
 	size_t len = dash ? (size_t)(dash - encr_keyword) : strlen(encr_keyword);
 	if (!encr_word_find(encr_keyword, len, &e, &key_len))
-		return refuse(why, whylen, "unknown cipher \"%.*s\"; expected %s", (int)len, encr_keyword,
-			      ENCR_WORDS_TEXT);
+		return refuse(why, whylen, "unknown cipher \"%.*s\"; expected %s", (int)len,
+			      encr_keyword, ENCR_WORDS_TEXT);
 	if (dash && integ_keyword && *integ_keyword)
-		return refuse(why, whylen, "integrity named twice: \"%s\" and \"%s\"; expected it once", dash + 1,
-			      integ_keyword);
+		return refuse(why, whylen,
+			      "integrity named twice: \"%s\" and \"%s\"; expected it once",
+			      dash + 1, integ_keyword);
 	const char *word = dash ? dash + 1 : integ_keyword;
 	if (word && (*word || dash) && !integ_word_find(word, strlen(word), &i))
 		return refuse(why, whylen, "unknown integrity algorithm \"%s\"; expected %s", word,

@@ -39,15 +39,16 @@ enum integ_id {
 
 struct encr_info {
 	enum encr_id id;
-	const char *name;     /* as IANA writes it */
+	const char *name;         /* as IANA writes it */
 	uint8_t min_key, max_key; /* bytes, without salt; AES: 16, 24, 32 */
-	uint8_t key_step;     /* bytes between allowed sizes; 0 when min == max */
-	uint8_t salt_len;     /* bytes that follow the key in the keying material (RFC 4106 8.1) */
-	uint8_t iv_len;       /* explicit IV in the packet */
-	uint8_t block;        /* padding granularity of the plaintext before the 4-byte alignment of ESP (1 for streams) */
-	uint8_t icv_len;      /* combined mode: length of the ICV; else 0 */
+	uint8_t key_step;         /* bytes between allowed sizes; 0 when min == max */
+	uint8_t salt_len; /* bytes that follow the key in the keying material (RFC 4106 8.1) */
+	uint8_t iv_len;   /* explicit IV in the packet */
+	uint8_t block; /* padding granularity of the plaintext before the 4-byte alignment of ESP (1
+			  for streams) */
+	uint8_t icv_len; /* combined mode: length of the ICV; else 0 */
 	bool aead;
-	bool weak;            /* needs allow_weak */
+	bool weak; /* needs allow_weak */
 	const char *rfc;
 };
 
@@ -70,22 +71,24 @@ struct esp_suite {
 	const struct integ_info *integ; /* NULL for combined modes and for none */
 	uint8_t key_len;                /* encryption key in bytes, without salt */
 	uint8_t iv_len, icv_len;
-	uint8_t align;                  /* the ESP payload is padded to a multiple of this: max(4, block) */
+	uint8_t align; /* the ESP payload is padded to a multiple of this: max(4, block) */
 	bool weak;
 };
 
 /*
- * Keywords (strongSwan's): encryption "aes128gcm16", "aes256gcm8", "aes192ccm12", "aes128ctr", "aes128", "aes256" (CBC), "3des",
- * "des", "null", "chacha20poly1305", "aes128gmac"; integrity "sha1", "md5", "sha256", "sha384", "sha512", "aesxcbc",
- * "aescmac". Returns 0, or -EINVAL with a sentence in why[whylen] (what was found, what was expected).
- * encr_keyword may also hold both, joined by '-': "aes128-sha256"; integ_keyword may be NULL.
+ * Keywords (strongSwan's): encryption "aes128gcm16", "aes256gcm8", "aes192ccm12", "aes128ctr",
+ * "aes128", "aes256" (CBC), "3des", "des", "null", "chacha20poly1305", "aes128gmac"; integrity
+ * "sha1", "md5", "sha256", "sha384", "sha512", "aesxcbc", "aescmac". Returns 0, or -EINVAL with a
+ * sentence in why[whylen] (what was found, what was expected). encr_keyword may also hold both,
+ * joined by '-': "aes128-sha256"; integ_keyword may be NULL.
  */
-int esp_suite_parse(const char *encr_keyword, const char *integ_keyword, struct esp_suite *out, char *why,
-		    unsigned whylen) warn_unused;
-/* Same rules by number. key_len in bytes without salt (0: the only or default size). Refuses NULL without integrity, integrity
- * beside a combined mode, and a cipher that needs integrity without one. */
-int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp_suite *out, char *why,
-		   unsigned whylen) warn_unused;
+int esp_suite_parse(const char *encr_keyword, const char *integ_keyword, struct esp_suite *out,
+		    char *why, unsigned whylen) warn_unused;
+/* Same rules by number. key_len in bytes without salt (0: the only or default size). Refuses NULL
+ * without integrity, integrity beside a combined mode, and a cipher that needs integrity without
+ * one. */
+int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp_suite *out,
+		   char *why, unsigned whylen) warn_unused;
 /* The suite as keywords, e.g. "aes128gcm16" or "aes256-sha256". */
 const char *esp_suite_name(const struct esp_suite *s, char out[48]);
 /* Calls cb for every row in table order, for `version`, tests and documentation. */

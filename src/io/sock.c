@@ -208,18 +208,21 @@ void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct 
 		p->src = *src;
 }
 
-bool sock_path_is(const struct sock_path *p, const struct sockaddr_storage *from)
+uint32_t sock_addr_tag(const struct sockaddr_storage *a)
 {
-	if (p->dst.ss_family != from->ss_family)
-		return false;
-	if (from->ss_family == AF_INET) {
-		const struct sockaddr_in *a = (const struct sockaddr_in *)&p->dst;
-		const struct sockaddr_in *b = (const struct sockaddr_in *)from;
-		return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+	uint64_t w[2] = { 0, 0 }, port;
+
+	if (a->ss_family == AF_INET) {
+		const struct sockaddr_in *s4 = (const struct sockaddr_in *)a;
+		w[0] = s4->sin_addr.s_addr;
+		port = s4->sin_port;
+	} else {
+		const struct sockaddr_in6 *s6 = (const struct sockaddr_in6 *)a;
+		memcpy(w, &s6->sin6_addr, sizeof(w));
+		port = s6->sin6_port;
 	}
-	const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&p->dst;
-	const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)from;
-	return a->sin6_port == b->sin6_port && memcmp(&a->sin6_addr, &b->sin6_addr, 16) == 0;
+	uint64_t h = (w[0] ^ port << 40) * 0x9e3779b97f4a7c15 ^ (w[1] + a->ss_family) * 0xc2b2ae3d27d4eb4f;
+	return (uint32_t)(h >> 32) | 1;
 }
 
 int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_t whylen)

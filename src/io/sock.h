@@ -50,8 +50,8 @@ struct sock_path {
 };
 /* src may be NULL; dst->port is 0 for raw sockets. */
 void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct endpoint *dst);
-/* Is this the address and port the path leads to? */
-bool sock_path_is(const struct sock_path *p, const struct sockaddr_storage *from);
+/* A hash of address and port, never 0: equal for equal addresses. */
+uint32_t sock_addr_tag(const struct sockaddr_storage *a);
 
 /*
  * Opens and binds a socket. Where the kernel cannot do GSO or GRO, s->gso or s->gro says so. Received packets bring

@@ -1,6 +1,7 @@
 /*
  * The anti-replay window (RFC 4303 3.4.3, appendix A), shared by workers without a lock. The window is a ring of 64-bit words, each
- * a tag (which block of 32 sequence numbers it is) and 32 bits. A word changes by one compare-and-swap, so a number is accepted by exactly one worker.
+ * a tag (on which lap round the ring it was written) and a bit for each of 32 sequence numbers. A word changes by one
+ * compare-and-swap, so a number is accepted by exactly one worker.
  */
 #ifndef IPSEC_REPLAY_H
 #define IPSEC_REPLAY_H
@@ -19,8 +20,9 @@
 struct replay {
 	_Atomic uint64_t top;   /* highest number authenticated */
 	uint32_t window;        /* packets; 0: no anti-replay service */
-	uint32_t mask;          /* ring words - 1 */
-	_Atomic uint64_t *ring; /* window/32 + 1 words, rounded up to a power of two */
+	uint32_t words;         /* window/32 + 1: one more than the window can reach into */
+	uint64_t reciprocal;    /* 2^64 / words, for a division without dividing */
+	_Atomic uint64_t *ring; /* words of {lap:32, bits:32}; a lap is one way round the ring */
 };
 
 /* window: 0 or REPLAY_WINDOW_MIN..MAX, rounded up to a multiple of 32. Returns 0, -EINVAL or -ENOMEM. */
@@ -29,9 +31,12 @@ void replay_fini(struct replay *r);
 size_t replay_bytes(const struct replay *r);
 /* The 64-bit number for the 32 bits on the wire: with esn, by RFC 4303 appendix A2; without, seq_lo itself. */
 uint64_t replay_full_seq(const struct replay *r, uint32_t seq_lo, bool esn);
-/* Before crypto: may this number be new? Changes nothing. Number 0 is never acceptable (the first is 1). */
+/* Before crypto: may this number be new? Changes nothing. Number 0 is never acceptable (the first is 1), but for window 0, which
+ * accepts everything. */
 bool replay_may_accept(const struct replay *r, uint64_t seq);
 /* After the packet was authenticated: marks it. False when another copy was there first or it has become too old. */
 bool replay_accept(struct replay *r, uint64_t seq);
+/* Starts loading the word that a number on the wire will be looked up in. */
+void replay_prefetch(const struct replay *r, uint32_t seq_lo);
 
 #endif

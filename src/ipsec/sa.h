@@ -61,10 +61,11 @@ struct sa {
 	_Atomic uint8_t state;     /* enum sa_state */
 	uint16_t overhead_max;     /* bytes that ESP and the outer headers add at most */
 	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
+	_Atomic uint32_t peer_tag;  /* inbound: a hash of where its packets come from, so that a move shows without following path; the plane's */
 	struct crypt_key *key;
 	_Atomic(struct sa_path *) path;   /* outbound */
 	uint64_t iv_base;          /* added to the sequence number: the explicit IV of counter modes */
-	uint64_t limit_bytes, limit_packets; /* the next lifetime boundary, soft or hard; UINT64_MAX for none */
+	_Atomic uint64_t limit_bytes, limit_packets; /* the next lifetime boundary, soft or hard; UINT64_MAX for none */
 	/* -- written by every batch -- */
 	_Alignas(CACHE_LINE) _Atomic uint64_t seq; /* outbound: last number given out */
 	_Atomic uint64_t packets, bytes;           /* protected or accepted; bytes of inner packets */
@@ -116,9 +117,12 @@ void sa_unref(struct sa **sa);
 void sa_conf_free(struct sa_conf **conf);
 /* Frees what a conf owns, not the conf itself. */
 void sa_conf_fini(struct sa_conf *conf);
-/* True when an SA made from a could go on for b: everything is the same. */
+/* True when an SA made from a could go on for b: everything is the same. Both need their key_id. */
 bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b);
-/* Bytes of memory of an SA, without and with its cipher's key tables. */
+/* Computes conf->key_id from its keys, for sa_conf_same(); sa_new() does it by itself. The hash is keyed with a random number of this
+ * process: it compares within one run and tells nothing about the keys. Nothing happens once the keys were wiped. Control thread. */
+void sa_conf_set_key_id(struct sa_conf *conf);
+/* Bytes of memory of an SA without its cipher's key tables (those: crypt_key_bytes(sa->key)). */
 size_t sa_bytes(const struct sa *sa);
 
 /* Largest inner packet for an outer MTU with this suite, encapsulation and outer version; padding to the alignment included. 0 when nothing fits. */

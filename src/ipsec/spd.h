@@ -31,7 +31,8 @@ void policy_free(struct policy **p);
 
 struct spd;
 
-/* Compiles policies[0..n), in order; takes ownership of them (and of nothing on failure). Returns 0 or -ENOMEM. */
+/* Compiles policies[0..n), in order; takes ownership of them (and of nothing on failure); the array stays the caller's.
+ * Returns 0 or -ENOMEM. */
 int spd_compile(struct policy **policies, unsigned n, struct spd **out) warn_unused;
 /* Frees with its policies. After a grace period. */
 void spd_free(struct spd **s);
@@ -44,5 +45,7 @@ size_t spd_bytes(const struct spd *s);
 struct policy *spd_lookup(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k);
 /* The same by the plain ordered search: the reference that tests compare with. */
 struct policy *spd_lookup_linear(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k);
+/* For tests: how many hash slots, tree nodes and entries spd_lookup() looks at for this packet. */
+unsigned spd_lookup_work(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k);
 
 #endif

@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "packet/csum.h"
 #include "plane/internal.h"
 
 #define RAW_OPS 256
@@ -161,6 +160,8 @@ static void make_packets(struct worker *w, uint32_t size)
 	}
 }
 
+/* Each thread has SAs of its own, as flows of different peers would: two threads on one SA get in each other's replay window when one of
+ * them is put to sleep. */
 static void fill(struct bench_thread *t, unsigned n)
 {
 	struct worker *w = t->w;
@@ -169,12 +170,11 @@ static void fill(struct bench_thread *t, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct out_pkt *p = &w->out[i];
-		p->ip = w->read_arena + (p->ip - w->read_arena); /* parse_all() clears ip only for bad packets: there are none */
 		p->vnet = (struct virtio_net_hdr) { 0 };
 		p->info.len = size;
 		if (o->sas > 1) {
 			store_be32(p->ip + 16, sa_address(t->next));
-			t->next = t->next + 1 == o->sas ? 0 : t->next + 1;
+			t->next = t->next + o->workers < o->sas ? t->next + o->workers : w->number;
 		} else {
 			store_be32(p->ip + 16, sa_address(0));
 		}
@@ -373,8 +373,9 @@ static void tear_down(struct bench *b)
 	plane_free(&b->plane);
 }
 
-int bench_run(const struct bench_opts *o, struct bench_result *r, void (*progress)(const char *what), char *why, size_t whylen)
+int bench_run(const struct bench_opts *opts, struct bench_result *r, void (*progress)(const char *what), char *why, size_t whylen)
 {
+	struct bench_opts own = *opts, *o = &own;
 	struct bench b = { .o = o };
 
 	*r = (struct bench_result) { 0 };
@@ -384,6 +385,8 @@ int bench_run(const struct bench_opts *o, struct bench_result *r, void (*progres
 		snprintf(why, whylen, "sizes are 28 to 16384 bytes, SAs 1 to 1048576, policies up to 1048576, workers 1 to %d", PLANE_MAX_WORKERS);
 		return -EINVAL;
 	}
+	if (own.sas < own.workers)
+		own.sas = own.workers;
 	if (progress)
 		progress("setting up");
 	int rc = set_up(&b, r, why, whylen);

@@ -16,7 +16,7 @@
 struct bench_opts {
 	struct esp_suite suite;
 	uint32_t size;        /* inner IP packet, bytes: 28 and more */
-	unsigned sas;         /* pairs of SAs; flows are spread over them */
+	unsigned sas;         /* pairs of SAs; flows are spread over them; at least one for each worker */
 	unsigned policies;    /* outbound policies besides those that match */
 	unsigned workers;     /* threads, each with flows of its own */
 	unsigned millis;      /* of each measurement */
@@ -38,7 +38,7 @@ struct bench_result {
 };
 
 /* progress is called with a few words before each measurement; may be NULL. 0, or -errno with a sentence. */
-int bench_run(const struct bench_opts *o, struct bench_result *r, void (*progress)(const char *what), char *why,
+int bench_run(const struct bench_opts *opts, struct bench_result *r, void (*progress)(const char *what), char *why,
 	      size_t whylen) warn_unused;
 
 #endif

@@ -31,7 +31,7 @@ static void sa_drop(struct worker *w, struct sa *sa, enum drop why)
 }
 
 /* Enters an ESP packet into the batch. */
-static void in_add(struct worker *w, const struct sock_rx *rx, uint8_t *esp, uint32_t len)
+static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag, uint8_t *esp, uint32_t len)
 {
 	if (unlikely(len < ESP_HDR_LEN)) {
 		worker_drop(w, DROP_SHORT);
@@ -41,6 +41,7 @@ static void in_add(struct worker *w, const struct sock_rx *rx, uint8_t *esp, uin
 	p->esp = esp;
 	p->len = len;
 	p->rx = rx;
+	p->from_tag = from_tag;
 	sad_prefetch(plane_sad(w->plane), load_be32(esp), SA_ESP);
 	w->c.in_wire_packets++;
 	w->c.in_wire_bytes += len;
@@ -50,10 +51,27 @@ static void in_add(struct worker *w, const struct sock_rx *rx, uint8_t *esp, uin
 static void look_up_all(struct worker *w, bool udp)
 {
 	const struct sad *sad = plane_sad(w->plane);
+	const struct sa *last = NULL;
 	unsigned m = 0;
 
-	for (unsigned i = 0; i < w->n_in; i++)
-		w->in[i].sa = sad_lookup(sad, load_be32(w->in[i].esp), SA_ESP);
+	for (unsigned i = 0; i < w->n_in; i++) {
+		struct sa *sa = w->in[i].sa = sad_lookup(sad, load_be32(w->in[i].esp), SA_ESP);
+		if (sa != last) {
+			last = sa;
+			__builtin_prefetch(sa);
+			__builtin_prefetch(&sa->seq, 1);
+			__builtin_prefetch(&sa->replay);
+		}
+	}
+	last = NULL;
+	for (unsigned i = 0; i < w->n_in; i++) {
+		const struct sa *sa = w->in[i].sa;
+		if (sa && sa != last) {
+			last = sa;
+			crypt_key_prefetch(sa->key);
+			replay_prefetch(&sa->replay, load_be32(w->in[i].esp + 4));
+		}
+	}
 	for (unsigned i = 0; i < w->n_in; i++) {
 		struct in_pkt *p = &w->in[i];
 		struct sa *sa = p->sa;
@@ -83,13 +101,10 @@ static void look_up_all(struct worker *w, bool udp)
 }
 
 /* The peer may have moved, or a NAT may have given it another port: say so once an authenticated packet shows it. */
-static void check_peer(struct worker *w, const struct in_pkt *p)
+static void peer_moved(struct worker *w, const struct in_pkt *p)
 {
-	const struct sa_path *known = rcu_dereference(p->sa->path);
 	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .sa = p->sa };
 
-	if (known && sock_path_is(known->prepared, &p->rx->from))
-		return;
 	if (w->moved == p->sa && w->now_ns - w->moved_ns < MOVED_PAUSE_NS)
 		return;
 	/* only the newest packet tells where the peer is: an old one may have been held back or replayed from elsewhere */
@@ -98,8 +113,6 @@ static void check_peer(struct worker *w, const struct in_pkt *p)
 	if (endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &e.peer) < 0)
 		return;
 	e.local.addr = p->rx->to;
-	if (known && endpoint_eq(&known->dst, &e.peer))
-		return;
 	w->moved = p->sa;
 	w->moved_ns = w->now_ns;
 	worker_event(w, &e);
@@ -155,7 +168,8 @@ static void accept_all(struct worker *w)
 			sa_drop(w, sa, DROP_REPLAY);
 			continue;
 		}
-		check_peer(w, p);
+		if (unlikely(p->from_tag != atomic_load_explicit(&sa->peer_tag, memory_order_relaxed)))
+			peer_moved(w, p);
 		enum drop d = decapsulate(p, &w->op[i]);
 		if (unlikely(d != DROP_NONE)) {
 			sa_drop(w, sa, d);
@@ -301,11 +315,12 @@ void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(s
 			worker_drop(w, DROP_SHORT);
 			continue;
 		}
+		uint32_t from_tag = sock_addr_tag(&rx->from);
 		for (uint32_t off = 0; off < rx->len; off += rx->seg) {
 			uint32_t len = rx->len - off < rx->seg ? rx->len - off : rx->seg;
 			if (udp && !is_esp(w, rx->data + off, len))
 				continue;
-			in_add(w, rx, rx->data + off, len);
+			in_add(w, rx, from_tag, rx->data + off, len);
 			if (w->n_in == BATCH_FRAMES)
 				in_batch(w, udp, deliver);
 		}

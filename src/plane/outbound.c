@@ -2,8 +2,9 @@
  * From the TUN device to the wire. A batch goes through these steps:
  *
  *   read       packets and super-packets into the read arena, until the device is empty or the arena full
- *   classify   parse each once; flow table, and on a miss the SPD: protect, bypass, discard or reject
- *   fit        what does not fit the path: ICMP back, or fragments, or an outer packet the kernel may fragment
+ *   parse      each once
+ *   classify   flow table, and on a miss the SPD: protect, bypass, discard or reject
+ *   fit        is the SA alive; what does not fit its path: ICMP back, or fragments, or an outer packet the kernel may fragment
  *   frame      sequence numbers for a run of packets of one SA at once; split super-packets; lay the ESP packets out
  *              back to back in the frame arena, so that one system call can send many
  *   seal       one crypto call for all frames
@@ -154,8 +155,11 @@ static void clamp_mss(struct worker *w, struct out_pkt *p, uint32_t mtu)
 		w->c.mss_clamped++;
 }
 
+/* Looks every packet's flow up; the SAs they lead to are on their way while the next ones are looked at. */
 static void classify_all(struct worker *w)
 {
+	const struct sa *last = NULL;
+
 	for (unsigned i = 0; i < w->n_out; i++) {
 		struct out_pkt *p = &w->out[i];
 
@@ -165,21 +169,42 @@ static void classify_all(struct worker *w)
 		if (unlikely(!f))
 			f = classify_miss(w, p);
 		f->used = w->batch;
-		const struct policy *pol = f->verdict;
-		struct sa *sa = f->hint;
-		if (unlikely(!sa)) {
-			not_protected(w, p, pol);
-			continue;
+		p->policy = f->verdict;
+		p->sa = f->hint;
+		if (p->sa != last) {
+			last = p->sa;
+			__builtin_prefetch(last);
+			__builtin_prefetch(&last->seq, 1);
 		}
+		if (unlikely(!p->sa))
+			not_protected(w, p, p->policy);
+	}
+}
+
+/* What the SA says: is it alive, does the packet fit, which DF bit. Packets that cannot go on lose their SA. */
+static void fit_all(struct worker *w)
+{
+	const struct sa *last = NULL;
+
+	for (unsigned i = 0; i < w->n_out; i++) {
+		struct out_pkt *p = &w->out[i];
+		struct sa *sa = p->sa;
+
+		if (unlikely(!sa))
+			continue;
 		if (unlikely(!sa_usable(sa))) {
 			worker_drop(w, DROP_SA_EXPIRED);
+			p->sa = NULL;
 			continue;
 		}
-		p->sa = sa;
+		if (sa != last) {
+			last = sa;
+			crypt_key_prefetch(sa->key);
+		}
 		p->fragment = false;
 		p->outer_df = sa->df == SA_DF_COPY ? (p->info.flags & PKT_DF) != 0 : sa->df == SA_DF_SET;
 		uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
-		if (unlikely(p->info.flags & PKT_TCP_SYN) && pol->mss_clamp)
+		if (unlikely(p->info.flags & PKT_TCP_SYN) && p->policy->mss_clamp)
 			clamp_mss(w, p, mtu);
 		if (unlikely(p->info.len > mtu) && !fits(w, p, mtu))
 			p->sa = NULL;
@@ -365,6 +390,7 @@ void outbound_batch(struct worker *w, void (*flush)(struct worker *w))
 {
 	parse_all(w);
 	classify_all(w);
+	fit_all(w);
 	for (unsigned i = 0; i < w->n_out;) {
 		if (!w->out[i].sa) {
 			i++;

@@ -222,6 +222,7 @@ int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, co
 	sock_path_set(sp, src, &path->dst);
 	path->prepared = sp;
 	path->prepared_free = free;
+	atomic_store_explicit(&sa->peer_tag, sock_addr_tag(&sp->dst), memory_order_relaxed);
 	struct sa_path *old = sa_set_path(sa, path);
 	if (old) {
 		urcu_qsbr_synchronize_rcu();

@@ -63,7 +63,8 @@ struct sad *plane_sad(struct plane *p);
 /* Publishes a new SPD; returns the old one after a grace period (the caller frees it), NULL for none. */
 struct spd *plane_set_spd(struct plane *p, struct spd *spd);
 struct spd *plane_spd(struct plane *p);
-/* Gives an outbound SA its open-side path (also a first one), with a grace period for the old one. src ver 0: the kernel chooses. */
+/* Gives an SA its open-side path, with a grace period for the one before. Outbound: where its packets go; src ver 0: the kernel chooses. Inbound: where its packets
+ * come from (dst): an authenticated packet from elsewhere raises EV_PEER_ADDR; until it is set, every packet would. */
 int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, const struct endpoint *dst) warn_unused;
 
 /* Readable when events wait; watch it with the event loop. */

@@ -48,6 +48,7 @@ struct out_pkt {
 	struct sa *sa;        /* protect: the SA; NULL when it has been dealt with */
 	uint64_t hash;
 	struct pkt_info info;
+	const struct policy *policy;
 	bool outer_df;
 	bool fragment;        /* too big for the path: goes as IPv4 fragments */
 };
@@ -66,14 +67,13 @@ struct out_frame {
 struct in_pkt {
 	uint8_t *esp;
 	uint32_t len;
-	uint32_t inner_len;
+	uint32_t from_tag;    /* sock_addr_tag() of the outer source */
 	struct sa *sa;
 	uint64_t seq;
 	uint64_t hash;
 	const struct sock_rx *rx;
-	uint8_t *ip;
+	uint8_t *ip;          /* inner packet, once it is decrypted */
 	struct pkt_info info;
-	uint8_t next_header;
 };
 
 struct worker_counters {

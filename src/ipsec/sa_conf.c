@@ -1,0 +1,104 @@
+/* What an SA is made from: ownership, the hash of its keys, and comparing two of them when a configuration is read again. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "ipsec/sa.h"
+
+void sa_conf_fini(struct sa_conf *conf)
+{
+	free(conf->name);
+	free(conf->sel);
+	secret_free(&conf->encr_key);
+	secret_free(&conf->integ_key);
+	memset(conf, 0, sizeof(*conf));
+}
+
+void sa_conf_free(struct sa_conf **conf)
+{
+	if (!*conf)
+		return;
+	sa_conf_fini(*conf);
+	free(*conf);
+	*conf = NULL;
+}
+
+static void hash_secret(crypto_generichash_state *h, const struct secret *s)
+{
+	uint64_t len = s->len; /* in front, so that where one key ends and the next begins matters */
+	crypto_generichash_update(h, (const uint8_t *)&len, sizeof(len));
+	if (s->len)
+		crypto_generichash_update(h, s->p, s->len);
+}
+
+void sa_conf_set_key_id(struct sa_conf *conf)
+{
+	static uint8_t process_key[crypto_generichash_KEYBYTES];
+	static bool have_key;
+	crypto_generichash_state h;
+
+	if (!conf->encr_key.p && !conf->integ_key.p)
+		return;
+	if (!have_key) {
+		random_bytes(process_key, sizeof(process_key));
+		have_key = true;
+	}
+	crypto_generichash_init(&h, process_key, sizeof(process_key), sizeof(conf->key_id));
+	hash_secret(&h, &conf->encr_key);
+	hash_secret(&h, &conf->integ_key);
+	crypto_generichash_final(&h, conf->key_id, sizeof(conf->key_id));
+	wipe(&h, sizeof(h));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_suite(const struct esp_suite *a, const struct esp_suite *b)
+{
+	return a->encr == b->encr && a->integ == b->integ && a->key_len == b->key_len && a->iv_len == b->iv_len &&
+	       a->icv_len == b->icv_len && a->align == b->align;
+}
+
+static bool same_life(const struct sa_lifetime *a, const struct sa_lifetime *b)
+{
+	return a->soft_bytes == b->soft_bytes && a->hard_bytes == b->hard_bytes &&
+	       a->soft_packets == b->soft_packets && a->hard_packets == b->hard_packets &&
+	       a->soft_ns == b->soft_ns && a->hard_ns == b->hard_ns;
+}
+
+static bool same_ports(const struct port_range *a, const struct port_range *b)
+{
+	return a->match == b->match && (a->match != PORT_RANGE || (a->lo == b->lo && a->hi == b->hi));
+}
+
+static bool same_range(const struct ip_range *a, const struct ip_range *b)
+{
+	return ip_addr_eq(&a->lo, &b->lo) && ip_addr_eq(&a->hi, &b->hi);
+}
+
+static bool same_selectors(const struct sa_conf *a, const struct sa_conf *b)
+{
+	if (a->n_sel != b->n_sel)
+		return false;
+	for (unsigned i = 0; i < a->n_sel; i++) {
+		const struct selector *x = &a->sel[i], *y = &b->sel[i];
+		if (x->proto != y->proto || !same_range(&x->local, &y->local) || !same_range(&x->remote, &y->remote) ||
+		    !same_ports(&x->local_port, &y->local_port) || !same_ports(&x->remote_port, &y->remote_port))
+			return false;
+	}
+	return true;
+}
+
+bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
+{
+	return same_text(a->name, b->name) && a->proto == b->proto && a->mode == b->mode && a->dir == b->dir &&
+	       a->spi == b->spi && ip_addr_eq(&a->src, &b->src) && ip_addr_eq(&a->dst, &b->dst) &&
+	       a->src_port == b->src_port && a->dst_port == b->dst_port && a->encap == b->encap &&
+	       same_suite(&a->suite, &b->suite) && memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 &&
+	       a->esn == b->esn && a->replay_window == b->replay_window && same_life(&a->life, &b->life) &&
+	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn && a->dscp == b->dscp &&
+	       a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp && same_selectors(a, b);
+}
