@@ -1,8 +1,8 @@
 /*
- * How fast the packet ciphers are, per suite and backend, at 1420 and 64 bytes: crypt_seal() in batches of 64, out of place and in place, and
- * crypt_open() out of place. For looking at, not part of `make check`:
- *   crypt_speed [SUITE...]
- * For AES-GCM it also times the library's bare call, so that the cost of the layer shows.
+ * How fast the packet ciphers are, per suite and backend, at 1420 and 64 bytes: crypt_seal() in
+ * batches of 64, out of place and in place, and crypt_open() out of place. For looking at, not part
+ * of `make check`: crypt_speed [SUITE...] For AES-GCM it also times the library's bare call, so
+ * that the cost of the layer shows.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +25,8 @@ static uint8_t result[BATCH][ROOM] __attribute__((aligned(64)));
 static const uint64_t slice_ns = 60 * NS_PER_MS;
 
 /* ns per packet, best of three slices. */
-static double measure(struct crypt_ctx *c, struct crypt_key *k, const struct esp_suite *s, bool open, bool in_place,
-		      uint32_t len)
+static double measure(struct crypt_ctx *c, struct crypt_key *k, const struct esp_suite *s,
+		      bool open, bool in_place, uint32_t len)
 {
 	struct crypt_op ops[BATCH];
 	unsigned off = 8u + s->iv_len;
@@ -37,8 +37,11 @@ static double measure(struct crypt_ctx *c, struct crypt_key *k, const struct esp
 		uint64_t n = 0, start = clock_now_ns(), now;
 		do {
 			for (unsigned i = 0; i < BATCH; i++)
-				ops[i] = (struct crypt_op) {
-					.key = k, .esp = wire[i], .iv = iv++, .len = len,
+				ops[i] = (struct crypt_op){
+					.key = k,
+					.esp = wire[i],
+					.iv = iv++,
+					.len = len,
 					.src = open || in_place ? wire[i] + off : plain[i],
 					.dst = !open || in_place ? wire[i] + off : result[i],
 				};
@@ -59,12 +62,14 @@ static double measure(struct crypt_ctx *c, struct crypt_key *k, const struct esp
 static void show(const char *name, enum crypt_backend b, const struct esp_suite *s)
 {
 	static const uint32_t lens[] = { 1420, 64 };
-	static const uint8_t material[64] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 };
+	static const uint8_t material[64] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+					      13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 };
 	struct crypt_ctx *c = crypt_ctx_new(0);
 	struct crypt_key *k[2] = { NULL, NULL };
 
 	for (unsigned d = 0; d < 2; d++)
-		if (crypt_key_new(s, d ? CRYPT_OPEN : CRYPT_SEAL, false, span_of(material, s->key_len + s->encr->salt_len),
+		if (crypt_key_new(s, d ? CRYPT_OPEN : CRYPT_SEAL, false,
+				  span_of(material, s->key_len + s->encr->salt_len),
 				  span_of(material, s->integ ? s->integ->key_len : 0), 1, &k[d]))
 			exit(1);
 	printf("%-24s %-9s %6zu B", name, crypt_backend_name(b), crypt_key_bytes(k[0]));
@@ -100,7 +105,8 @@ static void show_bare(void)
 			do {
 				for (unsigned i = 0; i < BATCH; i++, n++) {
 					memcpy(iv + 4, &n, 8);
-					IMB_AES128_GCM_ENC(m, &key, &ctx, wire[i] + 16, plain[i], lens[l], iv, wire[i], 8,
+					IMB_AES128_GCM_ENC(m, &key, &ctx, wire[i] + 16, plain[i],
+							   lens[l], iv, wire[i], 8,
 							   wire[i] + 16 + lens[l], 16);
 				}
 				now = clock_now_ns();
@@ -109,7 +115,8 @@ static void show_bare(void)
 			if (best == 0 || each < best)
 				best = each;
 		}
-		printf("bare ipsec-mb call, aes128gcm16, %u B: %.0f ns %.1f Gbit/s\n", lens[l], best, lens[l] * 8.0 / best);
+		printf("bare ipsec-mb call, aes128gcm16, %u B: %.0f ns %.1f Gbit/s\n", lens[l],
+		       best, lens[l] * 8.0 / best);
 	}
 	free_mb_mgr(m);
 }
@@ -117,9 +124,11 @@ static void show_bare(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const all[] = { "aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128ccm16", "aes128gmac",
-					   "aes128ctr-sha256", "aes128-sha1", "aes128-sha256", "aes256-sha256", "aes256-sha512",
-					   "aes128-aesxcbc", "aes128-aescmac", "3des-sha1", "null-sha256" };
+	static const char *const all[] = { "aes128gcm16",   "aes256gcm16",    "chacha20poly1305",
+					   "aes128ccm16",   "aes128gmac",     "aes128ctr-sha256",
+					   "aes128-sha1",   "aes128-sha256",  "aes256-sha256",
+					   "aes256-sha512", "aes128-aesxcbc", "aes128-aescmac",
+					   "3des-sha1",     "null-sha256" };
 	const char *const *names = argc > 1 ? (const char *const *)argv + 1 : all;
 	unsigned count = argc > 1 ? (unsigned)argc - 1 : ARRAY_LEN(all);
 	uint64_t t = clock_now_ns();
@@ -132,7 +141,8 @@ int main(int argc, char **argv)
 #ifdef HAVE_IPSEC_MB
 	show_bare();
 #endif
-	printf("%-24s %-9s %8s | 1420 B: seal   | in place      | open          | 64 B: the same (ns, Gbit/s)\n",
+	printf("%-24s %-9s %8s | 1420 B: seal   | in place      | open          | 64 B: the same "
+	       "(ns, Gbit/s)\n",
 	       "suite", "backend", "key");
 	for (unsigned i = 0; i < count; i++) {
 		struct esp_suite s;
