@@ -61,10 +61,10 @@ enum crypt_backend crypt_backend_of(const struct esp_suite *s);
 const char *crypt_backend_describe(enum crypt_backend b);
 
 /*
- * Makes a key. encr_key is key_len + salt_len bytes, integ_key integ->key_len bytes (empty for
- * combined modes). esn: the high half of the sequence number is authenticated (RFC 4303 2.2.1).
- * threads: how many contexts will use it (slots 0..threads-1). Returns 0, -EINVAL (wrong length),
- * -ENOMEM or -ENOTSUP.
+ * Makes a key; from one thread at a time. encr_key is key_len + salt_len bytes, integ_key
+ * integ->key_len bytes (empty for combined modes). esn: the high half of the sequence number is
+ * authenticated (RFC 4303 2.2.1). threads: how many contexts will use it (slots 0..threads-1).
+ * Returns 0, -EINVAL (wrong length), -ENOMEM or -ENOTSUP.
  */
 int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
 		  struct span integ_key, unsigned threads, struct crypt_key **out) warn_unused;
