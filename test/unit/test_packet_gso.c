@@ -177,6 +177,21 @@ START_TEST(test_split_flags)
 }
 END_TEST
 
+START_TEST(test_split_udp_zero)
+{
+	/* a segment whose checksum comes out 0, which in UDP would mean that there is none */
+	uint8_t four[4] = { 0 };
+	struct pkt_spec s = { .ver = 4, .proto = IPPROTO_UDP, .data = four, .len = 4 };
+	struct gso g;
+
+	split_and_check(&s, 2, &g);
+	store_be16(four, load_be16(seg[0] + 26));
+	split_and_check(&s, 2, &g);
+	ck_assert_uint_eq(load_be16(seg[0] + 26), 0xffff);
+	ck_assert_uint_ne(load_be16(seg[1] + 26), 0xffff);
+}
+END_TEST
+
 START_TEST(test_split_ext)
 {
 	/* IPv6 with a routing header: the checksum is over the final destination, which the kernel summed */
@@ -522,6 +537,17 @@ START_TEST(test_join_limits)
 		ck_assert_uint_le(run.len, 65535);
 		ck_assert_uint_eq(run.segs, n);
 	}
+	/* two that are too much together from the start */
+	static uint8_t big[2][40100];
+	for (unsigned i = 0; i < 2; i++) {
+		struct pkt_spec s = { .ver = 4, .proto = IPPROTO_TCP, .flags = TCP_ACK, .id = (uint16_t)i,
+				      .seq = i * 40000, .data = data, .len = 40000 };
+		struct pkt_info in = pkt_info_of(big[i], pkt_make(&s, big[i]));
+		if (i == 0)
+			gro_start(&run, big[i], &in, ALL);
+		else
+			ck_assert_int_eq(gro_join(&run, big[i], &in), GRO_NONE);
+	}
 }
 END_TEST
 
@@ -570,6 +596,7 @@ Suite *packet_gso_suite(void)
 	tcase_add_checked_fixture(t, fill_data, NULL);
 	tcase_add_test(t, test_split_join);
 	tcase_add_test(t, test_split_flags);
+	tcase_add_test(t, test_split_udp_zero);
 	tcase_add_test(t, test_split_ext);
 	tcase_add_test(t, test_open_refuses);
 	tcase_add_test(t, test_open_ecn);
