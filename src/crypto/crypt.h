@@ -32,7 +32,9 @@ enum crypt_dir { CRYPT_SEAL, CRYPT_OPEN };
  * disjoint). The IV is written by seal: for counter modes it is `iv` (64 bits, big endian), for CBC
  * it is random and unpredictable, drawn from the thread's own generator. open: `esp` and `src` lie
  * in the input: src == esp + 8 + iv_len, the ICV is at src + len. Plaintext goes to dst (== src or
- * disjoint). When ok is false the content of dst is undefined and must not be used.
+ * disjoint). When ok is false the content of dst is undefined and must not be used. With ESN the
+ * first four bytes of the received ICV may be overwritten meanwhile; they are as before when
+ * crypt_open() returns.
  */
 struct crypt_op {
 	const struct crypt_key *key;
