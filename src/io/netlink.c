@@ -1,8 +1,8 @@
 /*
- * The rtnetlink conversation: a request goes out with a sequence number, answers of other numbers are
- * skipped, the kernel's acknowledgement ends it. Every wait has an end: the socket has a receive timeout,
- * and the number of datagrams read for one request is bounded. Links are here, the rest is in
- * netlink_route.c.
+ * The rtnetlink conversation: a request goes out with a sequence number, answers of other numbers
+ * are skipped, the kernel's acknowledgement ends it. Every wait has an end: the socket has a
+ * receive timeout, and the number of datagrams read for one request is bounded. Links are here, the
+ * rest is in netlink_route.c.
  */
 #include "io/netlink.h"
 
@@ -18,7 +18,7 @@
 
 #include "io/netlink_priv.h"
 
-#define REPLY_MAX 64 /* datagrams read for one request */
+#define REPLY_MAX       64 /* datagrams read for one request */
 #define REPLY_TIMEOUT_S 5
 
 struct netlink {
@@ -41,7 +41,8 @@ int netlink_open(struct netlink **out)
 	n->sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!n->sock)
 		goto fail;
-	/* Kernels without these give plain errno values and whole requests back; both are handled. */
+	/* Kernels without these give plain errno values and whole requests back; both are handled.
+	 */
 	(void)mnl_socket_setsockopt(n->sock, NETLINK_EXT_ACK, &one, sizeof(one));
 	(void)mnl_socket_setsockopt(n->sock, NETLINK_CAP_ACK, &one, sizeof(one));
 	if (setsockopt(mnl_socket_get_fd(n->sock), SOL_SOCKET, SO_RCVTIMEO, &timeout,
@@ -108,8 +109,8 @@ bool netlink_attr_addr(const struct nlattr *at, struct ip_addr *out)
 	return len == 4 || len == 16;
 }
 
-/* The sentence the kernel attached to its refusal; NULL when there is none. It follows the copy of the
- * request, which the kernel leaves out when it says NLM_F_CAPPED. */
+/* The sentence the kernel attached to its refusal; NULL when there is none. It follows the copy of
+ * the request, which the kernel leaves out when it says NLM_F_CAPPED. */
 static const char *ext_ack(const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
@@ -125,7 +126,8 @@ static const char *ext_ack(const struct nlmsghdr *nlh)
 	}
 	if (MNL_ALIGN(skip) > mnl_nlmsg_get_payload_len(nlh))
 		return NULL;
-	mnl_attr_for_each(at, nlh, skip) {
+	mnl_attr_for_each(at, nlh, skip)
+	{
 		if (mnl_attr_get_type(at) == NLMSGERR_ATTR_MSG &&
 		    mnl_attr_validate(at, MNL_TYPE_NUL_STRING) >= 0)
 			return mnl_attr_get_str(at);
@@ -133,8 +135,8 @@ static const char *ext_ack(const struct nlmsghdr *nlh)
 	return NULL;
 }
 
-/* Reads one datagram of the answer. Returns 1 when the request is finished (*err is its outcome), 0 when
- * more is to come. */
+/* Reads one datagram of the answer. Returns 1 when the request is finished (*err is its outcome), 0
+ * when more is to come. */
 static int read_messages(struct netlink *n, size_t len,
 			 void (*take)(const struct nlmsghdr *, void *), void *arg, int *err)
 {
@@ -195,7 +197,8 @@ static void link_tun_data(const struct nlattr *data, struct netlink_link *l)
 {
 	const struct nlattr *at;
 
-	mnl_attr_for_each_nested(at, data) {
+	mnl_attr_for_each_nested(at, data)
+	{
 		uint16_t len = mnl_attr_get_payload_len(at);
 
 		switch (mnl_attr_get_type(at)) {
@@ -216,7 +219,8 @@ static void link_info(const struct nlattr *info, struct netlink_link *l)
 {
 	const struct nlattr *at, *data = NULL;
 
-	mnl_attr_for_each_nested(at, info) {
+	mnl_attr_for_each_nested(at, info)
+	{
 		if (mnl_attr_get_type(at) == IFLA_INFO_KIND &&
 		    mnl_attr_validate(at, MNL_TYPE_NUL_STRING) >= 0)
 			snprintf(l->kind, sizeof(l->kind), "%s", mnl_attr_get_str(at));
@@ -237,7 +241,8 @@ static void link_take(const struct nlmsghdr *nlh, void *arg)
 		return;
 	l->index = ifi->ifi_index;
 	l->up = (ifi->ifi_flags & IFF_UP) != 0;
-	mnl_attr_for_each(at, nlh, sizeof(*ifi)) {
+	mnl_attr_for_each(at, nlh, sizeof(*ifi))
+	{
 		if (mnl_attr_get_type(at) == IFLA_MTU && mnl_attr_get_payload_len(at) == 4)
 			l->mtu = mnl_attr_get_u32(at);
 		else if (mnl_attr_get_type(at) == IFLA_LINKINFO)

@@ -16,7 +16,8 @@ struct netlink_req {
 	void *body; /* the family's fixed header, zeroed */
 };
 
-/* Starts a request of one type (RTM_*) with extra flags (NLM_F_CREATE, ...) and a body of body_len bytes. */
+/* Starts a request of one type (RTM_*) with extra flags (NLM_F_CREATE, ...) and a body of body_len
+ * bytes. */
 void netlink_req_init(struct netlink_req *r, uint16_t type, uint16_t flags, size_t body_len);
 /* Appends an address as an attribute; nothing for ver 0. */
 void netlink_req_addr(struct netlink_req *r, uint16_t attr, const struct ip_addr *a);
@@ -25,8 +26,8 @@ uint8_t netlink_family(const struct ip_addr *a);
 /* Reads an address attribute of either version; false when its length is neither 4 nor 16. */
 bool netlink_attr_addr(const struct nlattr *at, struct ip_addr *out);
 
-/* Sends the request and reads until the kernel acknowledges it. take (may be NULL) is called for each
- * message of the answer. Returns 0 or -errno, and leaves the reason in netlink_why(). */
+/* Sends the request and reads until the kernel acknowledges it. take (may be NULL) is called for
+ * each message of the answer. Returns 0 or -errno, and leaves the reason in netlink_why(). */
 int netlink_talk(struct netlink *n, struct netlink_req *r,
 		 void (*take)(const struct nlmsghdr *nlh, void *arg), void *arg) warn_unused;
 int netlink_fail(struct netlink *n, int err, const char *why);

@@ -1,4 +1,5 @@
-/* Addresses, routes and rules by rtnetlink, and what the kernel's routing would do with a packet. */
+/* Addresses, routes and rules by rtnetlink, and what the kernel's routing would do with a packet.
+ */
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
@@ -133,7 +134,8 @@ static void route_metrics(const struct nlattr *nest, struct netlink_route *out)
 {
 	const struct nlattr *at;
 
-	mnl_attr_for_each_nested(at, nest) {
+	mnl_attr_for_each_nested(at, nest)
+	{
 		if (mnl_attr_get_type(at) == RTAX_MTU && mnl_attr_get_payload_len(at) == 4)
 			out->mtu = mnl_attr_get_u32(at);
 	}
@@ -159,7 +161,8 @@ static void route_take(const struct nlmsghdr *nlh, void *arg)
 	if (nlh->nlmsg_type != RTM_NEWROUTE ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
 		return;
-	mnl_attr_for_each(at, nlh, sizeof(struct rtmsg)) {
+	mnl_attr_for_each(at, nlh, sizeof(struct rtmsg))
+	{
 		switch (mnl_attr_get_type(at)) {
 		case RTA_OIF:
 			if (mnl_attr_get_payload_len(at) == 4)

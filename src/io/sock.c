@@ -1,6 +1,7 @@
 /*
- * Opening sockets: create -> options -> bind. What every worker socket needs is in one table of options
- * per kind and version; each row says whether its absence is an error or only a fall-back.
+ * Opening sockets: create -> options -> bind. Options no worker can do without are in one table, by
+ * kind and version. Offloads, buffer sizes and the share of SPIs each have a function: GSO, GRO and
+ * large buffers are taken where the kernel gives them.
  */
 #include "io/sock.h"
 
@@ -39,8 +40,8 @@ struct opt_row {
 	const char *what;
 };
 
-/* All of these have been in Linux since before 4.x, so their absence is an error. Raw IPv4 is not here: its header
- * comes with each packet and says everything. */
+/* All of these have been in Linux since before 4.x, so their absence is an error. Raw IPv4 is not
+ * here: its header comes with each packet and says everything. */
 static const struct opt_row opt_rows[] = {
 	{ SOCK_KIND_UDP, 4, IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO" },
 	{ SOCK_KIND_UDP, 4, IPPROTO_IP, IP_RECVTOS, "IP_RECVTOS" },
@@ -57,16 +58,18 @@ static int set_common(struct sock *s, const struct sock_opts *o, char *why, size
 	for (unsigned i = 0; i < ARRAY_LEN(opt_rows); i++) {
 		const struct opt_row *r = &opt_rows[i];
 
-		if (r->kind == o->kind && r->ver == o->ver && !set_int(s->fd, r->level, r->option, 1))
+		if (r->kind == o->kind && r->ver == o->ver &&
+		    !set_int(s->fd, r->level, r->option, 1))
 			return fail(-errno, why, whylen, "cannot set socket option %s: %s", r->what,
 				    strerror(errno));
 	}
-	if (o->reuse_port && o->kind == SOCK_KIND_UDP && !set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1))
+	if (o->reuse_port && o->kind == SOCK_KIND_UDP &&
+	    !set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1))
 		return fail(-errno, why, whylen, "cannot set socket option SO_REUSEPORT: %s",
 			    strerror(errno));
 	if (o->mark && !set_int(s->fd, SOL_SOCKET, SO_MARK, (int)o->mark))
-		return fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)", o->mark,
-			    strerror(errno));
+		return fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)",
+			    o->mark, strerror(errno));
 	return 0;
 }
 
@@ -86,7 +89,8 @@ static int set_udp(struct sock *s, const struct sock_opts *o, char *why, size_t 
 
 	if (o->zero_csum && o->ver == 4) {
 		if (!set_int(s->fd, SOL_SOCKET, SO_NO_CHECK, 1))
-			return fail(-errno, why, whylen, "cannot send UDP checksum 0: %s", strerror(errno));
+			return fail(-errno, why, whylen, "cannot send UDP checksum 0: %s",
+				    strerror(errno));
 	} else {
 		s->gso = o->gso && getsockopt(s->fd, IPPROTO_UDP, UDP_SEGMENT, &v, &len) == 0;
 	}
@@ -101,8 +105,9 @@ static int attach(int fd, struct sock_filter *f, unsigned n)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
 }
 
-/* Takes this socket's share of SPIs. The SPI is the first word of ESP and the second of AH; a raw IPv4 socket's
- * filter sees the IP header in front, a raw IPv6 socket's does not. A packet too short for an SPI is no one's. */
+/* Takes this socket's share of SPIs. The SPI is the first word of ESP and the second of AH; a raw
+ * IPv4 socket's filter sees the IP header in front, a raw IPv6 socket's does not. A packet too
+ * short for an SPI is no one's. */
 static int attach_share(int fd, const struct sock_opts *o)
 {
 	const uint32_t at = o->proto == IPPROTO_AH ? 4 : 0;
@@ -160,7 +165,7 @@ static int create(struct sock *s, const struct sock_opts *o, char *why, size_t w
 {
 	bool udp = o->kind == SOCK_KIND_UDP;
 
-	*s = (struct sock) { .fd = -1, .kind = o->kind, .ver = o->ver, .df_now = -1 };
+	*s = (struct sock){ .fd = -1, .kind = o->kind, .ver = o->ver, .df_now = -1 };
 	if (o->ver != 4 && o->ver != 6)
 		return fail(-EAFNOSUPPORT, why, whylen, "IP version %u", o->ver);
 	s->fd = socket(o->ver == 4 ? AF_INET : AF_INET6,
@@ -181,7 +186,8 @@ int sock_open(struct sock *s, const struct sock_opts *o, char *why, size_t whyle
 		return err;
 	err = set_common(s, o, why, whylen);
 	if (!err)
-		err = o->kind == SOCK_KIND_UDP ? set_udp(s, o, why, whylen) : set_raw(s, o, why, whylen);
+		err = o->kind == SOCK_KIND_UDP ? set_udp(s, o, why, whylen)
+					       : set_raw(s, o, why, whylen);
 	if (!err) {
 		set_buffer(s->fd, SO_RCVBUFFORCE, SO_RCVBUF, o->rcvbuf);
 		set_buffer(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
@@ -221,7 +227,8 @@ uint32_t sock_addr_tag(const struct sockaddr_storage *a)
 		memcpy(w, &s6->sin6_addr, sizeof(w));
 		port = s6->sin6_port;
 	}
-	uint64_t h = (w[0] ^ port << 40) * 0x9e3779b97f4a7c15 ^ (w[1] + a->ss_family) * 0xc2b2ae3d27d4eb4f;
+	uint64_t h =
+	    (w[0] ^ port << 40) * 0x9e3779b97f4a7c15 ^ (w[1] + a->ss_family) * 0xc2b2ae3d27d4eb4f;
 	return (uint32_t)(h >> 32) | 1;
 }
 
@@ -243,10 +250,11 @@ int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_
 	if (!err && !set_int(s->fd, SOL_SOCKET, SO_BROADCAST, 1))
 		err = -errno;
 	if (err)
-		err = fail(err, why, whylen, "cannot set up the raw IPv%u socket: %s", ver, strerror(-err));
+		err = fail(err, why, whylen, "cannot set up the raw IPv%u socket: %s", ver,
+			   strerror(-err));
 	else if (mark && !set_int(s->fd, SOL_SOCKET, SO_MARK, (int)mark))
-		err = fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)", mark,
-			   strerror(errno));
+		err = fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)",
+			   mark, strerror(errno));
 	if (err)
 		sock_close(s);
 	return err;

@@ -1,6 +1,6 @@
 /*
- * The sockets on the open side: UDP (ESP in UDP, IKE) and raw IP (ESP, AH). A worker has its own of each kind and version; ports are shared
- * with SO_REUSEPORT. Batches in, batches out.
+ * The sockets on the open side: UDP (ESP in UDP, IKE) and raw IP (ESP, AH). A worker has its own of
+ * each kind and version; ports are shared with SO_REUSEPORT. Batches in, batches out.
  */
 #ifndef IO_SOCK_H
 #define IO_SOCK_H
@@ -18,35 +18,35 @@ enum sock_kind { SOCK_KIND_UDP, SOCK_KIND_RAW };
 
 struct sock_opts {
 	enum sock_kind kind;
-	uint8_t ver;          /* 4 or 6 (6: IPV6_V6ONLY) */
-	uint16_t port;        /* UDP, host byte order */
-	uint8_t proto;        /* raw: IP protocol, 50 or 51 */
-	struct ip_addr bind;  /* any or one address */
+	uint8_t ver;         /* 4 or 6 (6: IPV6_V6ONLY) */
+	uint16_t port;       /* UDP, host byte order */
+	uint8_t proto;       /* raw: IP protocol, 50 or 51 */
+	struct ip_addr bind; /* any or one address */
 	bool reuse_port;
-	bool gso, gro;        /* allow UDP_SEGMENT / UDP_GRO; false forces the fall-back */
-	bool zero_csum;       /* UDP over IPv4: send checksum 0 (RFC 3948 2.1); excludes gso */
+	bool gso, gro;           /* allow UDP_SEGMENT / UDP_GRO; false forces the fall-back */
+	bool zero_csum;          /* UDP over IPv4: send checksum 0 (RFC 3948 2.1); excludes gso */
 	uint32_t rcvbuf, sndbuf; /* bytes; SO_RCVBUFFORCE where allowed */
-	uint32_t mark;        /* SO_MARK; 0 for none */
-	/* Raw: the kernel gives every raw socket of a protocol its own copy of each packet. Of `shares`
-	 * sockets, number `share` (from 0) takes only packets whose SPI mod shares is its own, so that
-	 * workers divide the SAs. 0 or 1 shares: everything. */
+	uint32_t mark;           /* SO_MARK; 0 for none */
+	/* Raw: the kernel gives every raw socket of a protocol its own copy of each packet. Of
+	 * `shares` sockets, number `share` (from 0) takes only packets whose SPI mod shares is its
+	 * own, so that workers divide the SAs. 0 or 1 shares: everything. */
 	uint16_t share, shares;
 };
 
 struct sock {
-	int fd;               /* non-blocking; -1 when not open */
+	int fd; /* non-blocking; -1 when not open */
 	enum sock_kind kind;
 	uint8_t ver;
-	bool gso, gro;        /* granted by the kernel; gso is switched off when a device answers EIO */
-	int df_now;           /* what IP_MTU_DISCOVER is set to: -1 unknown, 0 clear, 1 set */
-	uint64_t gso_off;     /* times a batch had to be sent again without UDP_SEGMENT */
+	bool gso, gro;    /* granted by the kernel; gso is switched off when a device answers EIO */
+	int df_now;       /* what IP_MTU_DISCOVER is set to: -1 unknown, 0 clear, 1 set */
+	uint64_t gso_off; /* times a batch had to be sent again without UDP_SEGMENT */
 };
 
 /* Where packets of an SA go: prepared once, read by workers. */
 struct sock_path {
 	struct sockaddr_storage dst;
 	socklen_t dst_len;
-	struct ip_addr src;    /* source address to use; ver 0: let the kernel choose */
+	struct ip_addr src; /* source address to use; ver 0: let the kernel choose */
 };
 /* src may be NULL; dst->port is 0 for raw sockets. */
 void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct endpoint *dst);
@@ -54,67 +54,74 @@ void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct 
 uint32_t sock_addr_tag(const struct sockaddr_storage *a);
 
 /*
- * Opens and binds a socket. Where the kernel cannot do GSO or GRO, s->gso or s->gro says so. Received packets bring
- * their local address and TOS; UDP over IPv6 also takes checksum 0 (RFC 6935).
- * Returns 0, or -errno with a sentence in why[0..whylen).
+ * Opens and binds a socket. Where the kernel cannot do GSO or GRO, s->gso or s->gro says so.
+ * Received packets bring their local address and TOS; UDP over IPv6 also takes checksum 0 (RFC
+ * 6935). Returns 0, or -errno with a sentence in why[0..whylen).
  */
 int sock_open(struct sock *s, const struct sock_opts *o, char *why, size_t whylen) warn_unused;
 void sock_close(struct sock *s); /* also when not open */
 
-/* One message to send: n_pkts packets of seg bytes lie back to back in data[0..len), the last may be shorter. */
+/* One message to send: n_pkts packets of seg bytes lie back to back in data[0..len), the last may
+ * be shorter. */
 struct sock_tx {
 	const struct sock_path *path;
 	uint8_t *data;
 	uint32_t len;
-	uint16_t seg;    /* == len when it is one packet */
+	uint16_t seg; /* == len when it is one packet */
 	uint16_t n_pkts;
-	uint8_t tos;     /* outer TOS / traffic class */
-	bool df;         /* IPv4 outer DF (IPv6: no fragmentation by the kernel) */
+	uint8_t tos; /* outer TOS / traffic class */
+	bool df;     /* IPv4 outer DF (IPv6: no fragmentation by the kernel) */
 };
 
 struct sock_tx_result {
-	uint32_t sent, full, failed; /* packets: accepted, refused for lack of room, refused otherwise */
-	int last_error;              /* errno of the last failure, 0 */
-	uint32_t too_big;            /* of failed: EMSGSIZE */
+	uint32_t sent;    /* packets accepted */
+	uint32_t full;    /* packets refused for lack of room */
+	uint32_t failed;  /* packets refused otherwise */
+	int last_error;   /* errno of the last failure, 0 */
+	uint32_t too_big; /* of failed: EMSGSIZE */
 };
 
 /*
- * Sends m[0..n), in order, n <= SOCK_TX_MAX, by sendmmsg: with UDP_SEGMENT one datagram per message (more only
- * where it exceeds 64 packets or 65507 bytes), else one per packet. A message the kernel refuses with
- * UDP_SEGMENT (EIO, EINVAL, EMSGSIZE) is sent again packet by packet; gso is switched off when that was the
- * device's or the kernel's inability, and stays on when the packets were just too big for the path. A
- * change of df from one message to the next costs a system call: callers sort. No allocation.
- * Every packet of m is counted once, in sent, full or failed; *res is overwritten.
+ * Sends m[0..n), in order, n <= SOCK_TX_MAX, by sendmmsg: with UDP_SEGMENT one datagram per message
+ * (more only where it exceeds 64 packets or 65507 bytes), else one per packet. A message the kernel
+ * refuses with UDP_SEGMENT (EIO, EINVAL, EMSGSIZE) is sent again packet by packet; gso is switched
+ * off when that was the device's or the kernel's inability, and stays on when the packets were just
+ * too big for the path. A change of df from one message to the next costs a system call: callers
+ * sort. No allocation. Every packet of m is counted once, in sent, full or failed; *res is
+ * overwritten.
  */
 #define SOCK_TX_MAX 64
 void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_tx_result *res);
 
 /* One received datagram; with UDP_GRO several packets of seg bytes back to back. */
 struct sock_rx {
-	uint8_t *data;         /* raw IPv4: the IP header has been skipped, its fields are below; raw IPv6 has none */
+	uint8_t *data; /* raw IPv4: behind the IP header, whose fields are below */
 	uint32_t len;
-	uint32_t seg;          /* == len when it is one packet */
+	uint32_t seg; /* == len when it is one packet */
 	struct sockaddr_storage from;
-	struct ip_addr to;     /* local address it came to */
-	uint8_t tos;           /* outer TOS / traffic class (cmsg, or the raw IPv4 header) */
-	bool truncated;        /* MSG_TRUNC */
+	struct ip_addr to; /* local address it came to */
+	uint8_t tos;       /* outer TOS / traffic class (cmsg, or the raw IPv4 header) */
+	bool truncated;    /* MSG_TRUNC */
 };
 
 /* The memory of a receive batch: n buffers of size bytes, aligned to 64, allocated once. */
 struct sock_rxq;
 #define SOCK_RX_MAX 64
-/* n is up to SOCK_RX_MAX; size is rounded up to a multiple of 64. Sockets with gro need 64 KiB. NULL when out of
- * memory or when n or size is 0 or too large. */
+/* n is up to SOCK_RX_MAX; size is rounded up to a multiple of 64. Sockets with gro need 64 KiB.
+ * NULL when out of memory or when n or size is 0 or too large. */
 struct sock_rxq *sock_rxq_new(unsigned n, uint32_t size);
 void sock_rxq_free(struct sock_rxq **q);
-/* Receives up to n (<= the queue's) datagrams without waiting. Returns how many are in rx[], 0 when there are
- * none, -errno. What rx[] points to is valid until the next call with the same queue. */
+/* Receives up to n (<= the queue's) datagrams without waiting. Returns how many are in rx[], 0 when
+ * there are none, -errno. What rx[] points to is valid until the next call with the same queue. */
 int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n) warn_unused;
 
-/* A socket that sends inner packets as they are (policy action bypass): raw IPPROTO_RAW, nothing is received. */
-int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_t whylen) warn_unused;
-/* Sends ip[0..len), a complete packet of the socket's version; routing goes by its destination. 0 or -errno: -EINVAL when it
- * is not such a packet, -EMSGSIZE when it is longer than the outgoing link's MTU. */
+/* A socket that sends inner packets as they are (policy action bypass): raw IPPROTO_RAW, nothing is
+ * received. */
+int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why,
+		    size_t whylen) warn_unused;
+/* Sends ip[0..len), a complete packet of the socket's version; routing goes by its destination. 0
+ * or -errno: -EINVAL when it is not such a packet, -EMSGSIZE when it is longer than the outgoing
+ * link's MTU. */
 int sock_send_clear(struct sock *s, const uint8_t *ip, uint32_t len) warn_unused;
 
 #endif

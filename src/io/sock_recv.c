@@ -1,7 +1,7 @@
 /*
- * Receiving a batch: recvmmsg into buffers allocated once -> for each datagram its length, source, local address,
- * TOS and (UDP_GRO) segment size. The kernel writes the source address straight into the caller's
- * rx[]; only what it overwrites is set up again before each call.
+ * Receiving a batch: recvmmsg into buffers allocated once -> for each datagram its length, source,
+ * local address, TOS and (UDP_GRO) segment size. The kernel writes the source address straight into
+ * the caller's rx[]; only what it overwrites is set up again before each call.
  */
 #define _GNU_SOURCE 1 /* sendmmsg, recvmmsg, struct in6_pktinfo */
 
@@ -48,7 +48,7 @@ struct sock_rxq *sock_rxq_new(unsigned n, uint32_t size)
 		return NULL;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		q->iov[i] = (struct iovec) { q->mem + (size_t)i * q->size, q->size };
+		q->iov[i] = (struct iovec){ q->mem + (size_t)i * q->size, q->size };
 		q->mm[i].msg_hdr.msg_iov = &q->iov[i];
 		q->mm[i].msg_hdr.msg_iovlen = 1;
 		q->mm[i].msg_hdr.msg_control = &q->ctl[i];
@@ -88,7 +88,8 @@ static void take_control(struct msghdr *h, struct sock_rx *rx)
 	}
 }
 
-/* Takes the IPv4 header off. One that does not fit leaves an empty packet, which nothing above accepts. */
+/* Takes the IPv4 header off. One that does not fit leaves an empty packet, which nothing above
+ * accepts. */
 static void strip_v4(struct sock_rx *rx)
 {
 	const uint8_t *ip = rx->data;

@@ -1,11 +1,13 @@
 /*
- * Sending a batch: messages (runs of packets of one size for one destination) -> bursts of up to 64 datagrams with
- * their control data, built on the stack -> sendmmsg, as often as it takes -> what became of every packet.
+ * Sending a batch: messages (runs of packets of one size for one destination) -> bursts of up to 64
+ * datagrams with their control data, built on the stack -> sendmmsg, as often as it takes -> what
+ * became of every packet.
  *
- * A cursor (message, offset) says what has not been put into a burst yet. When the kernel refuses a datagram that
- * relied on UDP_SEGMENT, the cursor goes back to it and its message is built again in plain datagrams, so the
- * order of packets stays. Every turn of a loop settles at least one packet or turns one message from
- * segmented to plain or spends the one retry of a message, so the loops end.
+ * A cursor (message, offset) says what has not been put into a burst yet. When the kernel refuses a
+ * datagram that relied on UDP_SEGMENT, the cursor goes back to it and its message is built again in
+ * plain datagrams, so the order of packets stays. Every turn of a loop settles at least one packet
+ * or turns one message from segmented to plain or spends the one retry of a message, so the loops
+ * end.
  */
 #define _GNU_SOURCE 1 /* sendmmsg, recvmmsg, struct in6_pktinfo */
 
@@ -17,10 +19,10 @@
 
 #include "io/sock.h"
 
-#define BURST 64           /* datagrams per sendmmsg */
-#define GSO_MAX_SEGS 64    /* UDP_MAX_SEGMENTS; newer kernels take 128 */
-#define GSO_MAX_LEN 65507u /* 65535 less IPv4 and UDP header */
-#define NO_MESSAGE SOCK_TX_MAX
+#define BURST        64     /* datagrams per sendmmsg */
+#define GSO_MAX_SEGS 64     /* UDP_MAX_SEGMENTS; newer kernels take 128 */
+#define GSO_MAX_LEN  65507u /* 65535 less IPv4 and UDP header */
+#define NO_MESSAGE   SOCK_TX_MAX
 
 /* Source address, TOS and segment size. */
 #define CTL_BYTES (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(2))
@@ -35,8 +37,8 @@ struct burst {
 	struct mmsghdr mm[BURST];
 	struct iovec iov[BURST];
 	union control ctl[BURST];
-	uint16_t pkts[BURST];  /* packets in the datagram; more than one: UDP_SEGMENT */
-	uint8_t owner[BURST];  /* index of its message */
+	uint16_t pkts[BURST]; /* packets in the datagram; more than one: UDP_SEGMENT */
+	uint8_t owner[BURST]; /* index of its message */
 };
 
 struct send_state {
@@ -44,11 +46,11 @@ struct send_state {
 	const struct sock_tx *m;
 	unsigned n;
 	struct sock_tx_result *res;
-	unsigned i;        /* cursor: message */
-	uint32_t off;      /* cursor: byte offset in it */
-	unsigned plain;    /* message to build without UDP_SEGMENT, or NO_MESSAGE */
-	unsigned doubt;    /* message whose EINVAL is still unexplained, or NO_MESSAGE */
-	unsigned retried;  /* message that has been retried after a pending error, or NO_MESSAGE */
+	unsigned i;       /* cursor: message */
+	uint32_t off;     /* cursor: byte offset in it */
+	unsigned plain;   /* message to build without UDP_SEGMENT, or NO_MESSAGE */
+	unsigned doubt;   /* message whose EINVAL is still unexplained, or NO_MESSAGE */
+	unsigned retried; /* message that has been retried after a pending error, or NO_MESSAGE */
 };
 
 static uint32_t tx_seg(const struct sock_tx *m)
@@ -105,14 +107,16 @@ static size_t build_control(uint8_t *b, const struct sock *s, const struct sock_
 	return len;
 }
 
-/* Appends one datagram of message i. Plain datagrams of one message share the first one's control data. */
-static void burst_add(struct burst *b, const struct send_state *st, unsigned i, uint32_t len, unsigned pkts)
+/* Appends one datagram of message i. Plain datagrams of one message share the first one's control
+ * data. */
+static void burst_add(struct burst *b, const struct send_state *st, unsigned i, uint32_t len,
+		      unsigned pkts)
 {
 	const struct sock_tx *m = &st->m[i];
 	const unsigned k = b->n++;
 	struct msghdr *h = &b->mm[k].msg_hdr;
 
-	b->iov[k] = (struct iovec) { m->data + st->off, len };
+	b->iov[k] = (struct iovec){ m->data + st->off, len };
 	b->owner[k] = (uint8_t)i;
 	b->pkts[k] = (uint16_t)pkts;
 	h->msg_name = (void *)(uintptr_t)&m->path->dst;
@@ -164,16 +168,17 @@ static void rewind_to(struct send_state *st, const struct burst *b, unsigned k)
 	st->off = (uint32_t)((const uint8_t *)b->iov[k].iov_base - st->m[st->i].data);
 }
 
-/* Counts datagram k, and those behind it of the same message and no less than min_len bytes, as failed; what is true
- * of it is true of them. Returns the first one not counted. */
+/* Counts datagram k, and those behind it of the same message and no less than min_len bytes, as
+ * failed; what is true of it is true of them. Returns the first one not counted. */
 static unsigned settle_failed(struct send_state *st, const struct burst *b, unsigned k, int err,
 			      size_t min_len)
 {
 	const unsigned owner = b->owner[k];
 
 	st->res->last_error = err;
+	/* Plain datagrams fail as well: not the fault of UDP_SEGMENT. */
 	if (owner == st->doubt)
-		st->doubt = NO_MESSAGE; /* plain datagrams fail as well: not the fault of UDP_SEGMENT */
+		st->doubt = NO_MESSAGE;
 	do {
 		st->res->failed += b->pkts[k];
 		if (err == EMSGSIZE)
@@ -183,10 +188,11 @@ static unsigned settle_failed(struct send_state *st, const struct burst *b, unsi
 	return k;
 }
 
-/* The kernel refused a datagram with UDP_SEGMENT. EIO: the device does no checksums, and will not do any later.
- * EMSGSIZE, and EINVAL before Linux 6.14: a packet is larger than the path takes. Without df the kernel
- * fragments plain datagrams. EINVAL has other reasons too; if the packets pass one by one with df, their
- * size was not it (burst_sent). False when there is no point in plain datagrams. */
+/* The kernel refused a datagram with UDP_SEGMENT. EIO: the device does no checksums, and will not
+ * do any later. EMSGSIZE, and EINVAL from older kernels: a packet is larger than the path takes.
+ * Without df the kernel fragments plain datagrams. EINVAL has other reasons too; if the packets
+ * pass one by one with df, their size was not it (burst_sent). False when there is no point in
+ * plain datagrams. */
 static bool fall_back(struct send_state *st, unsigned i, int err)
 {
 	if (err != EIO && err != EINVAL && (err != EMSGSIZE || st->m[i].df))
@@ -251,16 +257,17 @@ static void burst_send(struct send_state *st, struct burst *b)
 		} else if (err == EMSGSIZE) {
 			k = settle_failed(st, b, k, err, b->iov[k].iov_len);
 		} else if (is_icmp_error(err) && st->retried != b->owner[k]) {
-			st->retried = b->owner[k]; /* perhaps about an earlier packet, and now reported */
+			/* Perhaps about an earlier packet, and with this call reported. */
+			st->retried = b->owner[k];
 		} else {
 			k = settle_failed(st, b, k, err, 0);
 		}
 	}
 }
 
-/* DF as the next burst wants it: PROBE sets it and ignores the kernel's path MTU cache, since path MTU is this
- * program's own business; DONT lets the kernel fragment (for IPv6 too). Left as it is if the kernel
- * refuses: the packets are right but for this bit. */
+/* DF as the next burst wants it: PROBE sets it and ignores the kernel's path MTU cache, since path
+ * MTU is this program's own business; DONT lets the kernel fragment (for IPv6 too). Left as it is
+ * if the kernel refuses: the packets are right but for this bit. */
 static void set_df(struct send_state *st)
 {
 	struct sock *s = st->s;
@@ -271,8 +278,8 @@ static void set_df(struct send_state *st)
 
 	if (likely(s->df_now == df))
 		return;
-	r = s->ver == 4 ? setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof(v4)) :
-			  setsockopt(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof(v6));
+	r = s->ver == 4 ? setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof(v4))
+			: setsockopt(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof(v6));
 	if (r == 0)
 		s->df_now = df;
 	else
@@ -292,7 +299,7 @@ void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_
 		.retried = NO_MESSAGE,
 	};
 
-	*res = (struct sock_tx_result) { 0 };
+	*res = (struct sock_tx_result){ 0 };
 	while (st.i < st.n) {
 		set_df(&st);
 		burst_fill(&b, &st);

@@ -1,7 +1,8 @@
 /*
- * A TUN device: look at what already has the name -> open one queue per worker -> offer offloads, most first,
- * until the kernel agrees -> report what was granted. The virtio header in front of every packet is always
- * there, so that readers and writers have one format; without offloads it is simply all zero.
+ * A TUN device: look at what already has the name -> open one queue per worker -> offer offloads,
+ * most first, until the kernel agrees -> report what was granted. The virtio header in front of
+ * every packet is always there, so that readers and writers have one format; without offloads it is
+ * simply all zero.
  */
 #include "io/tun.h"
 
@@ -24,10 +25,10 @@
 #endif
 
 #define TUN_DEVICE "/dev/net/tun"
-#define TUN_F_TSO (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+#define TUN_F_TSO  (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
-/* What is asked of TUNSETOFFLOAD, most first, and what a grant means. The kernel takes USO only for both
- * versions at once. */
+/* What is asked of TUNSETOFFLOAD, most first, and what a grant means. The kernel takes USO only for
+ * both versions at once. */
 static const struct {
 	unsigned flags;
 	unsigned can;
@@ -62,20 +63,22 @@ static int check_name(const char *name, char *why, size_t whylen)
 		return fail(-EINVAL, why, whylen, "the device name is empty");
 	if (len >= TUN_NAME_LEN)
 		return fail(-ENAMETOOLONG, why, whylen,
-			    "device name \"%s\" has %zu characters, at most %d are possible", name, len,
-			    TUN_NAME_LEN - 1);
+			    "device name \"%s\" has %zu characters, at most %d are possible", name,
+			    len, TUN_NAME_LEN - 1);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return fail(-EINVAL, why, whylen, "\"%s\" is not a device name", name);
 	for (const char *c = name; *c; c++) {
 		if (*c == '/' || *c == ':' || *c == '%' || (unsigned char)*c <= ' ' || *c == 0x7f)
-			return fail(-EINVAL, why, whylen,
-				    "device name \"%s\" must not contain '/', ':', '%%' or white space", name);
+			return fail(
+			    -EINVAL, why, whylen,
+			    "device name \"%s\" must not contain '/', ':', '%%' or white space",
+			    name);
 	}
 	return 0;
 }
 
-/* Looks at the device that has the name already, if any. *multi_queue: the mode it was made in, which an
- * opener has to match. */
+/* Looks at the device that has the name already, if any. *multi_queue: the mode it was made in,
+ * which an opener has to match. */
 static int check_existing(struct tun *t, bool *multi_queue, char *why, size_t whylen)
 {
 	struct netlink *n;
@@ -83,7 +86,8 @@ static int check_existing(struct tun *t, bool *multi_queue, char *why, size_t wh
 	int err = netlink_open(&n);
 
 	if (err)
-		return fail(err, why, whylen, "cannot ask for the list of links: %s", strerror(-err));
+		return fail(err, why, whylen, "cannot ask for the list of links: %s",
+			    strerror(-err));
 	err = netlink_link_get(n, t->name, &l);
 	if (err == -ENODEV)
 		err = 0;
@@ -99,13 +103,15 @@ static int check_existing(struct tun *t, bool *multi_queue, char *why, size_t wh
 	if (strcmp(l.kind, "tun") != 0)
 		return fail(-EEXIST, why, whylen, "%s exists and is not a TUN device", t->name);
 	if (l.tap)
-		return fail(-EEXIST, why, whylen, "%s exists and is a TAP device, not TUN", t->name);
+		return fail(-EEXIST, why, whylen, "%s exists and is a TAP device, not TUN",
+			    t->name);
 	if (l.queues > 0)
 		return fail(-EBUSY, why, whylen, "%s is in use by another process", t->name);
 	if (t->queues > 1 && !l.multi_queue)
-		return fail(-EINVAL, why, whylen,
-			    "%s exists with a single queue, %u are needed: delete it, or use one worker",
-			    t->name, t->queues);
+		return fail(
+		    -EINVAL, why, whylen,
+		    "%s exists with a single queue, %u are needed: delete it, or use one worker",
+		    t->name, t->queues);
 	*multi_queue = l.multi_queue;
 	return 0;
 }
@@ -119,8 +125,9 @@ static int open_queue(struct tun *t, bool multi_queue, char *why, size_t whylen)
 	if (fd < 0) {
 		err = -errno;
 		return fail(err, why, whylen, "cannot open %s: %s%s", TUN_DEVICE, strerror(-err),
-			    err == -ENOENT || err == -ENODEV ?
-				" (load the \"tun\" module, or give the container this device)" : "");
+			    err == -ENOENT || err == -ENODEV
+				? " (load the \"tun\" module, or give the container this device)"
+				: "");
 	}
 	memcpy(ifr.ifr_name, t->name, sizeof(t->name));
 	ifr.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (multi_queue ? IFF_MULTI_QUEUE : 0);
@@ -130,15 +137,17 @@ static int open_queue(struct tun *t, bool multi_queue, char *why, size_t whylen)
 		if (err == -EBUSY)
 			return fail(err, why, whylen, "%s is in use by another process", t->name);
 		if (err == -EPERM)
-			return fail(err, why, whylen, "no permission to %s TUN device %s (CAP_NET_ADMIN)",
+			return fail(err, why, whylen,
+				    "no permission to %s TUN device %s (CAP_NET_ADMIN)",
 				    t->created ? "create" : "use", t->name);
-		return fail(err, why, whylen, "cannot create TUN device %s: %s", t->name, strerror(-err));
+		return fail(err, why, whylen, "cannot create TUN device %s: %s", t->name,
+			    strerror(-err));
 	}
 	if (ioctl(fd, TUNSETVNETHDRSZ, &vnet_len) < 0) {
 		err = -errno;
 		(void)close(fd);
-		return fail(err, why, whylen, "%s: cannot set the packet header's length: %s", t->name,
-			    strerror(-err));
+		return fail(err, why, whylen, "%s: cannot set the packet header's length: %s",
+			    t->name, strerror(-err));
 	}
 	return fd;
 }
@@ -153,8 +162,8 @@ static int set_offload(struct tun *t, bool want, char *why, size_t whylen)
 			continue;
 		t->can = offload_steps[i].can;
 		if (want && offload_steps[i].lacks)
-			log_notice(LOG_NET, "tun %s: no %s offload here, throughput will be lower", t->name,
-				   offload_steps[i].lacks);
+			log_notice(LOG_NET, "tun %s: no %s offload here, throughput will be lower",
+				   t->name, offload_steps[i].lacks);
 		return 0;
 	}
 	return fail(-errno, why, whylen, "%s: cannot set offloads: %s", t->name, strerror(errno));
@@ -172,8 +181,8 @@ int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
 	if (err)
 		return err;
 	if (o->queues < 1 || o->queues > TUN_MAX_QUEUES)
-		return fail(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name, o->queues,
-			    TUN_MAX_QUEUES);
+		return fail(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name,
+			    o->queues, TUN_MAX_QUEUES);
 	memcpy(t->name, o->name, strlen(o->name) + 1);
 	t->queues = o->queues;
 	err = check_existing(t, &multi_queue, why, whylen);
@@ -187,7 +196,8 @@ int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
 	if (!err) {
 		t->ifindex = (int)if_nametoindex(t->name);
 		if (t->ifindex == 0)
-			err = fail(-errno, why, whylen, "%s vanished: %s", t->name, strerror(errno));
+			err =
+			    fail(-errno, why, whylen, "%s vanished: %s", t->name, strerror(errno));
 	}
 	/* Last, so that a failure leaves nothing behind. */
 	if (!err && o->persist && ioctl(t->fd[0], TUNSETPERSIST, 1UL) < 0)
@@ -198,8 +208,8 @@ int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
 		return err;
 	}
 	t->persist = o->persist || !t->created;
-	log_info(LOG_NET, "tun %s: %s, %u queue%s", t->name, t->created ? "created" : "reused", t->queues,
-		 t->queues == 1 ? "" : "s");
+	log_info(LOG_NET, "tun %s: %s, %u queue%s", t->name, t->created ? "created" : "reused",
+		 t->queues, t->queues == 1 ? "" : "s");
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Tests of src/io against the real kernel. Each test runs in a process of its own, in a network namespace of
- * its own, so nothing is left behind and nothing of the machine is touched. Where neither root nor user
- * namespaces are at hand, all are skipped.
+ * Tests of src/io against the real kernel. Each test runs in a process of its own, in a network
+ * namespace of its own, so nothing is left behind and nothing of the machine is touched. Where
+ * neither root nor user namespaces are at hand, all are skipped.
  */
 #define _GNU_SOURCE 1
 #include "test_io.h"

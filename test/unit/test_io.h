@@ -1,4 +1,5 @@
-/* What the tests of src/io share: a network namespace of their own, and a sendmmsg that can be made to fail. */
+/* What the tests of src/io share: a network namespace of their own, and a sendmmsg that can be made
+ * to fail. */
 #ifndef TEST_IO_H
 #define TEST_IO_H
 
@@ -15,7 +16,8 @@ Suite *suite_netlink(void);
 Suite *suite_sock(void);
 Suite *suite_sock_fail(void);
 
-/* Moves this process into a new network namespace, as a plain user into a user namespace as well. 0 or -errno. */
+/* Moves this process into a new network namespace, as a plain user into a user namespace as well. 0
+ * or -errno. */
 int ns_unshare(void);
 /* Fixtures: namespace with lo up, and fd00::1 on it; nl is open. */
 extern struct netlink *nl;
@@ -27,11 +29,13 @@ struct ip_addr addr(const char *text);
 struct ip_prefix prefix(const char *text);
 /* Opens a TUN with one address and brings it up. */
 void tun_up(struct tun *t, const char *name, unsigned queues, bool offload, const char *address);
-/* Waits up to a second for a packet to this destination address (others, such as router solicitations, are
- * skipped). Returns the bytes read, with the virtio header in front; 0 when none came. */
+/* Waits up to a second for a packet to this destination address (others, such as router
+ * solicitations, are skipped). Returns the bytes read, with the virtio header in front; 0 when none
+ * came. */
 size_t tun_read_to(struct tun *t, const struct ip_addr *dst, uint8_t *buf, size_t size);
 
-/* The next calls of sendmmsg: what the first, second ... does. 0: passes it on. After the list all are passed on. */
+/* The next calls of sendmmsg: what the first, second ... does. 0: passes it on. After the list all
+ * are passed on. */
 enum { FAULT_MAX = 16 };
 extern int fault_errno[FAULT_MAX];
 extern bool fault_only_segmented; /* only calls whose first message has UDP_SEGMENT count */

@@ -1,4 +1,5 @@
-/* Sockets over loopback: what is sent arrives byte for byte and in order, with and without GSO and GRO, UDP and raw. */
+/* Sockets over loopback: what is sent arrives byte for byte and in order, with and without GSO and
+ * GRO, UDP and raw. */
 #define _GNU_SOURCE 1
 #include "test_io.h"
 
@@ -39,8 +40,8 @@ bool wait_readable(const struct sock *s, int ms)
 	return poll(&p, 1, ms) == 1;
 }
 
-/* Receives until all packets of m[0..n) have come, and compares each: bytes, order, TOS, addresses. Returns how many
- * datagrams it took. */
+/* Receives until all packets of m[0..n) have come, and compares each: bytes, order, TOS, addresses.
+ * Returns how many datagrams it took. */
 unsigned expect(struct sock *s, struct sock_rxq *q, const struct sock_tx *m, unsigned n,
 		const struct ip_addr *from)
 {
@@ -51,17 +52,20 @@ unsigned expect(struct sock *s, struct sock_rxq *q, const struct sock_tx *m, uns
 	while (i < n) {
 		int got;
 
-		ck_assert_msg(wait_readable(s, 2000), "message %u from byte %u on did not come", i, off);
+		ck_assert_msg(wait_readable(s, 2000), "message %u from byte %u on did not come", i,
+			      off);
 		got = sock_recv(s, q, rx, SOCK_RX_MAX);
 		ck_assert_int_gt(got, 0);
 		for (int k = 0; k < got; k++, datagrams++) {
 			struct endpoint e, to;
 
 			ck_assert(!rx[k].truncated);
-			ck_assert_int_eq(endpoint_from_sockaddr((struct sockaddr *)&rx[k].from, &e), 0);
+			ck_assert_int_eq(endpoint_from_sockaddr((struct sockaddr *)&rx[k].from, &e),
+					 0);
 			ck_assert(ip_addr_eq(&e.addr, from));
 			for (uint32_t at = 0; at < rx[k].len;) {
-				uint32_t len = rx[k].len - at < rx[k].seg ? rx[k].len - at : rx[k].seg;
+				uint32_t len =
+				    rx[k].len - at < rx[k].seg ? rx[k].len - at : rx[k].seg;
 				uint32_t seg = m[i].n_pkts > 1 ? m[i].seg : m[i].len;
 				uint32_t want = m[i].len - off < seg ? m[i].len - off : seg;
 
@@ -70,7 +74,8 @@ unsigned expect(struct sock *s, struct sock_rxq *q, const struct sock_tx *m, uns
 				ck_assert_mem_eq(rx[k].data + at, m[i].data + off, len);
 				ck_assert_uint_eq(rx[k].tos, m[i].tos);
 				ck_assert_int_eq(endpoint_from_sockaddr(
-						     (const struct sockaddr *)&m[i].path->dst, &to), 0);
+						     (const struct sockaddr *)&m[i].path->dst, &to),
+						 0);
 				ck_assert(ip_addr_eq(&rx[k].to, &to.addr));
 				at += len;
 				off += len;
@@ -87,13 +92,16 @@ unsigned expect(struct sock *s, struct sock_rxq *q, const struct sock_tx *m, uns
 
 void pair_open(struct pair *p, int ver, bool gso, bool gro, bool zero_csum)
 {
-	struct sock_opts rx = {
-		.kind = SOCK_KIND_UDP, .ver = (uint8_t)ver, .port = 4500, .gro = gro, .rcvbuf = 8 << 20
-	};
-	struct sock_opts tx = {
-		.kind = SOCK_KIND_UDP, .ver = (uint8_t)ver, .gso = gso, .zero_csum = zero_csum,
-		.sndbuf = 8 << 20
-	};
+	struct sock_opts rx = { .kind = SOCK_KIND_UDP,
+				.ver = (uint8_t)ver,
+				.port = 4500,
+				.gro = gro,
+				.rcvbuf = 8 << 20 };
+	struct sock_opts tx = { .kind = SOCK_KIND_UDP,
+				.ver = (uint8_t)ver,
+				.gso = gso,
+				.zero_csum = zero_csum,
+				.sndbuf = 8 << 20 };
 	struct endpoint to = { .addr = addr(ver == 4 ? "127.0.0.3" : "::1"), .port = 4500 };
 
 	tx_fill();
@@ -113,7 +121,8 @@ void pair_close(struct pair *p)
 	sock_rxq_free(&p->q);
 }
 
-/* Four runs of packets: with a shorter last one, a single packet, the most one GSO message takes, and more than that. */
+/* Four runs of packets: with a shorter last one, a single packet, the most one GSO message takes,
+ * and more than that. */
 unsigned four_messages(struct sock_tx m[4], const struct sock_path *path)
 {
 	static const struct {
@@ -130,10 +139,13 @@ unsigned four_messages(struct sock_tx m[4], const struct sock_path *path)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
-		m[i] = (struct sock_tx) {
-			.path = path, .data = at, .len = row[i].len, .seg = row[i].seg,
-			.n_pkts = row[i].n_pkts, .tos = row[i].tos, .df = true
-		};
+		m[i] = (struct sock_tx){ .path = path,
+					 .data = at,
+					 .len = row[i].len,
+					 .seg = row[i].seg,
+					 .n_pkts = row[i].n_pkts,
+					 .tos = row[i].tos,
+					 .df = true };
 		at += row[i].len;
 		n += row[i].n_pkts;
 	}
@@ -179,7 +191,9 @@ START_TEST(test_udp_zero_csum)
 	struct pair p;
 
 	pair_open(&p, 4, false, false, zero);
-	m = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 100, .seg = 100, .n_pkts = 1 };
+	m = (struct sock_tx){
+		.path = &p.path, .data = tx_data, .len = 100, .seg = 100, .n_pkts = 1
+	};
 	sock_send(&p.tx, &m, 1, &res);
 	ck_assert_uint_eq(res.sent, 1);
 	ck_assert_int_eq(recv(fd, b, sizeof(b), 0), 128);
@@ -199,8 +213,11 @@ START_TEST(test_udp6_zero_csum_accepted)
 	int one = 1;
 
 	pair_open(&p, 6, false, true, false);
-	ck_assert_int_eq(setsockopt(p.tx.fd, IPPROTO_UDP, 101 /* UDP_NO_CHECK6_TX */, &one, sizeof(one)), 0);
-	m = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 100, .seg = 100, .n_pkts = 1 };
+	ck_assert_int_eq(
+	    setsockopt(p.tx.fd, IPPROTO_UDP, 101 /* UDP_NO_CHECK6_TX */, &one, sizeof(one)), 0);
+	m = (struct sock_tx){
+		.path = &p.path, .data = tx_data, .len = 100, .seg = 100, .n_pkts = 1
+	};
 	sock_send(&p.tx, &m, 1, &res);
 	(void)expect(&p.rx, p.q, &m, 1, &p.from);
 	pair_close(&p);
@@ -217,7 +234,9 @@ START_TEST(test_udp_truncated)
 
 	pair_open(&p, 4, false, false, false);
 	for (unsigned i = 0; i < 2; i++) {
-		m[i] = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 65 - i, .n_pkts = 1 };
+		m[i] = (struct sock_tx){
+			.path = &p.path, .data = tx_data, .len = 65 - i, .n_pkts = 1
+		};
 		m[i].seg = (uint16_t)m[i].len;
 	}
 	sock_send(&p.tx, m, 2, &res);
@@ -245,7 +264,9 @@ START_TEST(test_udp_no_source)
 
 	pair_open(&p, ver, true, true, false);
 	sock_path_set(&p.path, NULL, &to);
-	m = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 3000, .seg = 1000, .n_pkts = 3 };
+	m = (struct sock_tx){
+		.path = &p.path, .data = tx_data, .len = 3000, .seg = 1000, .n_pkts = 3
+	};
 	sock_send(&p.tx, &m, 1, &res);
 	ck_assert_uint_eq(res.sent, 3);
 	(void)expect(&p.rx, p.q, &m, 1, &from);
@@ -256,7 +277,10 @@ END_TEST
 /* Two workers on one port; a third owner without SO_REUSEPORT is refused, in words. */
 START_TEST(test_udp_reuse_port)
 {
-	struct sock_opts o = { .kind = SOCK_KIND_UDP, .ver = 4, .port = 4500, .reuse_port = true,
+	struct sock_opts o = { .kind = SOCK_KIND_UDP,
+			       .ver = 4,
+			       .port = 4500,
+			       .reuse_port = true,
 			       .bind = addr("127.0.0.1") };
 	struct sock a, b, c;
 	char why[256];
@@ -278,9 +302,32 @@ START_TEST(test_udp_reuse_port)
 }
 END_TEST
 
+/* Equal for the same address and port only, and never 0, which stands for "none yet". */
+START_TEST(test_addr_tag)
+{
+	static const char *const text[] = { "192.0.2.1", "192.0.2.2", "2001:db8::1",
+					    "2001:db9::1" };
+	uint32_t tag[8];
+
+	for (unsigned i = 0; i < 8; i++) {
+		struct endpoint e = { .addr = addr(text[i / 2]), .port = (uint16_t)(4500 + i % 2) };
+		struct sockaddr_storage sa;
+
+		(void)endpoint_to_sockaddr(&e, &sa);
+		tag[i] = sock_addr_tag(&sa);
+		ck_assert_uint_ne(tag[i], 0);
+		ck_assert_uint_eq(tag[i], sock_addr_tag(&sa));
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_uint_ne(tag[i], tag[k]);
+	}
+}
+END_TEST
+
 static void raw_pair_open(struct pair *p, int ver, uint8_t proto)
 {
-	const struct sock_opts o = { .kind = SOCK_KIND_RAW, .ver = (uint8_t)ver, .proto = proto, .gso = true };
+	const struct sock_opts o = {
+		.kind = SOCK_KIND_RAW, .ver = (uint8_t)ver, .proto = proto, .gso = true
+	};
 	struct endpoint to = { .addr = addr(ver == 4 ? "127.0.0.3" : "::1") };
 
 	tx_fill();
@@ -302,10 +349,19 @@ START_TEST(test_raw)
 	struct pair p;
 
 	raw_pair_open(&p, ver, proto);
-	m[0] = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 69 * 1000 + 10, .seg = 1000,
-				  .n_pkts = 70, .tos = 0xb9, .df = true };
-	m[1] = (struct sock_tx) { .path = &p.path, .data = tx_data + 70000, .len = 40, .seg = 40,
-				  .n_pkts = 1, .df = true };
+	m[0] = (struct sock_tx){ .path = &p.path,
+				 .data = tx_data,
+				 .len = 69 * 1000 + 10,
+				 .seg = 1000,
+				 .n_pkts = 70,
+				 .tos = 0xb9,
+				 .df = true };
+	m[1] = (struct sock_tx){ .path = &p.path,
+				 .data = tx_data + 70000,
+				 .len = 40,
+				 .seg = 40,
+				 .n_pkts = 1,
+				 .df = true };
 	sock_send(&p.tx, m, 2, &res);
 	ck_assert_uint_eq(res.sent, 71);
 	ck_assert_uint_eq(fault_calls, 2);
@@ -324,7 +380,9 @@ START_TEST(test_raw_options)
 
 	raw_pair_open(&p, 4, IPPROTO_ESP);
 	ck_assert_int_eq(setsockopt(p.tx.fd, IPPROTO_IP, IP_OPTIONS, nops, sizeof(nops)), 0);
-	m = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 100, .seg = 100, .n_pkts = 1 };
+	m = (struct sock_tx){
+		.path = &p.path, .data = tx_data, .len = 100, .seg = 100, .n_pkts = 1
+	};
 	sock_send(&p.tx, &m, 1, &res);
 	ck_assert_uint_eq(expect(&p.rx, p.q, &m, 1, &p.from), 1);
 	pair_close(&p);
@@ -337,7 +395,9 @@ START_TEST(test_raw_shares)
 	const int ver = _i & 1 ? 6 : 4;
 	const uint8_t proto = _i & 2 ? IPPROTO_AH : IPPROTO_ESP;
 	const unsigned spi_at = proto == IPPROTO_AH ? 4 : 0;
-	struct sock_opts o = { .kind = SOCK_KIND_RAW, .ver = (uint8_t)ver, .proto = proto, .shares = 3 };
+	struct sock_opts o = {
+		.kind = SOCK_KIND_RAW, .ver = (uint8_t)ver, .proto = proto, .shares = 3
+	};
 	struct sock_tx m[10];
 	struct sock_tx_result res;
 	struct sock_rx rx[16];
@@ -352,8 +412,9 @@ START_TEST(test_raw_shares)
 	ck_assert_int_eq(sock_open(&bad, &o, why, sizeof(why)), -EINVAL);
 	memset(tx_data, 0, 200);
 	for (unsigned i = 0; i < 10; i++) {
-		m[i] = (struct sock_tx) { .path = &p.path, .data = tx_data + 20 * i, .len = 20, .seg = 20,
-					  .n_pkts = 1 };
+		m[i] = (struct sock_tx){
+			.path = &p.path, .data = tx_data + 20 * i, .len = 20, .seg = 20, .n_pkts = 1
+		};
 		store_be32(m[i].data + spi_at, 0xfffffff0 + i);
 	}
 	sock_send(&p.tx, m, 10, &res);
@@ -406,7 +467,8 @@ START_TEST(test_clear)
 {
 	const int ver = _i ? 6 : 4;
 	struct ip_prefix all = prefix(_i ? "::/0" : "0.0.0.0/0");
-	struct ip_addr src = addr(_i ? "2001:db8::5" : "198.51.100.5"); /* not one of ours: it is forwarded */
+	struct ip_addr src =
+	    addr(_i ? "2001:db8::5" : "198.51.100.5"); /* not one of ours: it is forwarded */
 	struct ip_addr dst = addr(_i ? "2001:db8:1::9" : "192.0.2.9");
 	static uint8_t pkt[2048], got[TUN_READ_MAX];
 	const uint32_t mark = 77;
@@ -457,6 +519,7 @@ Suite *suite_sock(void)
 	tcase_add_test(c, test_udp_truncated);
 	tcase_add_loop_test(c, test_udp_no_source, 0, 2);
 	tcase_add_test(c, test_udp_reuse_port);
+	tcase_add_test(c, test_addr_tag);
 	tcase_add_loop_test(c, test_raw, 0, 4);
 	tcase_add_test(c, test_raw_options);
 	tcase_add_loop_test(c, test_raw_shares, 0, 4);

@@ -1,5 +1,5 @@
-/* Sockets when the kernel says no: fall-backs from UDP_SEGMENT, full queues, packets too big, and that every packet is
- * counted exactly once. */
+/* Sockets when the kernel says no: fall-backs from UDP_SEGMENT, full queues, packets too big, and
+ * that every packet is counted exactly once. */
 #include "test_io.h"
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include "io/sock.h"
 #include "test_io_sock.h"
 
-/* The device cannot do checksums (EIO, kernels before 6.11): the same bytes come, and gso stays off. */
+/* The device cannot do checksums (EIO, kernels before 6.11): the same bytes come, and gso stays
+ * off. */
 START_TEST(test_gso_eio)
 {
 	struct sock_tx_result res;
@@ -30,7 +31,8 @@ START_TEST(test_gso_eio)
 }
 END_TEST
 
-/* The third message is refused: what went before stays sent, nothing is sent twice, order is kept. */
+/* The third message is refused: what went before stays sent, nothing is sent twice, order is kept.
+ */
 START_TEST(test_gso_eio_midway)
 {
 	struct sock_tx_result res;
@@ -78,7 +80,8 @@ START_TEST(test_gso_einval)
 }
 END_TEST
 
-/* EINVAL for too big packets, as kernels before 6.14 have it: gso is not to blame, although the short last one passes. */
+/* EINVAL for too big packets, as older kernels have it: gso is not to blame, although the short
+ * last one passes. */
 START_TEST(test_gso_einval_too_big)
 {
 	struct sock_tx_result res;
@@ -89,8 +92,12 @@ START_TEST(test_gso_einval_too_big)
 	pair_open(&p, 4, true, true, false);
 	ck_assert_int_eq(netlink_link_index(nl, "lo", &lo), 0);
 	ck_assert_int_eq(netlink_link_mtu(nl, lo, 1280), 0);
-	m = (struct sock_tx) { .path = &p.path, .data = tx_data, .len = 3 * 1400 + 50, .seg = 1400,
-			       .n_pkts = 4, .df = true };
+	m = (struct sock_tx){ .path = &p.path,
+			      .data = tx_data,
+			      .len = 3 * 1400 + 50,
+			      .seg = 1400,
+			      .n_pkts = 4,
+			      .df = true };
 	fault_errno[0] = EINVAL;
 	sock_send(&p.tx, &m, 1, &res);
 	ck_assert_uint_eq(res.sent, 1);
@@ -104,7 +111,8 @@ START_TEST(test_gso_einval_too_big)
 }
 END_TEST
 
-/* With df a packet longer than the link's MTU is refused; without, the kernel fragments and the whole arrives. */
+/* With df a packet longer than the link's MTU is refused; without, the kernel fragments and the
+ * whole arrives. */
 START_TEST(test_df)
 {
 	const int ver = _i & 1 ? 6 : 4;
@@ -118,8 +126,12 @@ START_TEST(test_df)
 	ck_assert_int_eq(netlink_link_index(nl, "lo", &lo), 0);
 	ck_assert_int_eq(netlink_link_mtu(nl, lo, 1280), 0);
 	for (unsigned i = 0; i < 3; i++)
-		m[i] = (struct sock_tx) { .path = &p.path, .data = tx_data + 5000 * i, .len = 5000,
-					  .seg = 2500, .n_pkts = 2, .df = i == 1 };
+		m[i] = (struct sock_tx){ .path = &p.path,
+					 .data = tx_data + 5000 * i,
+					 .len = 5000,
+					 .seg = 2500,
+					 .n_pkts = 2,
+					 .df = i == 1 };
 	m[2].seg = 1000;
 	m[2].n_pkts = 5;
 	sock_send(&p.tx, m, 3, &res);
@@ -169,7 +181,8 @@ START_TEST(test_full)
 }
 END_TEST
 
-/* An ICMP error of an earlier packet is reported instead of sending: retried once, then it is this one's. */
+/* An ICMP error of an earlier packet is reported instead of sending: retried once, then it is this
+ * one's. */
 START_TEST(test_pending_error)
 {
 	struct sock_tx_result res;
@@ -193,7 +206,8 @@ START_TEST(test_pending_error)
 }
 END_TEST
 
-/* No route: the whole message fails after two calls, however many packets it has, and its neighbours pass. */
+/* No route: the whole message fails after two calls, however many packets it has, and its
+ * neighbours pass. */
 START_TEST(test_no_route)
 {
 	struct endpoint nowhere = { .addr = addr("192.0.2.1"), .port = 4500 };
@@ -218,7 +232,8 @@ START_TEST(test_no_route)
 }
 END_TEST
 
-/* A source address that is not (any more) ours: EINVAL with and without UDP_SEGMENT, so gso stays. */
+/* A source address that is not (any more) ours: EINVAL with and without UDP_SEGMENT, so gso stays.
+ */
 START_TEST(test_foreign_source)
 {
 	struct ip_addr foreign = addr("192.0.2.77");

@@ -189,7 +189,8 @@ START_TEST(test_tun_prepared)
 {
 	struct tun t;
 
-	close(foreign_device("bw7", (short)(IFF_TUN | IFF_NO_PI | (_i ? IFF_MULTI_QUEUE : 0)), true));
+	close(
+	    foreign_device("bw7", (short)(IFF_TUN | IFF_NO_PI | (_i ? IFF_MULTI_QUEUE : 0)), true));
 	ck_assert_msg(open_tun(&t, "bw7", 1, true, false) == 0, "%s", why);
 	ck_assert(!t.created);
 	tun_close(&t);
@@ -197,7 +198,8 @@ START_TEST(test_tun_prepared)
 }
 END_TEST
 
-/* What a socket sends in segments comes as a super-packet with offloads, packet by packet without. */
+/* What a socket sends in segments comes as a super-packet with offloads, packet by packet without.
+ */
 START_TEST(test_tun_read_super)
 {
 	static uint8_t data[5 * 1000], buf[TUN_READ_MAX];
@@ -260,7 +262,7 @@ START_TEST(test_tun_write)
 	memcpy(ip, "\x45\0\0\x21\0\0\0\0\x40\x11\0\0\x0a\x09\0\2\x0a\x09\0\1", 20);
 	for (unsigned i = 0; i < 20; i += 2)
 		sum += load_be16(ip + i);
-	store_be16(ip + 10, (uint16_t)~(sum % 65535));
+	store_be16(ip + 10, (uint16_t) ~(sum % 65535));
 	memcpy(ip + 20, "\x30\x39\x11\x94\0\x0d\0\0hello", 13);
 	ck_assert_int_eq(write(t.fd[0], b, sizeof(b)), sizeof(b));
 	ck_assert_int_eq(sock_recv(&s, q, rx, 4), 1);
