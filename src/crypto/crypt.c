@@ -324,13 +324,19 @@ void crypt_raw_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_
 		k->be->raw(c, k, r);
 }
 
-void crypt_key_prefetch(const struct crypt_key *k)
+void crypt_key_prefetch(const struct crypt_key *k, uint32_t text_len)
 {
-	/* the round keys and the tables behind them; more than a few lines ahead would push each
-	 * other out */
-	const char *p = (const char *)k;
-	size_t n = k->bytes < 1280 ? k->bytes : 1280;
+	/*
+	 * In front the header and the round keys. At the end the powers of the hash key (GCM), highest first: a packet of n blocks
+	 * needs the last n of them, and three more for associated data, lengths and the encrypted first counter block.
+	 */
+	const char *front = (const char *)k, *end = front + k->bytes;
+	size_t tail = (text_len & ~(size_t)15) + 64;
 
-	for (size_t i = 0; i < n; i += 64)
-		__builtin_prefetch(p + i);
+	for (size_t i = 0; i < 320; i += CACHE_LINE)
+		__builtin_prefetch(front + i);
+	if (tail > k->bytes - 320)
+		tail = k->bytes > 320 ? k->bytes - 320 : 0;
+	for (size_t i = CACHE_LINE; i <= tail; i += CACHE_LINE)
+		__builtin_prefetch(end - i);
 }

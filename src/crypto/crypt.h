@@ -76,8 +76,8 @@ void crypt_key_free(struct crypt_key **k);
 size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
-/* Starts loading the key's tables: for batches whose packets have many different keys. */
-void crypt_key_prefetch(const struct crypt_key *k);
+/* Starts loading what of the key's tables a packet with text_len bytes of text needs: for batches of many different keys. */
+void crypt_key_prefetch(const struct crypt_key *k, uint32_t text_len);
 
 /* slot: 0..threads-1, this thread's number among those using the keys. */
 struct crypt_ctx *crypt_ctx_new(unsigned slot);

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 
 #define TABLE_BYTES (sizeof(struct flow_entry) << FLOW_TABLE_MAX_BITS)
+/* Beyond the first huge page's worth, a table is large enough to deserve huge pages; before, they would be a waste. */
+#define SMALL_BYTES ((size_t)2 << 20)
 #define MAX_MASK ((1u << (FLOW_TABLE_MAX_BITS - 1)) - 1)
 
 int flow_table_init(struct flow_table *t, uint64_t seed)
@@ -13,6 +15,7 @@ int flow_table_init(struct flow_table *t, uint64_t seed)
 
 	if (p == MAP_FAILED)
 		return -ENOMEM;
+	(void)madvise((char *)p + SMALL_BYTES, TABLE_BYTES - SMALL_BYTES, MADV_HUGEPAGE);
 	*t = (struct flow_table) { .entry = p, .mask = (1u << (FLOW_TABLE_MIN_BITS - 1)) - 1, .seed = seed };
 	return 0;
 }
@@ -62,7 +65,7 @@ struct flow_entry *flow_table_add(struct flow_table *t, const struct flow_key *k
 			/* both live: the older goes */
 			if ((int32_t)(e[0].used - e[1].used) < 0)
 				v = &e[0];
-			if (++t->pressure > t->mask / 4) {
+			if (++t->pressure > t->mask / 16) {
 				grow(t);
 				v = &t->entry[(hash & t->mask) * 2];
 			}

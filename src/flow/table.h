@@ -25,7 +25,7 @@ struct flow_entry {
 _Static_assert(sizeof(struct flow_entry) == CACHE_LINE, "one line an entry");
 
 #define FLOW_TABLE_MIN_BITS 10
-#define FLOW_TABLE_MAX_BITS 18
+#define FLOW_TABLE_MAX_BITS 19
 
 struct flow_table {
 	struct flow_entry *entry;

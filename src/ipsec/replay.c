@@ -13,7 +13,8 @@
 #include "ipsec/replay.h"
 
 #include <errno.h>
-#include <stdlib.h>
+
+#include "base/secret.h"
 
 #define BLOCK_BITS 32u
 
@@ -30,13 +31,13 @@ int replay_init(struct replay *r, uint32_t window)
 	r->window = (window + BLOCK_BITS - 1) & ~(BLOCK_BITS - 1);
 	r->words = r->window / BLOCK_BITS + 1;
 	r->reciprocal = UINT64_MAX / r->words;
-	r->ring = calloc(r->words, sizeof(*r->ring));
+	r->ring = secret_alloc(r->words * sizeof(*r->ring)); /* not secret, but next to its SA */
 	return r->ring ? 0 : -ENOMEM;
 }
 
 void replay_fini(struct replay *r)
 {
-	free(r->ring);
+	secret_release(r->ring, r->words * sizeof(*r->ring));
 	*r = (struct replay) { .ring = NULL };
 }
 

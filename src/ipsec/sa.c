@@ -171,7 +171,7 @@ static void sa_destroy(struct sa *sa)
 	crypt_key_free(&sa->key);
 	replay_fini(&sa->replay);
 	sa_conf_free(&sa->conf);
-	free(sa);
+	secret_release(sa, sizeof(*sa));
 }
 
 static int make(struct sa *sa, struct sa_conf *conf, unsigned threads, char *why, size_t whylen)
@@ -204,10 +204,10 @@ int sa_new(struct sa_conf *conf, unsigned threads, struct sa **out, char *why, s
 	if (rc)
 		return rc;
 
-	struct sa *sa = aligned_alloc(CACHE_LINE, sizeof(*sa));
+	/* beside the key tables and the replay window: a packet that needs one needs all, and they share huge pages */
+	struct sa *sa = secret_alloc(sizeof(*sa));
 	if (!sa)
 		return refuse(-ENOMEM, why, whylen, "out of memory");
-	memset((void *)sa, 0, sizeof(*sa));
 	rc = make(sa, conf, threads, why, whylen);
 	if (rc) {
 		sa_destroy(sa);
