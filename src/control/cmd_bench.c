@@ -1,0 +1,201 @@
+/* `bumpwire bench`: options in, a line of progress while it measures, a table or JSON at the end. No daemon, no network, no privileges. */
+#include "control/cmd_bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "crypto/crypt.h"
+#include "plane/bench.h"
+
+static const char usage[] =
+    "usage: bumpwire bench [--cipher SUITE] [--size BYTES] [--sas N] [--policies N] [--workers N]\n"
+    "                      [--time MILLISECONDS] [--backend auto|openssl|ipsec-mb] [--new-flows] [--json]\n";
+
+struct bench_cli {
+	struct bench_opts o;
+	const char *cipher;
+	bool json;
+};
+
+static bool quiet;
+
+static void show_progress(const char *what)
+{
+	if (!quiet)
+		fprintf(stderr, "\r\033[K%s ...", what);
+}
+
+static bool number(const char *text, unsigned *out)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long v = strtoul(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || v > 0x7fffffff)
+		return false;
+	*out = (unsigned)v;
+	return true;
+}
+
+static bool choose_backend(const char *name)
+{
+	for (int b = CRYPT_AUTO; b < CRYPT_BACKENDS; b++)
+		if (strcmp(name, crypt_backend_name((enum crypt_backend)b)) == 0) {
+			crypt_force_backend((enum crypt_backend)b);
+			return b == CRYPT_AUTO || crypt_backend_present((enum crypt_backend)b);
+		}
+	return false;
+}
+
+/* 0, or the exit status. */
+static int parse(int argc, char **argv, struct bench_cli *c)
+{
+	static const struct option options[] = {
+		{ "cipher", required_argument, NULL, 'c' },  { "size", required_argument, NULL, 's' },
+		{ "sas", required_argument, NULL, 'a' },     { "policies", required_argument, NULL, 'p' },
+		{ "workers", required_argument, NULL, 'w' }, { "time", required_argument, NULL, 't' },
+		{ "backend", required_argument, NULL, 'b' }, { "new-flows", no_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },          { NULL, 0, NULL, 0 },
+	};
+	int k;
+
+	optind = 1;
+	while ((k = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		bool ok = true;
+		switch (k) {
+		case 'c':
+			c->cipher = optarg;
+			break;
+		case 's':
+			ok = number(optarg, &c->o.size);
+			break;
+		case 'a':
+			ok = number(optarg, &c->o.sas);
+			break;
+		case 'p':
+			ok = number(optarg, &c->o.policies);
+			break;
+		case 'w':
+			ok = number(optarg, &c->o.workers);
+			break;
+		case 't':
+			ok = number(optarg, &c->o.millis) && c->o.millis > 0;
+			break;
+		case 'b':
+			if (!choose_backend(optarg)) {
+				fprintf(stderr, "bumpwire bench: no crypto backend \"%s\" here\n", optarg);
+				return 1;
+			}
+			break;
+		case 'n':
+			c->o.new_flows = true;
+			break;
+		case 'j':
+			c->json = true;
+			break;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+		if (!ok) {
+			fprintf(stderr, "bumpwire bench: \"%s\" is not a number that fits here\n%s", optarg, usage);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return 0;
+}
+
+static json_t *rate_json(const struct bench_rate *r)
+{
+	return json_pack("{s:f, s:f}", "mpps", r->mpps, "gbps", r->gbps);
+}
+
+static void print_json(const struct bench_cli *c, const struct bench_result *r)
+{
+	char name[48];
+	json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:f, s:I, s:f, s:f}", "cipher",
+			      esp_suite_name(&c->o.suite, name), "backend", r->backend, "size", (int)c->o.size, "sas",
+			      (int)c->o.sas, "policies", (int)c->o.policies, "workers", (int)c->o.workers, "new_flows",
+			      c->o.new_flows, "seal", rate_json(&r->seal), "open", rate_json(&r->open), "out",
+			      rate_json(&r->out), "out_in", rate_json(&r->out_in), "spd_load_seconds", r->spd_load_s,
+			      "spd_bytes", (json_int_t)r->spd_bytes, "sa_bytes", r->sa_bytes, "key_bytes", r->key_bytes);
+	json_dumpf(j, stdout, JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(j);
+}
+
+static void print_row(const char *what, const struct bench_rate *r, const char *note)
+{
+	printf("%-28s %9.2f %9.2f   %s\n", what, r->mpps, r->gbps, note);
+}
+
+static void print_table(const struct bench_cli *c, const struct bench_result *r)
+{
+	double both = 1 / (1 / r->seal.mpps + 1 / r->open.mpps);
+	char name[48], note[96];
+
+	printf("%s by %s, packets of %u bytes, %u SAs, %u other policies, %u worker%s%s\n\n",
+	       esp_suite_name(&c->o.suite, name), r->backend, c->o.size, c->o.sas, c->o.policies, c->o.workers,
+	       c->o.workers == 1 ? "" : "s", c->o.new_flows ? ", every packet a new flow" : "");
+	printf("%-28s %9s %9s\n", "", "Mpps", "Gbit/s");
+	print_row("cipher alone: encrypt", &r->seal, "one thread");
+	print_row("cipher alone: decrypt", &r->open, "one thread");
+	snprintf(note, sizeof(note), "%.0f %% of the cipher alone, per worker",
+		 100 * r->out.mpps / c->o.workers / r->seal.mpps);
+	print_row("pipeline: out", &r->out, note);
+	snprintf(note, sizeof(note), "%.0f %% of the cipher alone, per worker",
+		 100 * r->out_in.mpps / c->o.workers / both);
+	print_row("pipeline: out and in", &r->out_in, note);
+	printf("\n%.1f ms to compile the policies (%.1f KiB); an SA takes %.0f bytes and %.0f of key tables\n",
+	       r->spd_load_s * 1e3, (double)r->spd_bytes / 1024, r->sa_bytes, r->key_bytes);
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	struct bench_cli c = { .o = { .size = 1420, .sas = 1, .workers = 1, .millis = 1000 }, .cipher = "aes128gcm16" };
+	struct bench_result r;
+	char why[256];
+
+	log_set_level_all(LOG_LVL_WARN);
+	if (secret_init() < 0 || crypt_init() < 0) {
+		fprintf(stderr, "bumpwire bench: the crypto libraries do not start\n");
+		return 1;
+	}
+	int rc = parse(argc, argv, &c);
+	if (rc)
+		return rc;
+	if (esp_suite_parse(c.cipher, NULL, &c.o.suite, why, sizeof(why)) < 0) {
+		fprintf(stderr, "bumpwire bench: %s\n", why);
+		return 2;
+	}
+	if (c.o.sas < c.o.workers)
+		c.o.sas = c.o.workers;
+	quiet = c.json || !isatty(STDERR_FILENO);
+	urcu_qsbr_register_thread();
+	urcu_qsbr_thread_offline();
+	rc = bench_run(&c.o, &r, show_progress, why, sizeof(why));
+	urcu_qsbr_unregister_thread();
+	if (!quiet)
+		fputs("\r\033[K", stderr);
+	if (rc < 0) {
+		fprintf(stderr, "bumpwire bench: %s\n", why);
+		return rc == -EINVAL ? 2 : 1;
+	}
+	if (c.json)
+		print_json(&c, &r);
+	else
+		print_table(&c, &r);
+	return 0;
+}
