@@ -1,1 +1,12 @@
-# files of etc/
+# Examples only: nothing is put into $(sysconfdir), where no configuration would suit every machine.
+examplesdir = $(docdir)/examples
+dist_examples_DATA = \
+	etc/bumpwire.conf \
+	etc/ipv6-a.conf \
+	etc/ipv6-b.conf \
+	etc/manual-a.conf \
+	etc/manual-b.conf \
+	etc/nat-inside.conf \
+	etc/nat-outside.conf \
+	etc/raw-esp-a.conf \
+	etc/raw-esp-b.conf

@@ -1,1 +1,14 @@
-# files of src/config
+noinst_LIBRARIES += libconfig.a
+libconfig_a_SOURCES = \
+	src/config/check.c \
+	src/config/config.c \
+	src/config/config.h \
+	src/config/internal.h \
+	src/config/keymat.c \
+	src/config/keys.c \
+	src/config/parse.c \
+	src/config/policy.c \
+	src/config/sa.c \
+	src/config/text.c \
+	src/config/tun.c \
+	src/config/values.c

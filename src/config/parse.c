@@ -1,0 +1,389 @@
+/*
+ * From text to items, through libconfuse. Every value is taken as text with its file and line, so that
+ * whatever is wrong with it later can be said in the right place; libconfuse only knows the grammar
+ * and the names of the keys. Each file has a tree of its own, an included one is read at the moment
+ * its include() is met, so that sections stay in the order an administrator reads them.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "config/internal.h"
+
+#define INCLUDE_DEPTH_MAX 8
+#define SOURCES_MAX 1000
+
+/* libconfuse's callbacks have no argument for the caller, and its scanner is one per process. */
+static struct loader *loader;
+
+void value_free(void *p)
+{
+	struct value *v = p;
+
+	if (v->text)
+		wipe(v->text, strlen(v->text));
+	free(v->text);
+	free(v);
+}
+
+/* Remembers the line of a section's opening brace: while a section is read, only its own line counts
+ * on, and the file's stays there. */
+static void note_open(const cfg_t *cfg)
+{
+	if (cfg != loader->cur->root && loader->open != cfg) {
+		loader->open = cfg;
+		loader->open_line = loader->cur->root->line;
+	}
+}
+
+/* True when the option was not given before in its section; says so otherwise. */
+static bool note_seen(cfg_t *cfg, const cfg_opt_t *opt)
+{
+	for (unsigned i = loader->n_seen; i-- > 0;) {
+		if (loader->seen[i].opt != opt)
+			continue;
+		report(loader, loader->cur, cfg->line, "%s is given twice; expected once (line %d has it already)",
+		       opt->name, loader->seen[i].line);
+		return false;
+	}
+	struct vec v = { loader->seen, loader->n_seen };
+	struct seen one = { cfg, opt, cfg->line };
+	bool ok = vec_push(loader, &v, &one, sizeof(one));
+	loader->seen = v.p;
+	loader->n_seen = v.n;
+	return ok;
+}
+
+/* Forgets what was noted of a section that was read to its end. */
+static void forget_seen(const cfg_t *sec)
+{
+	while (loader->n_seen && loader->seen[loader->n_seen - 1].sec == sec)
+		loader->n_seen--;
+}
+
+static void item_fini(struct item *it)
+{
+	for (unsigned i = 0; i < it->n_entry; i++)
+		if (it->entry[i].v)
+			value_free(it->entry[i].v);
+	free(it->entry);
+	free(it->name);
+}
+
+/* Moves the values of a tree's section to an item. Its options are the rows of the table, in order. */
+static bool harvest(struct item *it, cfg_t *sec)
+{
+	cfg_opt_t *opt = sec->opts;
+	struct vec v = { it->entry, it->n_entry };
+	bool ok = true;
+
+	for (unsigned r = 0; r < key_rows_count() && ok; r++) {
+		if (key_rows[r].sec != it->kind)
+			continue;
+		struct entry e = { &key_rows[r], NULL };
+		if (opt->nvalues == 0 && opt->flags & CFGF_MODIFIED)
+			ok = vec_push(loader, &v, &e, sizeof(e));
+		for (unsigned i = 0; i < opt->nvalues && ok; i++) {
+			e.v = opt->values[i]->ptr;
+			if (!e.v)
+				continue;
+			ok = vec_push(loader, &v, &e, sizeof(e));
+			if (ok)
+				opt->values[i]->ptr = NULL;
+		}
+		opt++;
+	}
+	it->entry = v.p;
+	it->n_entry = v.n;
+	return ok;
+}
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+{
+	note_open(cfg);
+	/* the first value after "=": a second "=" has thrown away what was there */
+	if (opt->nvalues == 1 && !note_seen(cfg, opt))
+		return -1;
+	struct value *v = calloc(1, sizeof(*v));
+	if (v)
+		v->text = strdup(text ? text : "");
+	if (!have_memory(loader, v ? v->text : NULL)) {
+		free(v);
+		return -1;
+	}
+	v->src = loader->cur;
+	v->line = cfg->line;
+	*(void **)result = v;
+	return 0;
+}
+
+/*
+ * A tun, sa or policy section was read to its closing brace. It is taken out of libconfuse's tree at
+ * once: a tree of 100,000 sections is large, and each new title would be compared with all of them.
+ */
+static int on_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_value_t *last = opt->values[--opt->nvalues];
+	cfg_t *sec = last->section;
+	struct item it = { .src = loader->cur };
+	struct vec v = { loader->item, loader->n_item };
+
+	free(last);
+	it.line = loader->open == sec ? loader->open_line : cfg->line;
+	loader->open = NULL;
+	forget_seen(sec);
+	while (strcmp(section_name(it.kind), opt->name) != 0)
+		it.kind++;
+	it.name = strdup(cfg_title(sec));
+	bool ok = have_memory(loader, it.name) && harvest(&it, sec);
+	cfg_free(sec);
+	if (ok && vec_push(loader, &v, &it, sizeof(it))) {
+		loader->item = v.p;
+		loader->n_item = v.n;
+		return 0;
+	}
+	item_fini(&it);
+	return -1;
+}
+
+static int on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	struct source *from = loader->cur;
+	int line = cfg->line, rc = 0;
+	glob_t g;
+
+	if (argc != 1 || !argv[0][0]) {
+		report(loader, from, line, "include with %d arguments; expected include(\"FILE\")", argc);
+		return -1;
+	}
+	char *path = path_beside(from, argv[0]);
+	if (!have_memory(loader, path))
+		return -1;
+	/* a name without wildcards that matches nothing stays as it is, and is then missed by its name */
+	bool wild = strpbrk(path, "*?[") != NULL;
+	rc = glob(path, wild ? 0 : GLOB_NOCHECK, NULL, &g);
+	free(path);
+	if (rc == GLOB_NOMATCH)
+		return 0;
+	if (rc) {
+		report(loader, from, line, "include \"%s\": cannot be read; expected files", argv[0]);
+		return -1;
+	}
+	for (size_t i = 0; rc == 0 && i < g.gl_pathc; i++)
+		rc = parse_file(loader, g.gl_pathv[i], from, line);
+	globfree(&g);
+	loader->cur = from;
+	return rc ? -1 : 0;
+}
+
+/* "a, b, c": the keys of a section, for the one who mistyped one. */
+static void known_keys(const cfg_t *cfg, char *out, size_t max)
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for (const cfg_opt_t *o = cfg->opts; o && o->name && n < max; o++) {
+		int k = snprintf(out + n, max - n, "%s%s", o == cfg->opts ? "" : ", ", o->name);
+		n += k < 0 ? 0 : (size_t)k;
+	}
+}
+
+/* libconfuse's own complaints, put into our words. A token is not repeated: it may be a key. */
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	static const struct {
+		const char *start, *say;
+	} says[] = {
+		{ "premature end of file", "the file ends inside a section or value; expected a closing brace" },
+		{ "unexpected closing brace", "a closing brace that closes nothing; expected a section or key" },
+		{ "missing equal sign", "no equal sign after the key; expected KEY = VALUE" },
+		{ "missing opening brace", "no opening brace; expected { after the section's name" },
+		{ "missing title", "a section without a name; expected e.g. sa NAME { ... }" },
+		{ "missing parenthesis", "include without parentheses; expected include(\"FILE\")" },
+		{ "syntax error in call", "include is not closed; expected include(\"FILE\")" },
+	};
+	char text[256], keys[1024];
+	int line = cfg->line < loader->cur->lines ? cfg->line : loader->cur->lines;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	const char *quote = strchr(text, '\'');
+	int quoted = quote ? (int)strcspn(quote + 1, "'") : 0;
+	for (size_t i = 0; i < ARRAY_LEN(says); i++)
+		if (strncmp(text, says[i].start, strlen(says[i].start)) == 0) {
+			report(loader, loader->cur, line, "%s", says[i].say);
+			return;
+		}
+	if (strncmp(text, "no such option", 14) == 0 && quote) {
+		known_keys(cfg, keys, sizeof(keys));
+		report(loader, loader->cur, line, "unknown key \"%.*s\" %s%s; expected one of %s", quoted, quote + 1,
+		       cfg == loader->cur->root ? "outside any section" : "in section ",
+		       cfg == loader->cur->root ? "" : cfg->name, keys);
+	} else if (strncmp(text, "unexpected token", 16) == 0) {
+		if (quoted == 1 && strchr("{}()=,", quote[1]))
+			report(loader, loader->cur, line, "unexpected '%c'; expected %s", quote[1],
+			       quote[1] == '}' ? "a value" : "a key, a section or a value");
+		else
+			report(loader, loader->cur, line,
+			       "two words where one is expected; expected a comma or brace between values, and "
+			       "quotes around a value with spaces");
+	} else {
+		report(loader, loader->cur, line, "%s", text);
+	}
+}
+
+/* libconfuse's options for one section, from the table of keys; malloc'd. */
+static cfg_opt_t *options_of(enum section s, unsigned extra)
+{
+	unsigned n = 0, rows = key_rows_count();
+	cfg_opt_t *o = calloc(rows + extra + 1, sizeof(*o));
+
+	for (unsigned i = 0; o && i < rows; i++)
+		if (key_rows[i].sec == s)
+			/* all are lists: that a key takes one value is then said in our words */
+			o[n++] = (cfg_opt_t)CFG_PTR_LIST_CB(key_rows[i].doc.key, NULL, CFGF_NONE, on_value,
+							    value_free);
+	return o;
+}
+
+static cfg_t *tree_new(void)
+{
+	cfg_opt_t *sub[SECTIONS] = { NULL };
+	cfg_t *root = NULL;
+	bool ok = true;
+
+	for (enum section s = SEC_TOP; s < SECTIONS; s++)
+		ok &= (sub[s] = options_of(s, SECTIONS + 1)) != NULL;
+	if (ok) {
+		cfg_opt_t *top = sub[SEC_TOP] + cfg_numopts(sub[SEC_TOP]);
+		*top++ = (cfg_opt_t)CFG_SEC("log", sub[SEC_LOG], CFGF_NONE);
+		for (enum section s = SEC_TUN; s < SECTIONS; s++) {
+			*top = (cfg_opt_t)CFG_SEC(section_name(s), sub[s],
+						  CFGF_MULTI | CFGF_TITLE);
+			top->validcb = on_section;
+			top++;
+		}
+		*top = (cfg_opt_t)CFG_FUNC("include", on_include);
+		root = cfg_init(sub[SEC_TOP], CFGF_NONE);
+	}
+	for (enum section s = SEC_TOP; s < SECTIONS; s++)
+		free(sub[s]);
+	return root;
+}
+
+static struct source *source_new(struct loader *ld, const char *path, struct source *from)
+{
+	struct source *s = calloc(1, sizeof(*s));
+	const char *slash = strrchr(path, '/');
+
+	if (!s)
+		return NULL;
+	struct vec v = { ld->source, ld->n_source };
+	s->from = from;
+	s->path = strdup(path);
+	s->dir = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+	bool ok = vec_push(ld, &v, &s, sizeof(s));
+	ld->source = v.p;
+	ld->n_source = v.n;
+	if (ok)
+		return s->path && s->dir ? s : NULL;
+	free(s->path);
+	free(s->dir);
+	free(s);
+	return NULL;
+}
+
+/* An include that goes round in a circle would never end. */
+static bool include_ok(struct loader *ld, const char *path, const struct source *from, int line)
+{
+	unsigned depth = 0;
+
+	for (const struct source *s = from; s; s = s->from) {
+		if (strcmp(s->path, path) == 0) {
+			report(ld, from, line, "include \"%s\": that file includes this one; expected no circle", path);
+			return false;
+		}
+		depth++;
+	}
+	if (depth <= INCLUDE_DEPTH_MAX && ld->n_source < SOURCES_MAX)
+		return true;
+	report(ld, from, line, "include \"%s\": too many files; expected at most %d inside each other, %d in all", path,
+	       INCLUDE_DEPTH_MAX, SOURCES_MAX);
+	return false;
+}
+
+/* Runs libconfuse over text[0..len). The buffer of stdio is ours, so that it can be wiped. */
+static int parse_text(struct loader *ld, cfg_t *root, char *text, size_t len)
+{
+	char buffer[4096];
+	FILE *f = fmemopen(text, len, "r");
+
+	if (!have_memory(ld, f))
+		return -ENOMEM;
+	setvbuf(f, buffer, _IOFBF, sizeof(buffer));
+	int rc = cfg_parse_fp(root, f);
+	fclose(f);
+	wipe(buffer, sizeof(buffer));
+	return rc == CFG_SUCCESS ? 0 : ld->no_memory ? -ENOMEM : -EINVAL;
+}
+
+/* Reads text into the tree of src, and its keys outside tun, sa and policy into the loader's items. */
+static int parse_tree(struct loader *ld, struct source *src, char *text, size_t len)
+{
+	unsigned errors = ld->errors, seen = ld->n_seen;
+
+	src->root = tree_new();
+	if (!have_memory(ld, src->root))
+		return -ENOMEM;
+	cfg_set_error_function(src->root, on_error);
+	int rc = parse_text(ld, src->root, text, len);
+	if (rc && ld->errors == errors) /* libconfuse has ways to fail without a word */
+		report(ld, src, src->root->line < src->lines ? src->root->line : src->lines,
+		       "cannot be understood from here; expected KEY = VALUE or a section");
+	if (rc == 0 && (!harvest(&ld->top, src->root) || !harvest(&ld->log, cfg_getsec(src->root, "log"))))
+		rc = -ENOMEM;
+	ld->n_seen = seen;
+	cfg_free(src->root);
+	src->root = NULL;
+	return rc;
+}
+
+int parse_file(struct loader *ld, const char *path, struct source *from, int from_line)
+{
+	char *text;
+	size_t len;
+
+	if (from && !include_ok(ld, path, from, from_line))
+		return -EINVAL;
+	struct source *src = source_new(ld, path, from);
+	if (!have_memory(ld, src))
+		return -ENOMEM;
+	int rc = text_read(ld, src, from, from_line, &text, &len);
+	if (rc)
+		return rc;
+	loader = ld;
+	ld->cur = src;
+	ld->open = NULL;
+	rc = parse_tree(ld, src, text, len);
+	wipe(text, len);
+	free(text);
+	return rc;
+}
+
+void parse_free(struct loader *ld)
+{
+	for (unsigned i = 0; i < ld->n_source; i++) {
+		free(ld->source[i]->path);
+		free(ld->source[i]->dir);
+		free(ld->source[i]);
+	}
+	for (unsigned i = 0; i < ld->n_item; i++)
+		item_fini(&ld->item[i]);
+	item_fini(&ld->top);
+	item_fini(&ld->log);
+	free(ld->source);
+	free(ld->item);
+	free(ld->seen);
+}
