@@ -130,6 +130,21 @@ static int attach_share(int fd, const struct sock_opts *o)
 	return o->ver == 4 ? attach(fd, v4, ARRAY_LEN(v4)) : attach(fd, v6, ARRAY_LEN(v6));
 }
 
+/* Gives the sockets that share a UDP port each its share of SPIs, by the order they were bound in; without it the kernel would
+ * choose by addresses and ports, and all that one peer sends would come to one of them. Anything that has no SPI (keepalives, and IKE
+ * behind its zero marker) comes to the first. Attached to the first, it holds for those that join. */
+static int attach_udp_share(int fd, const struct sock_opts *o)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* the datagram's first word; too short: 0 */
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, o->shares),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	struct sock_fprog prog = { .len = ARRAY_LEN(f), .filter = f };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ? -errno : 0;
+}
+
 static int set_raw(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
 {
 	int err;
@@ -193,6 +208,9 @@ int sock_open(struct sock *s, const struct sock_opts *o, char *why, size_t whyle
 		set_buffer(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
 		err = bind_to(s, o, why, whylen);
 	}
+	if (!err && o->kind == SOCK_KIND_UDP && o->reuse_port && o->shares > 1 && o->share == 0 &&
+	    attach_udp_share(s->fd, o) < 0)
+		log_info(LOG_NET, "workers do not share a peer's packets: %s", strerror(errno));
 	if (err)
 		sock_close(s);
 	return err;

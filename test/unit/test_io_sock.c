@@ -435,6 +435,61 @@ START_TEST(test_raw_shares)
 }
 END_TEST
 
+/* Workers on one port divide one peer's packets by SPI; what has none comes to the first. */
+START_TEST(test_udp_shares)
+{
+	const int ver = _i ? 6 : 4;
+	struct sock_opts o = { .kind = SOCK_KIND_UDP,
+			       .ver = (uint8_t)ver,
+			       .port = 4600,
+			       .reuse_port = true,
+			       .bind = addr(_i ? "::1" : "127.0.0.1"),
+			       .shares = 3 };
+	struct endpoint to = { .addr = o.bind, .port = o.port };
+	struct sock_tx_result res;
+	struct sock_path path;
+	struct sock_tx m[11];
+	struct sock_rx rx[16];
+	struct sock s[3];
+	unsigned seen = 0, keepalives = 0;
+	struct pair p;
+
+	pair_open(&p, ver, false, false, false);
+	for (o.share = 0; o.share < 3; o.share++)
+		open_sock(&s[o.share], &o);
+	sock_path_set(&path, NULL, &to);
+	memset(tx_data, 0xff, 220);
+	for (unsigned i = 0; i < 11; i++) {
+		m[i] = (struct sock_tx){
+			.path = &path, .data = tx_data + 20 * i, .len = 20, .seg = 20, .n_pkts = 1
+		};
+		store_be32(m[i].data, 0xfffffff0 + i);
+	}
+	m[10].len = m[10].seg = 1;
+	m[10].data[0] = 0xff;
+	sock_send(&p.tx, m, 11, &res);
+	ck_assert_uint_eq(res.sent, 11);
+	for (unsigned k = 0; k < 3; k++) {
+		int n = sock_recv(&s[k], p.q, rx, 16);
+
+		for (int i = 0; i < n; i++) {
+			if (rx[i].len == 1) {
+				ck_assert_uint_eq(k, 0);
+				keepalives++;
+				continue;
+			}
+			uint32_t spi = load_be32(rx[i].data);
+			ck_assert_uint_eq(spi % 3, k);
+			seen |= 1u << (spi & 15);
+		}
+		sock_close(&s[k]);
+	}
+	ck_assert_uint_eq(seen, 0x3ff);
+	ck_assert_uint_eq(keepalives, 1);
+	pair_close(&p);
+}
+END_TEST
+
 /* --- packets of their own, sent as they are --- */
 
 static size_t make_packet(uint8_t *b, int ver, const struct ip_addr *src, const struct ip_addr *dst)
@@ -523,6 +578,7 @@ Suite *suite_sock(void)
 	tcase_add_loop_test(c, test_raw, 0, 4);
 	tcase_add_test(c, test_raw_options);
 	tcase_add_loop_test(c, test_raw_shares, 0, 4);
+	tcase_add_loop_test(c, test_udp_shares, 0, 2);
 	tcase_add_loop_test(c, test_clear, 0, 2);
 	suite_add_tcase(s, c);
 	return s;
