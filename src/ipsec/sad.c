@@ -237,7 +237,7 @@ static int make_room(struct sad *s)
 	s->used = 0;
 	for (uint32_t i = 0; i <= old->mask; i++) {
 		uint64_t w = old->word[i];
-		if (w != WORD_EMPTY) {
+		if (w != WORD_EMPTY && w != WORD_REMOVED) {
 			table_insert(t, w);
 			s->used++;
 		}
