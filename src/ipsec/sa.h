@@ -94,7 +94,8 @@ struct sa_conf {
 	enum sa_encap encap;
 	struct esp_suite suite;
 	struct secret encr_key, integ_key;
-	uint8_t key_id[16];          /* hash of the keys: tells whether a reload changed them */
+	uint8_t key_id[16];          /* hash of the keys: tells whether a reload changed them; another in every process */
+	uint8_t key_print[16];       /* hash of keys and SPI that is the same in every process: names the SA in the state directory */
 	bool esn;
 	uint32_t replay_window;      /* 0: none */
 	struct sa_lifetime life;

@@ -48,6 +48,11 @@ void sa_conf_set_key_id(struct sa_conf *conf)
 	hash_secret(&h, &conf->encr_key);
 	hash_secret(&h, &conf->integ_key);
 	crypto_generichash_final(&h, conf->key_id, sizeof(conf->key_id));
+	crypto_generichash_init(&h, NULL, 0, sizeof(conf->key_print));
+	crypto_generichash_update(&h, (const uint8_t *)&conf->spi, sizeof(conf->spi));
+	hash_secret(&h, &conf->encr_key);
+	hash_secret(&h, &conf->integ_key);
+	crypto_generichash_final(&h, conf->key_print, sizeof(conf->key_print));
 	wipe(&h, sizeof(h));
 }
 
