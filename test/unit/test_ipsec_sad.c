@@ -1,0 +1,222 @@
+/* The SAD with SAs that are mere shells: finding, growing, and readers that look while the writer works. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu-qsbr.h>
+
+#include "base/clock.h"
+#include "ipsec/sad.h"
+#include "test_ipsec.h"
+
+static void setup(void)
+{
+	ck_assert_int_eq(secret_init(), 0);
+}
+
+/* An SA without keys; the caller holds one reference. */
+static struct sa *shell(uint32_t spi, uint8_t proto, enum ipsec_dir dir, const char *name)
+{
+	struct sa *sa = secret_alloc(sizeof(*sa));
+
+	ck_assert_ptr_nonnull(sa);
+	sa->spi = spi;
+	sa->proto = proto;
+	sa->dir = (uint8_t)dir;
+	sa->refs = 1;
+	sa->conf = calloc(1, sizeof(*sa->conf));
+	sa->conf->name = name ? strdup(name) : NULL;
+	return sa;
+}
+
+/* Installs and leaves the only reference to the database. */
+static struct sa *install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_dir dir, const char *name)
+{
+	struct sa *sa = shell(spi, proto, dir, name), *keep = sa;
+
+	ck_assert_int_eq(sad_install(s, sa), 0);
+	sa_unref(&sa);
+	return keep;
+}
+
+static int try_install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_dir dir, const char *name)
+{
+	struct sa *sa = shell(spi, proto, dir, name);
+	int rc = sad_install(s, sa);
+
+	sa_unref(&sa);
+	return rc;
+}
+
+START_TEST(test_install_and_find)
+{
+	struct sad *s = sad_new();
+	struct sa *a = install(s, 0x1001, SA_ESP, DIR_IN, "a"), *b = install(s, 0x1001, SA_AH, DIR_IN, "b");
+	struct sa *c = install(s, 0x1001, SA_ESP, DIR_OUT, "c"), *d = install(s, 0x1001, SA_ESP, DIR_OUT, NULL);
+
+	ck_assert_uint_eq(sad_count(s), 4);
+	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_ESP), a);
+	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_AH), b);
+	ck_assert_ptr_null(sad_lookup(s, 0x1002, SA_ESP));
+	ck_assert_ptr_null(sad_lookup(s, 0, SA_ESP));
+	ck_assert_ptr_null(sad_lookup(s, 0, SA_AH));
+	ck_assert_ptr_eq(sad_by_name(s, "c"), c);
+	ck_assert_ptr_null(sad_by_name(s, "x"));
+	ck_assert_int_eq(try_install(s, 0x1001, SA_ESP, DIR_IN, "e"), -EEXIST);
+	ck_assert_int_eq(try_install(s, 0x1003, SA_ESP, DIR_IN, "a"), -EEXIST);
+	ck_assert_int_eq(try_install(s, 0, SA_ESP, DIR_IN, NULL), -EINVAL);
+	ck_assert_uint_eq(sad_count(s), 4);
+
+	sad_remove(s, a);
+	ck_assert_ptr_null(sad_lookup(s, 0x1001, SA_ESP));
+	ck_assert_ptr_null(sad_lookup(s, 0, SA_AH)); /* nor is the mark of a removed one found */
+	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_AH), b);
+	ck_assert_ptr_null(sad_by_name(s, "a"));
+	a = install(s, 0x1001, SA_ESP, DIR_IN, "a");
+	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_ESP), a);
+	/* Many at once; one named twice and one that is not there are left alone. */
+	struct sa *stranger = shell(7, SA_ESP, DIR_IN, NULL);
+	stranger->index = d->index;
+	struct sa *gone[] = { c, stranger, a, c };
+	sad_remove_many(s, gone, 4);
+	ck_assert_uint_eq(sad_count(s), 2);
+	ck_assert_ptr_null(sad_by_name(s, "a"));
+	ck_assert_ptr_eq(sad_by_name(s, "b"), b);
+	sa_unref(&stranger);
+	sad_free(&s);
+	ck_assert_ptr_null(s);
+}
+END_TEST
+
+static void count_one(struct sa *sa, void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+START_TEST(test_many)
+{
+	struct sad *s = sad_new();
+	enum { N = 100000 };
+	struct sa **sas = calloc(N, sizeof(struct sa *));
+	char name[32];
+	unsigned seen = 0;
+	uint64_t t0 = clock_now_ns();
+
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "sa-%u", i);
+		sas[i] = install(s, 0x100 + i * 77, SA_ESP, i % 4 ? DIR_IN : DIR_OUT, name);
+	}
+	ck_assert_uint_lt(clock_now_ns() - t0, 5 * NS_PER_S);
+	sad_each(s, count_one, &seen);
+	ck_assert_uint_eq(seen, N);
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(name, sizeof(name), "sa-%u", i);
+		ck_assert_ptr_eq(sad_by_name(s, name), sas[i]);
+		ck_assert_ptr_eq(sad_lookup(s, 0x100 + i * 77, SA_ESP), i % 4 ? sas[i] : NULL);
+		ck_assert_ptr_null(sad_lookup(s, 0x101 + i * 77, SA_ESP));
+	}
+	sad_remove_many(s, sas, N / 2);
+	ck_assert_uint_eq(sad_count(s), N / 2);
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_ptr_eq(sad_lookup(s, 0x100 + i * 77, SA_ESP), i >= N / 2 && i % 4 ? sas[i] : NULL);
+	free(sas);
+	sad_free(&s);
+}
+END_TEST
+
+/* Coming and going for ever must not fill the table with the marks of what was removed. */
+START_TEST(test_turnover)
+{
+	struct sad *s = sad_new();
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct sa *sa = install(s, 0x100 + i, SA_ESP, DIR_IN, "only");
+		ck_assert_ptr_eq(sad_lookup(s, 0x100 + i, SA_ESP), sa);
+		ck_assert_uint_lt(sa->index, 32);
+		sad_remove(s, sa);
+		ck_assert_ptr_null(sad_lookup(s, 0x100 + i, SA_ESP));
+	}
+	sad_free(&s);
+}
+END_TEST
+
+/* ---- readers beside the writer ---------------------------------------------------------------- */
+
+#define FIXED 64u
+
+struct readers {
+	struct sad *s;
+	_Atomic bool stop;
+	_Atomic unsigned missed, wrong;
+	_Atomic uint64_t looked;
+};
+
+static void *reader(void *arg)
+{
+	struct readers *x = arg;
+	uint32_t state = 1;
+
+	rcu_register_thread();
+	while (!atomic_load(&x->stop)) {
+		for (unsigned i = 0; i < 64; i++) {
+			state = state * 1664525 + 1013904223;
+			uint32_t fixed = 0x1000 + (state >> 16) % FIXED, moving = 0x100000 + (state >> 12) % 4096;
+			sad_prefetch(x->s, fixed, SA_ESP);
+			struct sa *sa = sad_lookup(x->s, fixed, SA_ESP);
+			if (!sa)
+				x->missed++;
+			else if (sa->spi != fixed)
+				x->wrong++;
+			sa = sad_lookup(x->s, moving, SA_ESP);
+			if (sa && sa->spi != moving) /* freed memory, under a sanitizer */
+				x->wrong++;
+		}
+		x->looked += 64;
+		rcu_quiescent_state();
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+START_TEST(test_readers)
+{
+	struct readers x = { .s = sad_new() };
+	pthread_t t[3];
+	struct sa *moving[4096];
+
+	for (unsigned i = 0; i < FIXED; i++)
+		install(x.s, 0x1000 + i, SA_ESP, DIR_IN, NULL);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, reader, &x), 0);
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned i = 0; i < 4096; i++)
+			moving[i] = install(x.s, 0x100000 + i, SA_ESP, DIR_IN, NULL);
+		for (unsigned i = 0; i < 16; i++)
+			sad_remove(x.s, moving[i]);
+		sad_remove_many(x.s, moving + 16, 4096 - 16);
+	}
+	atomic_store(&x.stop, true);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_uint_eq(x.missed, 0);
+	ck_assert_uint_eq(x.wrong, 0);
+	ck_assert_uint_gt(x.looked, 0);
+	ck_assert_uint_eq(sad_count(x.s), FIXED);
+	sad_free(&x.s);
+}
+END_TEST
+
+TCase *tcase_sad(void)
+{
+	TCase *t = tcase_create("sad");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, test_install_and_find);
+	tcase_add_test(t, test_many);
+	tcase_add_test(t, test_turnover);
+	tcase_add_test(t, test_readers);
+	return t;
+}
