@@ -177,7 +177,7 @@ static void accept_all(struct worker *w)
 		}
 		if (sa != run) {
 			if (run)
-				worker_lifetime_events(w, run, sa_count(run, packets, bytes));
+				(void)worker_count(w, run, packets, bytes);
 			run = sa;
 			packets = bytes = 0;
 		}
@@ -190,7 +190,7 @@ static void accept_all(struct worker *w)
 		m++;
 	}
 	if (run)
-		worker_lifetime_events(w, run, sa_count(run, packets, bytes));
+		(void)worker_count(w, run, packets, bytes);
 	w->n_in = m;
 }
 

@@ -353,13 +353,9 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 	}
 	if (packets == 0)
 		return;
-	unsigned life = sa_count(sa, packets, bytes);
-	if (unlikely(life)) {
-		worker_lifetime_events(w, sa, life);
-		if (life & SA_HARD) {
-			w->c.drop.n[DROP_SA_EXPIRED] += packets;
-			return;
-		}
+	if (unlikely(worker_count(w, sa, packets, bytes) & SA_HARD)) {
+		w->c.drop.n[DROP_SA_EXPIRED] += packets;
+		return;
 	}
 	if (unlikely(numbers && !sa_seq_take(sa, numbers, &seq))) {
 		struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .sa = sa };

@@ -25,18 +25,23 @@ void worker_event(struct worker *w, const struct ipsec_event *e)
 		plane_wake_control(w->plane);
 }
 
-void worker_lifetime_events(struct worker *w, struct sa *sa, unsigned what)
+unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_t bytes)
 {
-	struct ipsec_event e = { .spi = sa->spi, .sa = sa };
+	unsigned bits = sa_count(sa, packets, bytes);
 
-	if (what & SA_SOFT) {
-		e.type = EV_SOFT_EXPIRE;
-		worker_event(w, &e);
+	atomic_store_explicit(&sa->last_used_ns, w->now_ns, memory_order_relaxed);
+	if (unlikely(bits)) {
+		struct ipsec_event e = { .spi = sa->spi, .sa = sa };
+		if (bits & SA_SOFT) {
+			e.type = EV_SOFT_EXPIRE;
+			worker_event(w, &e);
+		}
+		if (bits & SA_HARD) {
+			e.type = EV_HARD_EXPIRE;
+			worker_event(w, &e);
+		}
 	}
-	if (what & SA_HARD) {
-		e.type = EV_HARD_EXPIRE;
-		worker_event(w, &e);
-	}
+	return bits;
 }
 
 static void begin_batch(struct worker *w)

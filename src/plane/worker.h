@@ -159,8 +159,8 @@ void deliver_packets(struct worker *w);
 /* Writes one packet of our own making to TUN (ICMP errors, resets). */
 void deliver_own(struct worker *w, const uint8_t *ip, uint32_t len);
 
-/* Lifetime events of sa_count()'s result. */
-void worker_lifetime_events(struct worker *w, struct sa *sa, unsigned what);
+/* Counts a group of packets of an SA, stamps it as used now, and tells of a lifetime that ran out. Returns sa_count()'s bits. */
+unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_t bytes);
 
 /* reply.c: what goes back to the inner sender. */
 void reply_too_big(struct worker *w, const struct out_pkt *p, uint32_t mtu);
