@@ -1,14 +1,18 @@
 /*
- * The anti-replay window as a ring of atomic words. A sequence number belongs to block number / 32; a block to one word of the ring,
- * with the count of laps round the ring as its tag. What happens to a number:
+ * The anti-replay window as a ring of atomic words. A sequence number belongs to block number / 32;
+ * a block to one word of the ring, with the count of laps round the ring as its tag. What happens
+ * to a number:
  *
  *   1. older than the window (top - number >= window): refused
- *   2. its word carries a later lap: a newer block took the place, so the number has left the window: refused
- *   3. its word carries an earlier lap: the word becomes {our lap, our bit}, which forgets 32 numbers that are too old by then
+ *   2. its word carries a later lap: a newer block took the place, so the number has left the
+ * window: refused
+ *   3. its word carries an earlier lap: the word becomes {our lap, our bit}, which forgets 32
+ * numbers that are too old by then
  *   4. its word carries our lap: the bit is set, or was set already: refused
  *
- * Steps 2 to 4 are one compare-and-swap. The ring has one block more than the window, so what step 3 forgets is older than the window that
- * ends with our number. All of it may be relaxed: the words guard nothing but themselves.
+ * Steps 2 to 4 are one compare-and-swap. The ring has one block more than the window, so what step
+ * 3 forgets is older than the window that ends with our number. All of it may be relaxed: the words
+ * guard nothing but themselves.
  */
 #include "ipsec/replay.h"
 
@@ -23,7 +27,7 @@
 
 int replay_init(struct replay *r, uint32_t window)
 {
-	*r = (struct replay) { .ring = NULL };
+	*r = (struct replay){ .ring = NULL };
 	if (window == 0)
 		return 0;
 	if (window < REPLAY_WINDOW_MIN || window > REPLAY_WINDOW_MAX)
@@ -38,7 +42,7 @@ int replay_init(struct replay *r, uint32_t window)
 void replay_fini(struct replay *r)
 {
 	secret_release(r->ring, r->words * sizeof(*r->ring));
-	*r = (struct replay) { .ring = NULL };
+	*r = (struct replay){ .ring = NULL };
 }
 
 size_t replay_bytes(const struct replay *r)
@@ -60,7 +64,8 @@ uint64_t replay_full_seq(const struct replay *r, uint32_t seq_lo, bool esn)
 		/* Case A: the window lies within one subspace. */
 		hi = seq_lo >= bottom ? top_hi : top_hi + 1;
 	else
-		/* Case B: the window began in the subspace before; there is none before the first. */
+		/* Case B: the window began in the subspace before; there is none before the first.
+		 */
 		hi = seq_lo >= bottom && top_hi > 0 ? top_hi - 1 : top_hi;
 	return (uint64_t)hi << 32 | seq_lo;
 }
@@ -87,7 +92,8 @@ static _Atomic uint64_t *word_of(const struct replay *r, uint64_t seq, uint32_t 
 	return &r->ring[rest];
 }
 
-/* Tags are compared as a circle: a word that nobody wrote for 2^31 laps (at least 2^37 packets) cannot be, packets come from all over the ring. */
+/* Tags are compared as a circle: a word that nobody wrote for 2^31 laps (at least 2^37 packets)
+ * cannot be, packets come from all over the ring. */
 static int32_t laps_ahead(uint64_t word, uint32_t lap)
 {
 	return (int32_t)((uint32_t)(word >> 32) - lap);
@@ -108,8 +114,8 @@ bool replay_may_accept(const struct replay *r, uint64_t seq)
 static void advance_top(struct replay *r, uint64_t seq)
 {
 	uint64_t top = atomic_load_explicit(&r->top, memory_order_relaxed);
-	while (seq > top && !atomic_compare_exchange_weak_explicit(&r->top, &top, seq, memory_order_relaxed,
-								   memory_order_relaxed))
+	while (seq > top && !atomic_compare_exchange_weak_explicit(
+				&r->top, &top, seq, memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
@@ -131,7 +137,8 @@ bool replay_accept(struct replay *r, uint64_t seq)
 		if (ahead > 0 || (ahead == 0 && (old & bit)))
 			return false;
 		new = ahead == 0 ? old | bit : (uint64_t)lap << 32 | bit;
-	} while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_relaxed,
+							memory_order_relaxed));
 	advance_top(r, seq);
 	return true;
 }

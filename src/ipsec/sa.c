@@ -1,6 +1,7 @@
 /*
- * A security association's life: made from a checked configuration (keys expanded, then wiped), gives out sequence numbers, counts what it
- * protected against its lifetimes, dies. What does not fit RFC 4303 is refused here, with a sentence.
+ * A security association's life: made from a checked configuration (keys expanded, then wiped),
+ * gives out sequence numbers, counts what it protected against its lifetimes, dies. What does not
+ * fit RFC 4303 is refused here, with a sentence.
  */
 #include "ipsec/sa.h"
 
@@ -11,12 +12,12 @@
 
 #include "base/clock.h"
 
-#define SPI_MIN 256u            /* 1..255 are IANA's (RFC 4303 2.1) */
-#define ESP_HEADER 8u           /* SPI and sequence number */
-#define ESP_TRAILER 2u          /* pad length and next header */
-#define UDP_HEADER 8u
+#define SPI_MIN           256u /* 1..255 are IANA's (RFC 4303 2.1) */
+#define ESP_HEADER        8u   /* SPI and sequence number */
+#define ESP_TRAILER       2u   /* pad length and next header */
+#define UDP_HEADER        8u
 #define OUTER_MTU_DEFAULT 1500u /* until the route says otherwise */
-#define OUTER_MTU_MAX 65535u
+#define OUTER_MTU_MAX     65535u
 
 static unsigned outer_header(int ver)
 {
@@ -26,8 +27,8 @@ static unsigned outer_header(int ver)
 /* What stands in front of and behind the padded text. */
 static unsigned overhead_fixed(const struct sa *sa, int outer_ver)
 {
-	return outer_header(outer_ver) + (sa->encap == SA_ENCAP_UDP ? UDP_HEADER : 0) + ESP_HEADER + sa->iv_len +
-	       sa->icv_len;
+	return outer_header(outer_ver) + (sa->encap == SA_ENCAP_UDP ? UDP_HEADER : 0) + ESP_HEADER +
+	       sa->iv_len + sa->icv_len;
 }
 
 uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver)
@@ -41,11 +42,12 @@ uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver)
 	uint32_t text = outer_mtu - fixed;
 	if (text > CRYPT_TEXT_MAX)
 		text = CRYPT_TEXT_MAX;
-	text -= text % sa->align; /* the packet, its padding and the trailer fill whole blocks (RFC 4303 2.4) */
+	/* The packet, its padding and the trailer fill whole blocks (RFC 4303 2.4). */
+	text -= text % sa->align;
 	return text > ESP_TRAILER ? text - ESP_TRAILER : 0;
 }
 
-/* ---- making one ------------------------------------------------------------------------------- */
+/* ---- making one ---------------------------------------------------------------------------- */
 
 static int refuse(int rc, char *why, size_t whylen, const char *sentence)
 {
@@ -61,7 +63,8 @@ static int check_keys(const struct sa_conf *c, char *why, size_t whylen)
 
 	if (c->encr_key.len != encr) {
 		snprintf(why, whylen, "%s needs a key of %u bytes (%u of them salt), not %zu",
-			 esp_suite_name(&c->suite, name), encr, c->suite.encr->salt_len, c->encr_key.len);
+			 esp_suite_name(&c->suite, name), encr, c->suite.encr->salt_len,
+			 c->encr_key.len);
 		return -EINVAL;
 	}
 	if (c->integ_key.len != integ) {
@@ -81,11 +84,14 @@ static int check_conf(const struct sa_conf *c, char *why, size_t whylen)
 	if (c->spi < SPI_MIN)
 		return refuse(-EINVAL, why, whylen, "an SPI below 256 is reserved");
 	if (c->src.ver && c->dst.ver && c->src.ver != c->dst.ver)
-		return refuse(-EINVAL, why, whylen, "outer source and destination are of different IP versions");
-	if (c->replay_window && (c->replay_window < REPLAY_WINDOW_MIN || c->replay_window > REPLAY_WINDOW_MAX))
+		return refuse(-EINVAL, why, whylen,
+			      "outer source and destination are of different IP versions");
+	if (c->replay_window &&
+	    (c->replay_window < REPLAY_WINDOW_MIN || c->replay_window > REPLAY_WINDOW_MAX))
 		return refuse(-EINVAL, why, whylen, "a replay window is 0 or 32 to 65536 packets");
 	if (c->dscp < -1 || c->dscp > 63)
-		return refuse(-EINVAL, why, whylen, "a DSCP is 0 to 63, or -1 to copy the inner one");
+		return refuse(-EINVAL, why, whylen,
+			      "a DSCP is 0 to 63, or -1 to copy the inner one");
 	if (!c->suite.encr)
 		return refuse(-EINVAL, why, whylen, "no cipher");
 	return check_keys(c, why, whylen);
@@ -142,11 +148,13 @@ static void fill(struct sa *sa)
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
 	sa->installed_ns = clock_now_ns();
 	/*
-	 * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC 3686 2.1), and a manual key outlives a
-	 * restart while its sequence numbers begin at 1 again. So IVs count on from the wall clock's nanoseconds at installation. One
-	 * packet per nanosecond is more than any machine sends: the clock is always ahead of the last IV, and the next start begins
-	 * beyond it. The limit: this breaks when the clock at the next start is behind the clock at this one plus the packets sent since
-	 * (set back, or a machine without a battery-backed clock); who cannot exclude that must change the key.
+	 * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC
+	 * 3686 2.1), and a manual key outlives a restart while its sequence numbers begin at 1
+	 * again. So IVs count on from the wall clock's nanoseconds at installation. One packet per
+	 * nanosecond is more than any machine sends: the clock is always ahead of the last IV, and
+	 * the next start begins beyond it. The limit: this breaks when the clock at the next start
+	 * is behind the clock at this one plus the packets sent since (set back, or a machine
+	 * without a battery-backed clock); who cannot exclude that must change the key.
 	 */
 	sa->iv_base = clock_wall_ns();
 	set_limits(sa);
@@ -176,8 +184,9 @@ static void sa_destroy(struct sa *sa)
 
 static int make(struct sa *sa, struct sa_conf *conf, unsigned threads, char *why, size_t whylen)
 {
-	int rc = crypt_key_new(&conf->suite, conf->dir == DIR_OUT ? CRYPT_SEAL : CRYPT_OPEN, conf->esn,
-			       secret_view(&conf->encr_key), secret_view(&conf->integ_key), threads, &sa->key);
+	int rc = crypt_key_new(&conf->suite, conf->dir == DIR_OUT ? CRYPT_SEAL : CRYPT_OPEN,
+			       conf->esn, secret_view(&conf->encr_key),
+			       secret_view(&conf->integ_key), threads, &sa->key);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc)
@@ -204,7 +213,8 @@ int sa_new(struct sa_conf *conf, unsigned threads, struct sa **out, char *why, s
 	if (rc)
 		return rc;
 
-	/* beside the key tables and the replay window: a packet that needs one needs all, and they share huge pages */
+	/* beside the key tables and the replay window: a packet that needs one needs all, and they
+	 * share huge pages */
 	struct sa *sa = secret_alloc(sizeof(*sa));
 	if (!sa)
 		return refuse(-ENOMEM, why, whylen, "out of memory");
@@ -266,7 +276,7 @@ void sa_path_free(struct sa_path *p)
 	free(p);
 }
 
-/* ---- what every batch does -------------------------------------------------------------------- */
+/* ---- what every batch does ----------------------------------------------------------------- */
 
 bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first)
 {
@@ -276,8 +286,8 @@ bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first)
 	do {
 		if (max - last < n)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&sa->seq, &last, last + n, memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &sa->seq, &last, last + n, memory_order_relaxed, memory_order_relaxed));
 	*first = last + 1;
 	return true;
 }
@@ -306,7 +316,8 @@ static unsigned expire(struct sa *sa, bool soft, bool hard)
 
 unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes)
 {
-	uint64_t p = atomic_fetch_add_explicit(&sa->packets, packets, memory_order_relaxed) + packets;
+	uint64_t p =
+	    atomic_fetch_add_explicit(&sa->packets, packets, memory_order_relaxed) + packets;
 	uint64_t b = atomic_fetch_add_explicit(&sa->bytes, bytes, memory_order_relaxed) + bytes;
 
 	if (likely(p < atomic_load_explicit(&sa->limit_packets, memory_order_relaxed) &&

@@ -1,7 +1,8 @@
 /*
- * A security association (RFC 4301 4.4.2). The part that every packet touches comes first; what only the control thread needs is behind
- * `cold`. Workers read it under RCU; sequence numbers, counters and the replay window are atomics; everything else is immutable once installed, but `path`, which is
- * replaced under RCU when the peer's address changes.
+ * A security association (RFC 4301 4.4.2). The part that every packet touches comes first; what
+ * only the control thread needs is behind `cold`. Workers read it under RCU; sequence numbers,
+ * counters and the replay window are atomics; everything else is immutable once installed, but
+ * `path`, which is replaced under RCU when the peer's address changes.
  */
 #ifndef IPSEC_SA_H
 #define IPSEC_SA_H
@@ -36,9 +37,9 @@ enum sa_state { SA_ALIVE, SA_DEAD };
 
 /* The open side of a tunnel; replaced as a whole when the peer moves. */
 struct sa_path {
-	struct ip_addr src;      /* ver 0: the kernel chooses */
-	struct endpoint dst;     /* ver 0: not known yet */
-	void *prepared;          /* the plane's own form of it, freed with the path */
+	struct ip_addr src;  /* ver 0: the kernel chooses */
+	struct endpoint dst; /* ver 0: not known yet */
+	void *prepared;      /* the plane's own form of it, freed with the path */
 	void (*prepared_free)(void *);
 };
 
@@ -46,32 +47,34 @@ struct sa_conf;
 
 struct sa {
 	/* -- read by every packet -- */
-	uint32_t spi;              /* host byte order */
-	uint8_t proto;             /* enum sa_proto */
-	uint8_t mode;              /* enum sa_mode */
-	uint8_t encap;             /* enum sa_encap */
-	uint8_t dir;               /* enum ipsec_dir */
+	uint32_t spi;  /* host byte order */
+	uint8_t proto; /* enum sa_proto */
+	uint8_t mode;  /* enum sa_mode */
+	uint8_t encap; /* enum sa_encap */
+	uint8_t dir;   /* enum ipsec_dir */
 	uint8_t iv_len, icv_len, align;
-	uint8_t df;                /* enum sa_df */
-	uint8_t fragment;          /* enum sa_fragment */
+	uint8_t df;       /* enum sa_df */
+	uint8_t fragment; /* enum sa_fragment */
 	bool esn;
-	bool ecn;                  /* RFC 6040 normal mode; else compatibility */
-	bool copy_ttl_check;       /* reserved for transit mode: TTL is decremented by the forwarding kernel already */
-	int8_t dscp;               /* outer DSCP; -1 copies the inner one */
-	_Atomic uint8_t state;     /* enum sa_state */
-	uint16_t overhead_max;     /* bytes that ESP and the outer headers add at most */
+	bool ecn;            /* RFC 6040 normal mode; else compatibility */
+	bool copy_ttl_check; /* reserved for transit mode: the forwarding kernel decremented TTL */
+	int8_t dscp;         /* outer DSCP; -1 copies the inner one */
+	_Atomic uint8_t state;      /* enum sa_state */
+	uint16_t overhead_max;      /* bytes that ESP and the outer headers add at most */
 	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
-	_Atomic uint32_t peer_tag;  /* inbound: a hash of where its packets come from, so that a move shows without following path; the plane's */
+	_Atomic uint32_t peer_tag; /* inbound: a hash of where its packets come from, so that a move
+				      shows without following path; the plane's */
 	struct crypt_key *key;
-	_Atomic(struct sa_path *) path;   /* outbound */
-	uint64_t iv_base;          /* added to the sequence number: the explicit IV of counter modes */
-	_Atomic uint64_t limit_bytes, limit_packets; /* the next lifetime boundary, soft or hard; UINT64_MAX for none */
+	_Atomic(struct sa_path *) path; /* outbound */
+	uint64_t iv_base; /* added to the sequence number: the explicit IV of counter modes */
+	/* the next lifetime boundary, soft or hard; UINT64_MAX for none */
+	_Atomic uint64_t limit_bytes, limit_packets;
 	/* -- written by every batch -- */
 	_Alignas(CACHE_LINE) _Atomic uint64_t seq; /* outbound: last number given out */
-	_Atomic uint64_t packets, bytes;           /* protected or accepted; bytes of inner packets */
+	_Atomic uint64_t packets, bytes; /* protected or accepted; bytes of inner packets */
 	_Atomic uint64_t last_used_ns;
 	_Atomic uint8_t soft_raised, hard_raised;
-	struct replay replay;                      /* inbound */
+	struct replay replay; /* inbound */
 	/* -- the control thread's -- */
 	_Alignas(CACHE_LINE) struct sa_conf *conf;
 	uint32_t index;            /* place in the SAD, stable while installed */
@@ -82,7 +85,8 @@ struct sa {
 
 enum { SA_DROP_REPLAY, SA_DROP_AUTH, SA_DROP_POLICY, SA_DROP_OTHER };
 
-/* What an SA is made from. Owned by the SA once made; the secrets are wiped right after the key was made. */
+/* What an SA is made from. Owned by the SA once made; the secrets are wiped right after the key was
+ * made. */
 struct sa_conf {
 	char *name;
 	enum sa_proto proto;
@@ -94,50 +98,61 @@ struct sa_conf {
 	enum sa_encap encap;
 	struct esp_suite suite;
 	struct secret encr_key, integ_key;
-	uint8_t key_id[16];          /* hash of the keys: tells whether a reload changed them; another in every process */
-	uint8_t key_print[16];       /* hash of keys and SPI that is the same in every process: names the SA in the state directory */
+	uint8_t key_id[16];    /* hash of the keys: tells whether a reload changed them; another in
+				  every process */
+	uint8_t key_print[16]; /* hash of keys and SPI that is the same in every process: names the
+				  SA in the state directory */
 	bool esn;
-	uint32_t replay_window;      /* 0: none */
+	uint32_t replay_window; /* 0: none */
 	struct sa_lifetime life;
 	enum sa_df df;
 	enum sa_fragment fragment;
 	bool ecn;
-	int dscp;                    /* -1 copies */
-	uint32_t path_mtu;           /* outer, bytes; 0: from the route */
+	int dscp;          /* -1 copies */
+	uint32_t path_mtu; /* outer, bytes; 0: from the route */
 	bool mss_clamp;
-	struct selector *sel;        /* what it may carry besides what its policies say; owned; usually none for manual SAs */
+	struct selector *sel; /* what it may carry besides what its policies say; owned; usually
+				 none for manual SAs */
 	unsigned n_sel;
 };
 
-/* Makes an SA from *conf, which is moved into it (emptied) on success. threads: workers that will use it.
- * Returns 0, -EINVAL/-ENOTSUP with a sentence in why, or -ENOMEM. The caller holds one reference. */
-int sa_new(struct sa_conf *conf, unsigned threads, struct sa **out, char *why, size_t whylen) warn_unused;
+/* Makes an SA from *conf, which is moved into it (emptied) on success. threads: workers that will
+ * use it. Returns 0, -EINVAL/-ENOTSUP with a sentence in why, or -ENOMEM. The caller holds one
+ * reference. */
+int sa_new(struct sa_conf *conf, unsigned threads, struct sa **out, char *why,
+	   size_t whylen) warn_unused;
 struct sa *sa_ref(struct sa *sa);
-/* Drops a reference; the last one frees after an RCU grace period (call_rcu is not needed: the control thread calls synchronize before). */
+/* Drops a reference; the last one frees after an RCU grace period (call_rcu is not needed: the
+ * control thread calls synchronize before). */
 void sa_unref(struct sa **sa);
 void sa_conf_free(struct sa_conf **conf);
 /* Frees what a conf owns, not the conf itself. */
 void sa_conf_fini(struct sa_conf *conf);
 /* True when an SA made from a could go on for b: everything is the same. Both need their key_id. */
 bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b);
-/* Computes conf->key_id from its keys, for sa_conf_same(); sa_new() does it by itself. The hash is keyed with a random number of this
- * process: it compares within one run and tells nothing about the keys. Nothing happens once the keys were wiped. Control thread. */
+/* Computes conf->key_id from its keys, for sa_conf_same(); sa_new() does it by itself. The hash is
+ * keyed with a random number of this process: it compares within one run and tells nothing about
+ * the keys. Nothing happens once the keys were wiped. Control thread. */
 void sa_conf_set_key_id(struct sa_conf *conf);
 /* Bytes of memory of an SA without its cipher's key tables (those: crypt_key_bytes(sa->key)). */
 size_t sa_bytes(const struct sa *sa);
 
-/* Largest inner packet for an outer MTU with this suite, encapsulation and outer version; padding to the alignment included. 0 when nothing fits. */
+/* Largest inner packet for an outer MTU with this suite, encapsulation and outer version; padding
+ * to the alignment included. 0 when nothing fits. */
 uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver);
-/* Replaces the outer addresses (control thread); the old path is freed after a grace period by the caller's synchronize. Returns the old one. */
+/* Replaces the outer addresses (control thread); the old path is freed after a grace period by the
+ * caller's synchronize. Returns the old one. */
 struct sa_path *sa_set_path(struct sa *sa, struct sa_path *path);
 void sa_path_free(struct sa_path *p);
 
 /*
- * Takes n consecutive sequence numbers: *first .. *first + n - 1. False when fewer than n are left (without ESN 2^32 - 1 in all; RFC 4303 3.3.3): none is taken then.
+ * Takes n consecutive sequence numbers: *first .. *first + n - 1. False when fewer than n are left
+ * (without ESN 2^32 - 1 in all; RFC 4303 3.3.3): none is taken then.
  */
 bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first);
 /*
- * Counts a group of packets of one batch. Returns 0, or bits SA_SOFT (soft lifetime reached now: raise the event once) and SA_HARD (hard lifetime reached: the SA is dead from now on).
+ * Counts a group of packets of one batch. Returns 0, or bits SA_SOFT (soft lifetime reached now:
+ * raise the event once) and SA_HARD (hard lifetime reached: the SA is dead from now on).
  */
 #define SA_SOFT 1
 #define SA_HARD 2

@@ -1,4 +1,5 @@
-/* What an SA is made from: ownership, the hash of its keys, and comparing two of them when a configuration is read again. */
+/* What an SA is made from: ownership, the hash of its keys, and comparing two of them when a
+ * configuration is read again. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ void sa_conf_free(struct sa_conf **conf)
 
 static void hash_secret(crypto_generichash_state *h, const struct secret *s)
 {
-	uint64_t len = s->len; /* in front, so that where one key ends and the next begins matters */
+	uint64_t len =
+	    s->len; /* in front, so that where one key ends and the next begins matters */
 	crypto_generichash_update(h, (const uint8_t *)&len, sizeof(len));
 	if (s->len)
 		crypto_generichash_update(h, s->p, s->len);
@@ -63,8 +65,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_suite(const struct esp_suite *a, const struct esp_suite *b)
 {
-	return a->encr == b->encr && a->integ == b->integ && a->key_len == b->key_len && a->iv_len == b->iv_len &&
-	       a->icv_len == b->icv_len && a->align == b->align;
+	return a->encr == b->encr && a->integ == b->integ && a->key_len == b->key_len &&
+	       a->iv_len == b->iv_len && a->icv_len == b->icv_len && a->align == b->align;
 }
 
 static bool same_life(const struct sa_lifetime *a, const struct sa_lifetime *b)
@@ -76,7 +78,8 @@ static bool same_life(const struct sa_lifetime *a, const struct sa_lifetime *b)
 
 static bool same_ports(const struct port_range *a, const struct port_range *b)
 {
-	return a->match == b->match && (a->match != PORT_RANGE || (a->lo == b->lo && a->hi == b->hi));
+	return a->match == b->match &&
+	       (a->match != PORT_RANGE || (a->lo == b->lo && a->hi == b->hi));
 }
 
 static bool same_range(const struct ip_range *a, const struct ip_range *b)
@@ -90,8 +93,10 @@ static bool same_selectors(const struct sa_conf *a, const struct sa_conf *b)
 		return false;
 	for (unsigned i = 0; i < a->n_sel; i++) {
 		const struct selector *x = &a->sel[i], *y = &b->sel[i];
-		if (x->proto != y->proto || !same_range(&x->local, &y->local) || !same_range(&x->remote, &y->remote) ||
-		    !same_ports(&x->local_port, &y->local_port) || !same_ports(&x->remote_port, &y->remote_port))
+		if (x->proto != y->proto || !same_range(&x->local, &y->local) ||
+		    !same_range(&x->remote, &y->remote) ||
+		    !same_ports(&x->local_port, &y->local_port) ||
+		    !same_ports(&x->remote_port, &y->remote_port))
 			return false;
 	}
 	return true;
@@ -99,11 +104,14 @@ static bool same_selectors(const struct sa_conf *a, const struct sa_conf *b)
 
 bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
 {
-	return same_text(a->name, b->name) && a->proto == b->proto && a->mode == b->mode && a->dir == b->dir &&
-	       a->spi == b->spi && ip_addr_eq(&a->src, &b->src) && ip_addr_eq(&a->dst, &b->dst) &&
-	       a->src_port == b->src_port && a->dst_port == b->dst_port && a->encap == b->encap &&
-	       same_suite(&a->suite, &b->suite) && memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 &&
-	       a->esn == b->esn && a->replay_window == b->replay_window && same_life(&a->life, &b->life) &&
-	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn && a->dscp == b->dscp &&
-	       a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp && same_selectors(a, b);
+	return same_text(a->name, b->name) && a->proto == b->proto && a->mode == b->mode &&
+	       a->dir == b->dir && a->spi == b->spi && ip_addr_eq(&a->src, &b->src) &&
+	       ip_addr_eq(&a->dst, &b->dst) && a->src_port == b->src_port &&
+	       a->dst_port == b->dst_port && a->encap == b->encap &&
+	       same_suite(&a->suite, &b->suite) &&
+	       memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 && a->esn == b->esn &&
+	       a->replay_window == b->replay_window && same_life(&a->life, &b->life) &&
+	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn &&
+	       a->dscp == b->dscp && a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp &&
+	       same_selectors(a, b);
 }

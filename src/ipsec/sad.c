@@ -1,8 +1,10 @@
 /*
- * The SAD. What readers see is one `struct sad_table`: an open-addressing array of 64-bit words {SPI:32, AH:1, place+1:31} and the array
- * of SAs by place. The one writer stores single words into it while readers look; when an array is full, a table of twice the size is
- * published and the old one freed after a grace period. A place is given to another SA only after a grace period too, so that a reader who found a
- * word never finds a stranger behind it. Names are looked up by the writer alone, in a chained hash over places.
+ * The SAD. What readers see is one `struct sad_table`: an open-addressing array of 64-bit words
+ * {SPI:32, AH:1, place+1:31} and the array of SAs by place. The one writer stores single words into
+ * it while readers look; when an array is full, a table of twice the size is published and the old
+ * one freed after a grace period. A place is given to another SA only after a grace period too, so
+ * that a reader who found a word never finds a stranger behind it. Names are looked up by the
+ * writer alone, in a chained hash over places.
  */
 #include "ipsec/sad.h"
 
@@ -14,33 +16,33 @@
 
 #include "base/random.h"
 
-#define WORDS_MIN 64u
+#define WORDS_MIN  64u
 #define PLACES_MIN 32u
-#define NO_PLACE UINT32_MAX
+#define NO_PLACE   UINT32_MAX
 
 /* SPI 0 is never installed, so neither of these is a word of an SA. */
-#define WORD_EMPTY 0ull
+#define WORD_EMPTY   0ull
 #define WORD_REMOVED (1ull << 31)
-#define WORD_AH (1ull << 31)
-#define WORD_PLACE 0x7fffffffull
+#define WORD_AH      (1ull << 31)
+#define WORD_PLACE   0x7fffffffull
 
 struct sad_table {
-	uint32_t shift;             /* 32 - log2 of the number of words */
-	uint32_t mask;              /* words - 1 */
+	uint32_t shift; /* 32 - log2 of the number of words */
+	uint32_t mask;  /* words - 1 */
 	uint32_t places;
 	_Atomic uint64_t *word;
-	_Atomic(struct sa *) *sa;   /* by place; NULL when free */
+	_Atomic(struct sa *) *sa; /* by place; NULL when free */
 };
 
 struct sad {
-	struct sad_table *table;    /* published */
+	struct sad_table *table; /* published */
 	/* the writer's */
-	uint32_t used;              /* words that are not empty, the removed among them */
+	uint32_t used; /* words that are not empty, the removed among them */
 	uint32_t count;
-	uint32_t next_place;        /* places from here on were never used */
-	uint32_t free_place;        /* head of the free list through next_free[] */
-	uint32_t *next_free;        /* by place: free list; or chain of the name hash */
-	uint32_t *name_head;        /* by hash; as many as places */
+	uint32_t next_place; /* places from here on were never used */
+	uint32_t free_place; /* head of the free list through next_free[] */
+	uint32_t *next_free; /* by place: free list; or chain of the name hash */
+	uint32_t *name_head; /* by hash; as many as places */
 	uint8_t name_key[crypto_shorthash_KEYBYTES];
 };
 
@@ -93,7 +95,8 @@ static void table_insert(struct sad_table *t, uint64_t w)
 }
 
 /* Position of the word with this key, or -1. */
-static inline int64_t table_find(const struct sad_table *t, uint32_t spi, uint64_t key, uint64_t *word)
+static inline int64_t table_find(const struct sad_table *t, uint32_t spi, uint64_t key,
+				 uint64_t *word)
 {
 	for (uint32_t i = home_of(t, spi);; i = (i + 1) & t->mask) {
 		uint64_t w = atomic_load_explicit(&t->word[i], memory_order_acquire);
@@ -145,7 +148,7 @@ void sad_free(struct sad **sp)
 	free(s);
 }
 
-/* ---- names: the writer's chained hash --------------------------------------------------------- */
+/* ---- names: the writer's chained hash ------------------------------------------------------ */
 
 static const char *name_of(const struct sa *sa)
 {
@@ -185,9 +188,10 @@ struct sa *sad_by_name(struct sad *s, const char *name)
 	return NULL;
 }
 
-/* ---- the writer ------------------------------------------------------------------------------- */
+/* ---- the writer ---------------------------------------------------------------------------- */
 
-/* Names hash into as many chains as there are places: a new number of places puts them all elsewhere. */
+/* Names hash into as many chains as there are places: a new number of places puts them all
+ * elsewhere. */
 static int names_grow(struct sad *s, uint32_t places)
 {
 	uint32_t *next = realloc(s->next_free, places * sizeof(*next));
@@ -212,7 +216,8 @@ static void names_relink(struct sad *s)
 	}
 }
 
-/* Publishes a table with room for one more SA when the present one has none. Words of removed SAs are left behind. */
+/* Publishes a table with room for one more SA when the present one has none. Words of removed SAs
+ * are left behind. */
 static int make_room(struct sad *s)
 {
 	struct sad_table *old = s->table;
@@ -304,7 +309,8 @@ static bool hide(struct sad *s, struct sa *sa)
 
 void sad_remove_many(struct sad *s, struct sa **sas, unsigned n)
 {
-	/* Hidden ones are gathered at the front: what was not installed, or named twice, is left alone. */
+	/* Hidden ones are gathered at the front: what was not installed, or named twice, is left
+	 * alone. */
 	unsigned hidden = 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct sa *sa = sas[i];
@@ -342,7 +348,7 @@ void sad_each(struct sad *s, void (*cb)(struct sa *sa, void *arg), void *arg)
 	}
 }
 
-/* ---- readers ---------------------------------------------------------------------------------- */
+/* ---- readers ------------------------------------------------------------------------------- */
 
 struct sa *sad_lookup(const struct sad *s, uint32_t spi, uint8_t proto)
 {

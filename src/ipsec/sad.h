@@ -1,6 +1,7 @@
 /*
- * The Security Association Database: inbound SAs by SPI (and protocol), every SA by index and by name. One writer (the control
- * thread), many readers under RCU. Open addressing in one array of 64-bit words, so that a batch can prefetch.
+ * The Security Association Database: inbound SAs by SPI (and protocol), every SA by index and by
+ * name. One writer (the control thread), many readers under RCU. Open addressing in one array of
+ * 64-bit words, so that a batch can prefetch.
  */
 #ifndef IPSEC_SAD_H
 #define IPSEC_SAD_H
@@ -11,9 +12,11 @@ struct sad;
 
 struct sad *sad_new(void);
 void sad_free(struct sad **s); /* drops its references */
-/* Adds an SA, taking a reference. -EEXIST when an inbound SA with the SPI and protocol, or the name, is there. */
+/* Adds an SA, taking a reference. -EEXIST when an inbound SA with the SPI and protocol, or the
+ * name, is there. */
 int sad_install(struct sad *s, struct sa *sa) warn_unused;
-/* Takes it out and gives up the database's reference after a grace period (synchronize_rcu inside). */
+/* Takes it out and gives up the database's reference after a grace period (synchronize_rcu inside).
+ */
 void sad_remove(struct sad *s, struct sa *sa);
 /* Many at once with one grace period. */
 void sad_remove_many(struct sad *s, struct sa **sas, unsigned n);

@@ -1,4 +1,5 @@
-/* A selector against one packet, field by field, and as text: the plain meaning that the compiled classifier must agree with. */
+/* A selector against one packet, field by field, and as text: the plain meaning that the compiled
+ * classifier must agree with. */
 #include "ipsec/selector.h"
 
 #include <stdio.h>
@@ -80,12 +81,14 @@ static const char *port_text(const struct port_range *r, uint16_t proto, char bu
 	else if (r->lo == r->hi)
 		snprintf(buf, 32, "type %u code %u", r->lo >> 8, r->lo & 0xff);
 	else
-		snprintf(buf, 32, "type %u/%u-%u/%u", r->lo >> 8, r->lo & 0xff, r->hi >> 8, r->hi & 0xff);
+		snprintf(buf, 32, "type %u/%u-%u/%u", r->lo >> 8, r->lo & 0xff, r->hi >> 8,
+			 r->hi & 0xff);
 	return buf;
 }
 
 /* "addr[proto/port]", without the brackets when neither says anything. */
-static size_t end_text(char *out, size_t max, const struct ip_range *addr, uint16_t proto, const struct port_range *port)
+static size_t end_text(char *out, size_t max, const struct ip_range *addr, uint16_t proto,
+		       const struct port_range *port)
 {
 	char range[IP_RANGE_STRLEN], proto_buf[8], port_buf[32];
 	int n;

@@ -23,8 +23,9 @@ struct port_range {
 };
 
 /*
- * One selector set. The addresses are as seen from the local side: local is the source of outbound packets. An IP version per selector.
- * For ICMP/ICMPv6 and MH, `remote_port` holds type << 8 | code and `local_port` is PORT_ANY (also in both directions: the value is the packet's).
+ * One selector set. The addresses are as seen from the local side: local is the source of outbound
+ * packets. An IP version per selector. For ICMP/ICMPv6 and MH, `remote_port` holds type << 8 | code
+ * and `local_port` is PORT_ANY (also in both directions: the value is the packet's).
  */
 struct selector {
 	struct ip_range local, remote; /* of one version */
@@ -34,7 +35,8 @@ struct selector {
 
 enum ipsec_dir { DIR_OUT, DIR_IN };
 
-/* Does the packet match? In direction DIR_OUT its source is compared with local, in DIR_IN its destination. */
+/* Does the packet match? In direction DIR_OUT its source is compared with local, in DIR_IN its
+ * destination. */
 bool selector_match(const struct selector *s, enum ipsec_dir dir, const struct flow_key *k);
 /* As a line: "10.1.0.0/16[tcp/any] === 10.2.0.0/16[tcp/80]". */
 #define SELECTOR_STRLEN 320

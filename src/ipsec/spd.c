@@ -1,7 +1,8 @@
 /*
- * The SPD. Compiling turns every selector of every policy into a box over (local, remote, remote port, local port, protocol), one set for each
- * direction and IP version; a packet becomes a point seen from the local side, so that inbound and outbound use the same boxes, and when every
- * policy is for both directions, the same classifier.
+ * The SPD. Compiling turns every selector of every policy into a box over (local, remote, remote
+ * port, local port, protocol), one set for each direction and IP version; a packet becomes a point
+ * seen from the local side, so that inbound and outbound use the same boxes, and when every policy
+ * is for both directions, the same classifier.
  */
 #include "ipsec/spd.h"
 
@@ -14,7 +15,7 @@
 struct spd {
 	struct policy **policy;
 	unsigned n;
-	struct spd_class class[2][2];    /* [direction][IPv6] */
+	struct spd_class class[2][2];      /* [direction][IPv6] */
 	const struct spd_class *use[2][2]; /* the same, or the other direction's */
 };
 
@@ -36,7 +37,7 @@ void policy_free(struct policy **pp)
 	free(p);
 }
 
-/* ---- compiling -------------------------------------------------------------------------------- */
+/* ---- compiling ----------------------------------------------------------------------------- */
 
 static spd_addr addr_number(const struct ip_addr *a)
 {
@@ -62,7 +63,8 @@ static void port_bounds(const struct port_range *r, uint32_t *lo, uint32_t *hi)
 	}
 }
 
-/* False when nothing can match: bounds the wrong way round, protocols that do not exist, mixed versions. */
+/* False when nothing can match: bounds the wrong way round, protocols that do not exist, mixed
+ * versions. */
 static bool rule_make(const struct selector *s, uint32_t order, struct spd_rule *out)
 {
 	struct spd_box *b = &out->box;
@@ -87,7 +89,8 @@ static bool rule_make(const struct selector *s, uint32_t order, struct spd_rule 
 	return true;
 }
 
-static int class_make(struct spd_class *c, struct policy **policies, unsigned n, unsigned dir_bit, bool v6)
+static int class_make(struct spd_class *c, struct policy **policies, unsigned n, unsigned dir_bit,
+		      bool v6)
 {
 	size_t max = 0, used = 0;
 
@@ -121,9 +124,11 @@ static int classes_make(struct spd *s)
 		same &= !(d & POLICY_DIR_OUT) == !(d & POLICY_DIR_IN);
 	}
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		int rc = class_make(&s->class[DIR_OUT][v6], s->policy, s->n, POLICY_DIR_OUT, v6);
+		int rc =
+		    class_make(&s->class[DIR_OUT][v6], s -> policy, s -> n, POLICY_DIR_OUT, v6);
 		if (rc == 0 && !same)
-			rc = class_make(&s->class[DIR_IN][v6], s->policy, s->n, POLICY_DIR_IN, v6);
+			rc = class_make(&s->class[DIR_IN][v6], s -> policy, s -> n, POLICY_DIR_IN,
+					v6);
 		if (rc)
 			return rc;
 		s->use[DIR_OUT][v6] = &s->class[DIR_OUT][v6];
@@ -196,9 +201,10 @@ size_t spd_bytes(const struct spd *s)
 	return n;
 }
 
-/* ---- lookup ----------------------------------------------------------------------------------- */
+/* ---- lookup -------------------------------------------------------------------------------- */
 
-/* Types of ICMP and MH messages stay what they are in both directions; ports change sides (selector.h). */
+/* Types of ICMP and MH messages stay what they are in both directions; ports change sides
+ * (selector.h). */
 static inline bool has_message_type(uint8_t proto)
 {
 	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_MH;

@@ -1,6 +1,7 @@
 /*
- * The Security Policy Database (RFC 2401 4.4.1): an ordered list of policies, compiled into a classifier whose lookup does not grow
- * with their number. Immutable once compiled: a change makes a new one, and workers see it by one pointer.
+ * The Security Policy Database (RFC 2401 4.4.1): an ordered list of policies, compiled into a
+ * classifier whose lookup does not grow with their number. Immutable once compiled: a change makes
+ * a new one, and workers see it by one pointer.
  */
 #ifndef IPSEC_SPD_H
 #define IPSEC_SPD_H
@@ -10,19 +11,20 @@
 
 enum policy_action { POLICY_PROTECT, POLICY_BYPASS, POLICY_DISCARD, POLICY_REJECT };
 #define POLICY_DIR_OUT 1
-#define POLICY_DIR_IN 2
+#define POLICY_DIR_IN  2
 
 struct policy {
 	char *name;
-	uint32_t order;             /* place in the SPD; lower wins */
+	uint32_t order; /* place in the SPD; lower wins */
 	enum policy_action action;
-	unsigned dirs;              /* POLICY_DIR_* */
-	struct selector *sel;       /* owned; the policy matches when any of them does */
+	unsigned dirs;        /* POLICY_DIR_* */
+	struct selector *sel; /* owned; the policy matches when any of them does */
 	unsigned n_sel;
-	struct sa **out, **in;      /* protect: SAs (a bundle in order of application; today one); references owned */
+	struct sa **out,
+	    **in; /* protect: SAs (a bundle in order of application; today one); references owned */
 	unsigned n_out, n_in;
 	bool mss_clamp;
-	_Atomic uint64_t hits;      /* flows classified to it (not packets) */
+	_Atomic uint64_t hits; /* flows classified to it (not packets) */
 	_Atomic uint64_t last_hit_ns;
 };
 
@@ -31,8 +33,8 @@ void policy_free(struct policy **p);
 
 struct spd;
 
-/* Compiles policies[0..n), in order; takes ownership of them (and of nothing on failure); the array stays the caller's.
- * Returns 0 or -ENOMEM. */
+/* Compiles policies[0..n), in order; takes ownership of them (and of nothing on failure); the array
+ * stays the caller's. Returns 0 or -ENOMEM. */
 int spd_compile(struct policy **policies, unsigned n, struct spd **out) warn_unused;
 /* Frees with its policies. After a grace period. */
 void spd_free(struct spd **s);

@@ -1,8 +1,10 @@
 /*
- * Search: the hash slots of all tuples are computed and prefetched, then looked at in the order of the best rule in each; what is found
- * ends the search of every tuple, tree and leaf that can only hold later rules.
- * Build: an address range of any shape counts as the one or two aligned blocks of equal size that it touches (what is too much is sorted out by the
- * entries, which compare exactly); block lengths are rounded down until the tuples are few; rules go to the slots of their blocks.
+ * Search: the hash slots of all tuples are computed and prefetched, then looked at in the order of
+ * the best rule in each; what is found ends the search of every tuple, tree and leaf that can only
+ * hold later rules. Build: an address range of any shape counts as the one or two aligned blocks of
+ * equal size that it touches (what is too much is sorted out by the entries, which compare
+ * exactly); block lengths are rounded down until the tuples are few; rules go to the slots of their
+ * blocks.
  */
 #include "ipsec/spd_class.h"
 
@@ -10,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW_TUPLES 8u    /* more than these are merged by rounding lengths */
-#define SMALL_TUPLE 12u  /* fewer rules than these go to the tree besides */
-#define PROBE_GROUP 8u   /* slots that are prefetched together */
-#define STACK_MAX 64u    /* more than the depth of a tree */
-#define LENS 129u
+#define FEW_TUPLES  8u  /* more than these are merged by rounding lengths */
+#define SMALL_TUPLE 12u /* fewer rules than these go to the tree besides */
+#define PROBE_GROUP 8u  /* slots that are prefetched together */
+#define STACK_MAX   64u /* more than the depth of a tree */
+#define LENS        129u
 
-/* ---- search ----------------------------------------------------------------------------------- */
+/* ---- search -------------------------------------------------------------------------------- */
 
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -41,12 +43,14 @@ static inline uint64_t upper_mask(unsigned len)
 	return len >= 64 ? ~0ull : len ? ~0ull << (64 - len) : 0;
 }
 
-static inline uint64_t hash6(const struct spd_tuple *t, const uint64_t hi[DIM_ADDRS], const uint64_t lo[DIM_ADDRS])
+static inline uint64_t hash6(const struct spd_tuple *t, const uint64_t hi[DIM_ADDRS],
+			     const uint64_t lo[DIM_ADDRS])
 {
 	uint64_t h = 0;
 	for (unsigned d = 0; d < DIM_ADDRS; d++) {
 		unsigned len = t->len[d];
-		uint64_t a = hi[d] & upper_mask(len), b = lo[d] & upper_mask(len > 64 ? len - 64 : 0);
+		uint64_t a = hi[d] & upper_mask(len),
+			 b = lo[d] & upper_mask(len > 64 ? len - 64 : 0);
 		h = mix(a ^ h ^ 0xa0761d6478bd642fu, b ^ 0xe7037ed1a0b428dbu) + a * 3 + b * 5;
 	}
 	return h ^ h >> 32;
@@ -55,15 +59,18 @@ static inline uint64_t hash6(const struct spd_tuple *t, const uint64_t hi[DIM_AD
 static inline bool ports_match(const struct spd_tail *t, const struct spd_point *p)
 {
 	uint32_t remote = p->v[DIM_REMOTE_PORT], local = p->v[DIM_LOCAL_PORT];
-	bool r = remote == PORT_HIDDEN ? t->flags & SPD_HIDDEN_REMOTE : t->lo[0] <= remote && remote <= t->hi[0];
-	bool l = local == PORT_HIDDEN ? t->flags & SPD_HIDDEN_LOCAL : t->lo[1] <= local && local <= t->hi[1];
+	bool r = remote == PORT_HIDDEN ? t->flags & SPD_HIDDEN_REMOTE
+				       : t->lo[0] <= remote && remote <= t->hi[0];
+	bool l = local == PORT_HIDDEN ? t->flags & SPD_HIDDEN_LOCAL
+				      : t->lo[1] <= local && local <= t->hi[1];
 
 	return r & l & (t->proto_lo <= p->v[DIM_PROTO]) & (p->v[DIM_PROTO] <= t->proto_hi);
 }
 
 static inline bool entry4_matches(const struct spd_entry4 *e, const struct spd_point *p)
 {
-	return (e->lo[0] <= p->v[0]) & (p->v[0] <= e->hi[0]) & (e->lo[1] <= p->v[1]) & (p->v[1] <= e->hi[1]) &&
+	return (e->lo[0] <= p->v[0]) & (p->v[0] <= e->hi[0]) & (e->lo[1] <= p->v[1]) &
+		   (p->v[1] <= e->hi[1]) &&
 	       ports_match(&e->tail, p);
 }
 
@@ -82,10 +89,12 @@ static inline bool entry6_matches(const struct spd_entry6 *e, const struct spd_p
 	return ports_match(&e->tail, p);
 }
 
-/* The best of a leaf's entries and the best so far. Entries are in order: the first that matches is the one. */
-static inline __attribute__((always_inline)) uint32_t leaf_find(const struct spd_forest *f, uint32_t at, bool v6,
-								const struct spd_point *p, uint32_t best,
-								unsigned *work)
+/* The best of a leaf's entries and the best so far. Entries are in order: the first that matches is
+ * the one. */
+static inline __attribute__((always_inline)) uint32_t leaf_find(const struct spd_forest *f,
+								uint32_t at, bool v6,
+								const struct spd_point *p,
+								uint32_t best, unsigned *work)
 {
 	for (;; at++) {
 		const struct spd_tail *t = v6 ? &f->e6[at].tail : &f->e4[at].tail;
@@ -100,9 +109,10 @@ static inline __attribute__((always_inline)) uint32_t leaf_find(const struct spd
 	}
 }
 
-static inline __attribute__((always_inline)) uint32_t tree_find(const struct spd_forest *f, uint32_t ref, bool v6,
-								const struct spd_point *p, uint32_t best,
-								unsigned *work)
+static inline __attribute__((always_inline)) uint32_t tree_find(const struct spd_forest *f,
+								uint32_t ref, bool v6,
+								const struct spd_point *p,
+								uint32_t best, unsigned *work)
 {
 	uint32_t stack[STACK_MAX], stack_best[STACK_MAX];
 	unsigned depth = 0;
@@ -112,8 +122,9 @@ static inline __attribute__((always_inline)) uint32_t tree_find(const struct spd
 			const struct spd_node *n = &f->node[ref];
 			if (work)
 				++*work;
-			bool right = v6 && n->dim < DIM_ADDRS ? wide(p->hi[n->dim], p->lo[n->dim]) > f->wide[n->pivot]
-							      : p->v[n->dim] > n->pivot;
+			bool right = v6 && n->dim < DIM_ADDRS
+					 ? wide(p->hi[n->dim], p->lo[n->dim]) > f->wide[n->pivot]
+					 : p->v[n->dim] > n->pivot;
 			if (n->best[2] < best) {
 				stack[depth] = n->child[2];
 				stack_best[depth++] = n->best[2];
@@ -130,8 +141,8 @@ static inline __attribute__((always_inline)) uint32_t tree_find(const struct spd
 	}
 }
 
-static inline __attribute__((always_inline)) uint32_t find(const struct spd_class *c, bool v6,
-							   const struct spd_point *p, unsigned *work)
+static inline __attribute__((always_inline)) uint32_t
+find(const struct spd_class *c, bool v6, const struct spd_point *p, unsigned *work)
 {
 	uint32_t best = SPD_NONE;
 
@@ -141,7 +152,8 @@ static inline __attribute__((always_inline)) uint32_t find(const struct spd_clas
 
 		for (unsigned j = 0; j < n; j++) {
 			const struct spd_tuple *t = &c->tuple[i + j];
-			hash[j] = v6 ? hash6(t, p->hi, p->lo) : hash4(t, p->v[DIM_LOCAL], p->v[DIM_REMOTE]);
+			hash[j] = v6 ? hash6(t, p->hi, p->lo)
+				     : hash4(t, p->v[DIM_LOCAL], p->v[DIM_REMOTE]);
 			__builtin_prefetch(&c->slot[t->base + (hash[j] & t->mask)]);
 		}
 		for (unsigned j = 0; j < n && c->tuple[i + j].best < best; j++) {
@@ -154,7 +166,8 @@ static inline __attribute__((always_inline)) uint32_t find(const struct spd_clas
 					break;
 				if (s->hash == hash[j]) {
 					if (s->best < best)
-						best = tree_find(&c->forest, s->ref, v6, p, best, work);
+						best = tree_find(&c->forest, s->ref, v6, p, best,
+								 work);
 					break;
 				}
 			}
@@ -170,12 +183,13 @@ uint32_t spd_class_find(const struct spd_class *c, const struct spd_point *p)
 	return c->forest.v6 ? find(c, true, p, NULL) : find(c, false, p, NULL);
 }
 
-uint32_t spd_class_find_counted(const struct spd_class *c, const struct spd_point *p, unsigned *work)
+uint32_t spd_class_find_counted(const struct spd_class *c, const struct spd_point *p,
+				unsigned *work)
 {
 	return c->forest.v6 ? find(c, true, p, work) : find(c, false, p, work);
 }
 
-/* ---- build ------------------------------------------------------------------------------------ */
+/* ---- build --------------------------------------------------------------------------------- */
 
 /* A rule in a slot. */
 struct place {
@@ -194,7 +208,8 @@ struct build {
 	uint32_t *index;           /* of one tree */
 };
 
-/* The most leading bits at which the range lies within two neighbouring blocks; one block, when it is a prefix. */
+/* The most leading bits at which the range lies within two neighbouring blocks; one block, when it
+ * is a prefix. */
 static unsigned block_len(spd_addr lo, spd_addr hi, unsigned bits)
 {
 	spd_addr size_less_1 = hi - lo;
@@ -212,7 +227,8 @@ static spd_addr block_of(spd_addr a, unsigned len, unsigned bits)
 	return len == 0 ? 0 : a >> (bits - len) << (bits - len);
 }
 
-/* Counts rules per pair of lengths rounded down to a multiple of step; returns how many pairs there are. */
+/* Counts rules per pair of lengths rounded down to a multiple of step; returns how many pairs there
+ * are. */
 static unsigned count_pairs(struct build *b, unsigned step)
 {
 	unsigned pairs = 0;
@@ -239,12 +255,13 @@ static void round_lengths(struct build *b)
 			b->len[k][d] = (uint8_t)(b->len[k][d] / steps[i] * steps[i]);
 }
 
-static uint64_t hash_blocks(const struct build *b, const struct spd_tuple *t, const spd_addr a[DIM_ADDRS])
+static uint64_t hash_blocks(const struct build *b, const struct spd_tuple *t,
+			    const spd_addr a[DIM_ADDRS])
 {
 	if (b->bits == 32)
 		return hash4(t, (uint32_t)a[0], (uint32_t)a[1]);
-	return hash6(t, (uint64_t[]) { (uint64_t)(a[0] >> 64), (uint64_t)(a[1] >> 64) },
-		     (uint64_t[]) { (uint64_t)a[0], (uint64_t)a[1] });
+	return hash6(t, (uint64_t[]){ (uint64_t)(a[0] >> 64), (uint64_t)(a[1] >> 64) },
+		     (uint64_t[]){ (uint64_t)a[0], (uint64_t)a[1] });
 }
 
 /* Lists the one to four places of a rule in a tuple. */
@@ -262,7 +279,7 @@ static size_t add_places(struct build *b, const struct spd_tuple *t, uint32_t ru
 		a[1] = i & 2 ? last[1] : first[1];
 		if ((i & 1 && first[0] == last[0]) || (i & 2 && first[1] == last[1]))
 			continue;
-		b->place[n++] = (struct place) { .hash = hash_blocks(b, t, a), .rule = rule };
+		b->place[n++] = (struct place){ .hash = hash_blocks(b, t, a), .rule = rule };
 	}
 	return n;
 }
@@ -301,12 +318,14 @@ static bool slots_reserve(struct spd_class *c, struct spd_tuple *t, size_t used)
 	return true;
 }
 
-static void slot_fill(struct spd_class *c, const struct spd_tuple *t, uint64_t hash, uint32_t ref, uint32_t best)
+static void slot_fill(struct spd_class *c, const struct spd_tuple *t, uint64_t hash, uint32_t ref,
+		      uint32_t best)
 {
 	uint32_t k = (uint32_t)hash;
 	while (c->slot[t->base + (k & t->mask)].ref != SPD_REF_NONE)
 		k++;
-	c->slot[t->base + (k & t->mask)] = (struct spd_slot) { .hash = hash, .ref = ref, .best = best };
+	c->slot[t->base + (k & t->mask)] =
+	    (struct spd_slot){ .hash = hash, .ref = ref, .best = best };
 }
 
 /* Makes the tuple of one pair of lengths from its n_rule rules, which are in b->index. */
@@ -316,7 +335,8 @@ static bool tuple_make(struct build *b, unsigned local, unsigned remote, size_t 
 	struct spd_tuple *t = &c->tuple[c->n_tuple++];
 	size_t n = 0, keys = 0;
 
-	*t = (struct spd_tuple) { .len = { (uint8_t)local, (uint8_t)remote }, .best = b->rules[b->index[0]].order };
+	*t = (struct spd_tuple){ .len = { (uint8_t)local, (uint8_t)remote },
+				 .best = b->rules[b->index[0]].order };
 	for (size_t i = 0; i < n_rule; i++)
 		n = add_places(b, t, b->index[i], n);
 	qsort(b->place, n, sizeof(*b->place), place_cmp);
@@ -335,7 +355,8 @@ static bool tuple_make(struct build *b, unsigned local, unsigned remote, size_t 
 	return true;
 }
 
-/* A pair of lengths is a tuple when it fixes something, has rules enough, and there is room for one more. */
+/* A pair of lengths is a tuple when it fixes something, has rules enough, and there is room for one
+ * more. */
 static bool is_tuple(const struct build *b, unsigned local, unsigned remote)
 {
 	return (local || remote) && b->count[local * LENS + remote] >= SMALL_TUPLE;
@@ -380,7 +401,7 @@ int spd_class_init(struct spd_class *c, bool v6, const struct spd_rule *rules, s
 	struct build b = { .c = c, .rules = rules, .n = n, .bits = v6 ? 128 : 32 };
 	bool good = true;
 
-	*c = (struct spd_class) { .rest_best = SPD_NONE };
+	*c = (struct spd_class){ .rest_best = SPD_NONE };
 	spd_forest_init(&c->forest, v6, n);
 	if (n == 0)
 		return 0;
@@ -391,8 +412,8 @@ int spd_class_init(struct spd_class *c, bool v6, const struct spd_rule *rules, s
 	if (b.len && b.count && b.place && b.index) {
 		for (size_t i = 0; i < n; i++)
 			for (unsigned d = 0; d < DIM_ADDRS; d++)
-				b.len[i][d] = (uint8_t)block_len(rules[i].box.addr_lo[d], rules[i].box.addr_hi[d],
-								 b.bits);
+				b.len[i][d] = (uint8_t)block_len(rules[i].box.addr_lo[d],
+								 rules[i].box.addr_hi[d], b.bits);
 		round_lengths(&b);
 		good = tuples_make(&b);
 	} else {
@@ -414,7 +435,7 @@ void spd_class_fini(struct spd_class *c)
 {
 	spd_forest_fini(&c->forest);
 	free(c->slot);
-	*c = (struct spd_class) { .rest_best = SPD_NONE };
+	*c = (struct spd_class){ .rest_best = SPD_NONE };
 }
 
 size_t spd_class_bytes(const struct spd_class *c)

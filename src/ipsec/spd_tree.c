@@ -1,7 +1,9 @@
 /*
- * Builds search trees over boxes. A node cuts one dimension in two. A rule that spans the node's whole extent in that dimension
- * goes to a third child, where the dimension plays no more part; the others go left, right or both. As in a segment tree, a rule's ends lie in at
- * most two nodes of each level, so copies grow with n log n, not n squared, whatever the ranges. Two things keep the trees small:
+ * Builds search trees over boxes. A node cuts one dimension in two. A rule that spans the node's
+ * whole extent in that dimension goes to a third child, where the dimension plays no more part; the
+ * others go left, right or both. As in a segment tree, a rule's ends lie in at most two nodes of
+ * each level, so copies grow with n log n, not n squared, whatever the ranges. Two things keep the
+ * trees small:
  *   - the extent of a node is the bounding box of what its rules have inside the parent's;
  *   - a rule that fills the extent hides all rules after it, which are left out.
  * The cut is the median end of a sample in the dimension that promises the least work for a search.
@@ -11,15 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAF_RULES 6u    /* not worth a node */
-#define POOR_RULES 24u   /* up to here, a cut that gains little is left */
-#define SAMPLE 48u
-#define DEPTH_MAX 60u    /* spd_class.c's stack holds one entry per level */
+#define LEAF_RULES       6u  /* not worth a node */
+#define POOR_RULES       24u /* up to here, a cut that gains little is left */
+#define SAMPLE           48u
+#define DEPTH_MAX        60u /* spd_class.c's stack holds one entry per level */
 #define ENTRIES_PER_RULE 64u
 
 void spd_forest_init(struct spd_forest *f, bool v6, size_t rules)
 {
-	*f = (struct spd_forest) { .v6 = v6, .n_node = 1, .max_entry = rules * ENTRIES_PER_RULE + 1024 };
+	*f = (struct spd_forest){ .v6 = v6,
+				  .n_node = 1,
+				  .max_entry = rules * ENTRIES_PER_RULE + 1024 };
 }
 
 void spd_forest_fini(struct spd_forest *f)
@@ -28,16 +32,18 @@ void spd_forest_fini(struct spd_forest *f)
 	free(f->e4);
 	free(f->e6);
 	free(f->wide);
-	*f = (struct spd_forest) { .failed = true };
+	*f = (struct spd_forest){ .failed = true };
 }
 
 size_t spd_forest_bytes(const struct spd_forest *f)
 {
-	return f->cap_node * sizeof(*f->node) + f->cap_entry * (f->v6 ? sizeof(*f->e6) : sizeof(*f->e4)) +
+	return f->cap_node * sizeof(*f->node) +
+	       f->cap_entry * (f->v6 ? sizeof(*f->e6) : sizeof(*f->e4)) +
 	       f->cap_wide * sizeof(*f->wide);
 }
 
-/* Makes room for one more element; cache-line aligned, so that an entry or node does not straddle two. */
+/* Makes room for one more element; cache-line aligned, so that an entry or node does not straddle
+ * two. */
 static bool room(struct spd_forest *f, void **array, size_t used, size_t *cap, size_t size)
 {
 	if (f->failed)
@@ -45,7 +51,8 @@ static bool room(struct spd_forest *f, void **array, size_t used, size_t *cap, s
 	if (used < *cap)
 		return true;
 	size_t more = *cap ? *cap * 2 : 32;
-	void *p = aligned_alloc(CACHE_LINE, (more * size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	void *p =
+	    aligned_alloc(CACHE_LINE, (more * size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
 	if (!p || more >= SPD_REF_LEAF) {
 		free(p);
 		f->failed = true;
@@ -59,7 +66,7 @@ static bool room(struct spd_forest *f, void **array, size_t used, size_t *cap, s
 	return true;
 }
 
-/* ---- dimensions as numbers -------------------------------------------------------------------- */
+/* ---- dimensions as numbers ----------------------------------------------------------------- */
 
 static inline spd_addr lo_of(const struct spd_box *b, unsigned dim)
 {
@@ -100,7 +107,7 @@ static void set_hi(struct spd_box *b, unsigned dim, spd_addr v)
 		b->hi[dim - DIM_ADDRS] = (uint32_t)v;
 }
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------ */
 
 /* Lists of rules under construction lie on one stack: a child's lists are above its parent's. */
 struct build {
@@ -148,7 +155,8 @@ static void shrink(const struct build *b, size_t at, size_t n, struct spd_box *e
 }
 
 /* How many of the rules count: those behind one that fills the extent can never be the answer. */
-static size_t hide_behind_filler(const struct build *b, size_t at, size_t n, const struct spd_box *extent)
+static size_t hide_behind_filler(const struct build *b, size_t at, size_t n,
+				 const struct spd_box *extent)
 {
 	for (size_t i = 0; i < n; i++)
 		if (fills(box_at(b, at + i), extent))
@@ -168,8 +176,8 @@ static void sort_addrs(spd_addr *v, unsigned n)
 }
 
 /* Tries the median end of a sample in one dimension. */
-static void try_cut(const struct build *b, size_t at, size_t n, const struct spd_box *extent, unsigned dim,
-		    struct cut *best)
+static void try_cut(const struct build *b, size_t at, size_t n, const struct spd_box *extent,
+		    unsigned dim, struct cut *best)
 {
 	spd_addr end[2 * SAMPLE];
 	size_t step = (n + SAMPLE - 1) / SAMPLE;
@@ -198,16 +206,18 @@ static void try_cut(const struct build *b, size_t at, size_t n, const struct spd
 		*best = c;
 }
 
-/* Any end of any rule inside the extent: the sample had none. There is one, or a filler would have hidden all but one. */
-static void any_cut(const struct build *b, size_t at, size_t n, const struct spd_box *extent, struct cut *best)
+/* Any end of any rule inside the extent: the sample had none. There is one, or a filler would have
+ * hidden all but one. */
+static void any_cut(const struct build *b, size_t at, size_t n, const struct spd_box *extent,
+		    struct cut *best)
 {
 	for (size_t i = at; i < at + n; i++) {
 		const struct spd_box *r = box_at(b, i);
 		for (unsigned d = 0; d < DIMS; d++) {
 			if (lo_of(r, d) > lo_of(extent, d))
-				*best = (struct cut) { .dim = d, .at = lo_of(r, d) - 1 };
+				*best = (struct cut){ .dim = d, .at = lo_of(r, d) - 1 };
 			else if (hi_of(r, d) < hi_of(extent, d))
-				*best = (struct cut) { .dim = d, .at = hi_of(r, d) };
+				*best = (struct cut){ .dim = d, .at = hi_of(r, d) };
 			else
 				continue;
 			return;
@@ -220,7 +230,9 @@ static void tail_fill(struct spd_tail *t, const struct spd_rule *r, bool last)
 	for (unsigned i = 0; i < 2; i++) { /* remote port, local port */
 		bool hidden_only = r->box.lo[i] == PORT_HIDDEN;
 		t->lo[i] = hidden_only ? 1 : (uint16_t)r->box.lo[i];
-		t->hi[i] = hidden_only ? 0 : r->box.hi[i] >= 0xffff ? 0xffff : (uint16_t)r->box.hi[i];
+		t->hi[i] = hidden_only              ? 0
+			   : r->box.hi[i] >= 0xffff ? 0xffff
+						    : (uint16_t)r->box.hi[i];
 		if (r->box.hi[i] == PORT_HIDDEN)
 			t->flags |= i ? SPD_HIDDEN_LOCAL : SPD_HIDDEN_REMOTE;
 	}
@@ -238,7 +250,7 @@ static void entry_add(struct spd_forest *f, const struct spd_rule *r, bool last)
 		return;
 	if (!f->v6) {
 		struct spd_entry4 *e = &f->e4[f->n_entry++];
-		*e = (struct spd_entry4) { 0 };
+		*e = (struct spd_entry4){ 0 };
 		for (unsigned d = 0; d < DIM_ADDRS; d++) {
 			e->lo[d] = (uint32_t)r->box.addr_lo[d];
 			e->hi[d] = (uint32_t)r->box.addr_hi[d];
@@ -247,7 +259,7 @@ static void entry_add(struct spd_forest *f, const struct spd_rule *r, bool last)
 		return;
 	}
 	struct spd_entry6 *e = &f->e6[f->n_entry++];
-	*e = (struct spd_entry6) { 0 };
+	*e = (struct spd_entry6){ 0 };
 	for (unsigned d = 0; d < DIM_ADDRS; d++) {
 		e->lo_hi[d] = (uint64_t)(r->box.addr_lo[d] >> 64);
 		e->lo_lo[d] = (uint64_t)r->box.addr_lo[d];
@@ -266,11 +278,13 @@ static uint32_t leaf_make(struct build *b, size_t at, size_t n)
 	return ref;
 }
 
-static uint32_t subtree(struct build *b, size_t at, size_t n, struct spd_box extent, unsigned depth);
+static uint32_t subtree(struct build *b, size_t at, size_t n, struct spd_box extent,
+			unsigned depth);
 
-/* The list for one side of the cut goes on the stack, is made a subtree, and leaves it. side: 0 left, 1 right, 2 spanning. */
-static void child_make(struct build *b, size_t at, size_t n, const struct spd_box *extent, const struct cut *c,
-		       unsigned side, unsigned depth, uint32_t node)
+/* The list for one side of the cut goes on the stack, is made a subtree, and leaves it. side: 0
+ * left, 1 right, 2 spanning. */
+static void child_make(struct build *b, size_t at, size_t n, const struct spd_box *extent,
+		       const struct cut *c, unsigned side, unsigned depth, uint32_t node)
 {
 	struct spd_box part = *extent;
 	size_t base = b->used;
@@ -282,8 +296,8 @@ static void child_make(struct build *b, size_t at, size_t n, const struct spd_bo
 	for (size_t i = 0; i < n; i++) {
 		const struct spd_box *r = box_at(b, at + i);
 		bool belongs = spans(r, extent, c->dim) ? side == 2
-			       : side == 0		? lo_of(r, c->dim) <= c->at
-			       : side == 1		? hi_of(r, c->dim) > c->at
+			       : side == 0              ? lo_of(r, c->dim) <= c->at
+			       : side == 1              ? hi_of(r, c->dim) > c->at
 							: false;
 		if (belongs)
 			push(b, b->stack[at + i]);
@@ -302,8 +316,8 @@ static void child_make(struct build *b, size_t at, size_t n, const struct spd_bo
 	b->used = base;
 }
 
-static uint32_t node_make(struct build *b, size_t at, size_t n, const struct spd_box *extent, const struct cut *c,
-			  unsigned depth)
+static uint32_t node_make(struct build *b, size_t at, size_t n, const struct spd_box *extent,
+			  const struct cut *c, unsigned depth)
 {
 	struct spd_forest *f = b->f;
 	uint32_t pivot = (uint32_t)c->at;
@@ -317,7 +331,7 @@ static uint32_t node_make(struct build *b, size_t at, size_t n, const struct spd
 	if (!room(f, (void **)&f->node, f->n_node, &f->cap_node, sizeof(*f->node)))
 		return SPD_REF_NONE;
 	uint32_t ref = (uint32_t)f->n_node++;
-	f->node[ref] = (struct spd_node) { .pivot = pivot, .dim = (uint16_t)c->dim };
+	f->node[ref] = (struct spd_node){ .pivot = pivot, .dim = (uint16_t)c->dim };
 	for (unsigned side = 0; side < 3; side++)
 		child_make(b, at, n, extent, c, side, depth, ref);
 	return ref;
@@ -342,7 +356,8 @@ static uint32_t subtree(struct build *b, size_t at, size_t n, struct spd_box ext
 	return node_make(b, at, n, &extent, &cut, depth);
 }
 
-uint32_t spd_tree_build(struct spd_forest *f, const struct spd_rule *rules, const uint32_t *index, size_t n)
+uint32_t spd_tree_build(struct spd_forest *f, const struct spd_rule *rules, const uint32_t *index,
+			size_t n)
 {
 	struct build b = { .f = f, .rules = rules };
 	struct spd_box everything;

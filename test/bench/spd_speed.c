@@ -1,6 +1,6 @@
 /*
- * How fast the SPD compiles and answers, for sets of policies of several shapes and random flows, most of which match some policy.
- * usage: spd_speed [policies ...]; not part of make check.
+ * How fast the SPD compiles and answers, for sets of policies of several shapes and random flows,
+ * most of which match some policy. usage: spd_speed [policies ...]; not part of make check.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "ipsec/spd.h"
 
-#define FLOWS 262144u
+#define FLOWS   262144u
 #define LOOKUPS 2000000u
 
 static uint64_t state = 88172645463325252u;
@@ -45,15 +45,18 @@ static struct ip_range v6(uint64_t hi, uint64_t lo, unsigned len)
 
 static struct selector blank(void)
 {
-	return (struct selector) { .local = ip_range_all(4), .remote = ip_range_all(4), .proto = PROTO_ANY };
+	return (struct selector){ .local = ip_range_all(4),
+				  .remote = ip_range_all(4),
+				  .proto = PROTO_ANY };
 }
 
 static struct port_range ports(uint32_t a, uint32_t b)
 {
-	return (struct port_range) { PORT_RANGE, (uint16_t)(a < b ? a : b), (uint16_t)(a < b ? b : a) };
+	return (struct port_range){ PORT_RANGE, (uint16_t)(a < b ? a : b),
+				    (uint16_t)(a < b ? b : a) };
 }
 
-/* ---- shapes: the selector of policy i of n ---------------------------------------------------- */
+/* ---- shapes: the selector of policy i of n ------------------------------------------------- */
 
 static struct selector hosts(unsigned i, unsigned n)
 {
@@ -148,7 +151,7 @@ static const struct {
 	{ "address ranges", ranges },
 };
 
-/* ---- measuring -------------------------------------------------------------------------------- */
+/* ---- measuring ----------------------------------------------------------------------------- */
 
 static struct policy *policy_of(struct selector s)
 {
@@ -170,13 +173,15 @@ static void pick(const struct ip_range *r, uint8_t out[16])
 		out[i] = r->lo.b[i];
 	for (; i < n; i++) {
 		unsigned span = r->hi.b[i] - r->lo.b[i];
-		out[i] = r->hi.b[i] > r->lo.b[i] ? (uint8_t)(r->lo.b[i] + rnd() % (span + 1)) : r->lo.b[i];
+		out[i] = r->hi.b[i] > r->lo.b[i] ? (uint8_t)(r->lo.b[i] + rnd() % (span + 1))
+						 : r->lo.b[i];
 	}
 }
 
 static uint16_t pick_port(const struct port_range *r)
 {
-	return r->match == PORT_RANGE ? (uint16_t)(r->lo + rnd() % (r->hi - r->lo + 1u)) : (uint16_t)rnd();
+	return r->match == PORT_RANGE ? (uint16_t)(r->lo + rnd() % (r->hi - r->lo + 1u))
+				      : (uint16_t)rnd();
 }
 
 static struct flow_key flow_in(const struct selector *s)
@@ -215,7 +220,8 @@ static void measure(unsigned shape, unsigned n)
 	uint64_t t2 = clock_now_ns();
 	for (unsigned i = 0; i < FLOWS; i++)
 		work += spd_lookup_work(spd, DIR_OUT, &k[i]);
-	printf("%-24s %7u policies: built in %7.1f ms, %6.1f MB; %6.1f ns a lookup (%5.2f M/s), %4.1f steps, %2.0f%% match\n",
+	printf("%-24s %7u policies: built in %7.1f ms, %6.1f MB; %6.1f ns a lookup (%5.2f M/s), "
+	       "%4.1f steps, %2.0f%% match\n",
 	       shapes[shape].name, n, (double)(t1 - t0) / 1e6, (double)spd_bytes(spd) / 1e6,
 	       (double)(t2 - t1) / LOOKUPS, LOOKUPS * 1e3 / (double)(t2 - t1), (double)work / FLOWS,
 	       100.0 * (double)found / LOOKUPS);

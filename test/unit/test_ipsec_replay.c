@@ -1,4 +1,5 @@
-/* The anti-replay window: its edges, the high half of extended numbers, and workers that race for the same numbers. */
+/* The anti-replay window: its edges, the high half of extended numbers, and workers that race for
+ * the same numbers. */
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +20,8 @@ static struct replay window(uint32_t n)
 static bool take(struct replay *r, uint64_t seq)
 {
 	bool may = replay_may_accept(r, seq), did = replay_accept(r, seq);
-	ck_assert_msg(may == did, "number %llu: before crypto %d, after %d", (unsigned long long)seq, may, did);
+	ck_assert_msg(may == did, "number %llu: before crypto %d, after %d",
+		      (unsigned long long)seq, may, did);
 	return did;
 }
 
@@ -49,9 +51,9 @@ START_TEST(test_edges)
 	ck_assert(!take(&r, 1));
 	ck_assert(take(&r, 3 * w));
 	ck_assert(!take(&r, 3 * w));
-	ck_assert(!take(&r, 2 * w));     /* exactly the window old */
+	ck_assert(!take(&r, 2 * w)); /* exactly the window old */
 	ck_assert(!take(&r, 2 * w - 1));
-	ck_assert(take(&r, 2 * w + 1));  /* the last that is inside */
+	ck_assert(take(&r, 2 * w + 1)); /* the last that is inside */
 	ck_assert(!take(&r, 2 * w + 1));
 	ck_assert(!take(&r, 1));
 	for (uint64_t s = 2 * w + 2; s < 3 * w; s++)
@@ -179,7 +181,7 @@ START_TEST(test_extended_across_wrap)
 }
 END_TEST
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------- */
 
 #define RACE_THREADS 4
 #define RACE_NUMBERS 400000u

@@ -1,4 +1,5 @@
-/* SAs: what is refused, sequence numbers, lifetimes, the arithmetic of sizes, comparing configurations. */
+/* SAs: what is refused, sequence numbers, lifetimes, the arithmetic of sizes, comparing
+ * configurations. */
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -39,8 +40,15 @@ static void teardown(void)
 /* A configuration with keys of the right lengths, filled with `fill`. */
 static struct sa_conf conf_of(const char *encr, const char *integ, uint8_t fill)
 {
-	struct sa_conf c = { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = DIR_OUT, .spi = 0x1001, .encap = SA_ENCAP_UDP,
-			     .dst_port = 4500, .dscp = -1, .ecn = true, .replay_window = 64 };
+	struct sa_conf c = { .proto = SA_ESP,
+			     .mode = SA_TUNNEL,
+			     .dir = DIR_OUT,
+			     .spi = 0x1001,
+			     .encap = SA_ENCAP_UDP,
+			     .dst_port = 4500,
+			     .dscp = -1,
+			     .ecn = true,
+			     .replay_window = 64 };
 	char why[160];
 
 	ck_assert_msg(esp_suite_parse(encr, integ, &c.suite, why, sizeof(why)) == 0, "%s", why);
@@ -114,9 +122,12 @@ START_TEST(test_refused)
 		const char *what, *sentence;
 		int rc;
 	} rows[] = {
-		{ "spi", "below 256", -EINVAL },       { "proto", "only ESP", -ENOTSUP },
-		{ "mode", "only tunnel", -ENOTSUP },   { "versions", "different IP versions", -EINVAL },
-		{ "window", "replay window", -EINVAL }, { "dscp", "DSCP", -EINVAL },
+		{ "spi", "below 256", -EINVAL },
+		{ "proto", "only ESP", -ENOTSUP },
+		{ "mode", "only tunnel", -ENOTSUP },
+		{ "versions", "different IP versions", -EINVAL },
+		{ "window", "replay window", -EINVAL },
+		{ "dscp", "DSCP", -EINVAL },
 		{ "key", "20 bytes (4 of them salt), not 16", -EINVAL },
 		{ "integ", "integrity key of 0 bytes, not 20", -EINVAL },
 	};
@@ -146,7 +157,7 @@ END_TEST
 
 START_TEST(test_sequence_without_esn)
 {
-	struct sa *sa = make_life((struct sa_lifetime) { 0 });
+	struct sa *sa = make_life((struct sa_lifetime){ 0 });
 	uint64_t first = 0;
 
 	ck_assert(sa_seq_take(sa, 3, &first));
@@ -184,7 +195,8 @@ END_TEST
 
 START_TEST(test_life_packets)
 {
-	struct sa *sa = make_life((struct sa_lifetime) { .soft_packets = 10, .hard_packets = 20, .hard_bytes = 1000000 });
+	struct sa *sa = make_life(
+	    (struct sa_lifetime){ .soft_packets = 10, .hard_packets = 20, .hard_bytes = 1000000 });
 
 	ck_assert_uint_eq(sa_count(sa, 9, 9), 0);
 	ck_assert_uint_eq(sa_count(sa, 1, 1), SA_SOFT);
@@ -200,7 +212,8 @@ END_TEST
 
 START_TEST(test_life_bytes)
 {
-	struct sa *sa = make_life((struct sa_lifetime) { .soft_bytes = 1000, .hard_bytes = 1500, .soft_packets = 50 });
+	struct sa *sa = make_life(
+	    (struct sa_lifetime){ .soft_bytes = 1000, .hard_bytes = 1500, .soft_packets = 50 });
 
 	ck_assert_uint_eq(sa_count(sa, 1, 999), 0);
 	ck_assert_uint_eq(sa_count(sa, 1, 1), SA_SOFT);
@@ -209,10 +222,10 @@ START_TEST(test_life_bytes)
 	ck_assert_uint_eq(sa_count(sa, 1, 1), SA_HARD);
 	sa_unref(&sa);
 	/* One group may go through both. */
-	sa = make_life((struct sa_lifetime) { .soft_bytes = 1000, .hard_bytes = 1500 });
+	sa = make_life((struct sa_lifetime){ .soft_bytes = 1000, .hard_bytes = 1500 });
 	ck_assert_uint_eq(sa_count(sa, 1, 5000), SA_SOFT | SA_HARD);
 	sa_unref(&sa);
-	sa = make_life((struct sa_lifetime) { 0 });
+	sa = make_life((struct sa_lifetime){ 0 });
 	ck_assert_uint_eq(sa_count(sa, UINT32_MAX, 1ull << 60), 0);
 	ck_assert_uint_eq(sa_check_time(sa, UINT64_MAX), 0);
 	sa_unref(&sa);
@@ -221,7 +234,8 @@ END_TEST
 
 START_TEST(test_life_time)
 {
-	struct sa *sa = make_life((struct sa_lifetime) { .soft_ns = NS_PER_S, .hard_ns = 2 * NS_PER_S, .soft_packets = 5 });
+	struct sa *sa = make_life((struct sa_lifetime){
+	    .soft_ns = NS_PER_S, .hard_ns = 2 * NS_PER_S, .soft_packets = 5 });
 
 	ck_assert_uint_eq(sa_check_time(sa, fake_now + NS_PER_S - 1), 0);
 	ck_assert_uint_eq(sa_check_time(sa, fake_now + NS_PER_S), SA_SOFT);
@@ -235,7 +249,7 @@ START_TEST(test_life_time)
 }
 END_TEST
 
-/* ---- threads: each limit is reported once, each number given out once ------------------------- */
+/* ---- threads: each limit is reported once, each number given out once ---------------------- */
 
 struct race {
 	struct sa *sa;
@@ -260,7 +274,8 @@ static void *counter(void *arg)
 
 START_TEST(test_race)
 {
-	struct race x = { .sa = make_life((struct sa_lifetime) { .soft_packets = 30000, .hard_bytes = 5000000 }) };
+	struct race x = { .sa = make_life((struct sa_lifetime){ .soft_packets = 30000,
+								.hard_bytes = 5000000 }) };
 	pthread_t t[4];
 
 	for (unsigned i = 0; i < 4; i++)
@@ -275,7 +290,7 @@ START_TEST(test_race)
 }
 END_TEST
 
-/* ---- sizes ------------------------------------------------------------------------------------ */
+/* ---- sizes --------------------------------------------------------------------------------- */
 
 /* The outer packet for an inner one, built up field by field (RFC 4303 2, RFC 3948 2.1). */
 static uint32_t outer_size(const struct sa *sa, uint32_t inner, int ver)
@@ -286,12 +301,14 @@ static uint32_t outer_size(const struct sa *sa, uint32_t inner, int ver)
 		text++;
 	while ((text + 1) % sa->align); /* the padding, and the two bytes behind it */
 	text++;
-	return (ver == 4 ? 20 : 40) + (sa->encap == SA_ENCAP_UDP ? 8 : 0) + 8 + sa->iv_len + text + sa->icv_len;
+	return (ver == 4 ? 20 : 40) + (sa->encap == SA_ENCAP_UDP ? 8 : 0) + 8 + sa->iv_len + text +
+	       sa->icv_len;
 }
 
 static const char *const suites[] = {
-	"aes128gcm16", "aes256gcm8",  "aes192gcm12",  "aes128ccm8",	"aes256ccm16", "chacha20poly1305", "aes128gmac",
-	"aes128-sha1", "aes256-sha512", "aes128-sha384", "aes128ctr-sha256", "3des-md5",    "null-sha256",	   "aes128-aesxcbc",
+	"aes128gcm16",      "aes256gcm8", "aes192gcm12", "aes128ccm8",     "aes256ccm16",
+	"chacha20poly1305", "aes128gmac", "aes128-sha1", "aes256-sha512",  "aes128-sha384",
+	"aes128ctr-sha256", "3des-md5",   "null-sha256", "aes128-aesxcbc",
 };
 
 START_TEST(test_inner_mtu)
@@ -308,7 +325,8 @@ START_TEST(test_inner_mtu)
 			uint32_t inner = sa_inner_mtu(sa, mtu, ver);
 			if (inner) {
 				ck_assert_uint_le(outer_size(sa, inner, ver), mtu);
-				ck_assert_uint_le(outer_size(sa, inner, ver), inner + sa->overhead_max);
+				ck_assert_uint_le(outer_size(sa, inner, ver),
+						  inner + sa->overhead_max);
 			}
 			ck_assert_uint_gt(outer_size(sa, inner + 1, ver), mtu);
 		}
@@ -333,7 +351,7 @@ START_TEST(test_overhead_is_reached)
 }
 END_TEST
 
-/* ---- comparing -------------------------------------------------------------------------------- */
+/* ---- comparing ----------------------------------------------------------------------------- */
 
 static struct sa_conf conf_with_selector(uint8_t fill)
 {
@@ -353,13 +371,13 @@ START_TEST(test_same)
 	const struct sa_conf *a = sa->conf;
 
 	ck_assert(sa_conf_same(a, &c));
-#define DIFFERS(field, value)                                                                               \
-	do {                                                                                                \
-		__typeof__(c.field) keep_ = c.field;                                                        \
-		c.field = value;                                                                            \
-		ck_assert_msg(!sa_conf_same(a, &c), "a difference in " #field " is not seen");              \
-		c.field = keep_;                                                                            \
-		ck_assert(sa_conf_same(a, &c));                                                             \
+#define DIFFERS(field, value)                                                                      \
+	do {                                                                                       \
+		__typeof__(c.field) keep_ = c.field;                                               \
+		c.field = value;                                                                   \
+		ck_assert_msg(!sa_conf_same(a, &c), "a difference in " #field " is not seen");     \
+		c.field = keep_;                                                                   \
+		ck_assert(sa_conf_same(a, &c));                                                    \
 	} while (0)
 	struct esp_suite other;
 	char why[160], name[] = "other";

@@ -1,4 +1,5 @@
-/* The SAD with SAs that are mere shells: finding, growing, and readers that look while the writer works. */
+/* The SAD with SAs that are mere shells: finding, growing, and readers that look while the writer
+ * works. */
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
@@ -32,7 +33,8 @@ static struct sa *shell(uint32_t spi, uint8_t proto, enum ipsec_dir dir, const c
 }
 
 /* Installs and leaves the only reference to the database. */
-static struct sa *install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_dir dir, const char *name)
+static struct sa *install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_dir dir,
+			  const char *name)
 {
 	struct sa *sa = shell(spi, proto, dir, name), *keep = sa;
 
@@ -41,7 +43,8 @@ static struct sa *install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec
 	return keep;
 }
 
-static int try_install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_dir dir, const char *name)
+static int try_install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_dir dir,
+		       const char *name)
 {
 	struct sa *sa = shell(spi, proto, dir, name);
 	int rc = sad_install(s, sa);
@@ -53,8 +56,10 @@ static int try_install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec_di
 START_TEST(test_install_and_find)
 {
 	struct sad *s = sad_new();
-	struct sa *a = install(s, 0x1001, SA_ESP, DIR_IN, "a"), *b = install(s, 0x1001, SA_AH, DIR_IN, "b");
-	struct sa *c = install(s, 0x1001, SA_ESP, DIR_OUT, "c"), *d = install(s, 0x1001, SA_ESP, DIR_OUT, NULL);
+	struct sa *a = install(s, 0x1001, SA_ESP, DIR_IN, "a"),
+		  *b = install(s, 0x1001, SA_AH, DIR_IN, "b");
+	struct sa *c = install(s, 0x1001, SA_ESP, DIR_OUT, "c"),
+		  *d = install(s, 0x1001, SA_ESP, DIR_OUT, NULL);
 
 	ck_assert_uint_eq(sad_count(s), 4);
 	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_ESP), a);
@@ -120,7 +125,8 @@ START_TEST(test_many)
 	sad_remove_many(s, sas, N / 2);
 	ck_assert_uint_eq(sad_count(s), N / 2);
 	for (unsigned i = 0; i < N; i++)
-		ck_assert_ptr_eq(sad_lookup(s, 0x100 + i * 77, SA_ESP), i >= N / 2 && i % 4 ? sas[i] : NULL);
+		ck_assert_ptr_eq(sad_lookup(s, 0x100 + i * 77, SA_ESP),
+				 i >= N / 2 && i % 4 ? sas[i] : NULL);
 	free(sas);
 	sad_free(&s);
 }
@@ -142,7 +148,7 @@ START_TEST(test_turnover)
 }
 END_TEST
 
-/* ---- readers beside the writer ---------------------------------------------------------------- */
+/* ---- readers beside the writer ------------------------------------------------------------- */
 
 #define FIXED 64u
 
@@ -162,7 +168,8 @@ static void *reader(void *arg)
 	while (!atomic_load(&x->stop)) {
 		for (unsigned i = 0; i < 64; i++) {
 			state = state * 1664525 + 1013904223;
-			uint32_t fixed = 0x1000 + (state >> 16) % FIXED, moving = 0x100000 + (state >> 12) % 4096;
+			uint32_t fixed = 0x1000 + (state >> 16) % FIXED,
+				 moving = 0x100000 + (state >> 12) % 4096;
 			sad_prefetch(x->s, fixed, SA_ESP);
 			struct sa *sa = sad_lookup(x->s, fixed, SA_ESP);
 			if (!sa)

@@ -17,10 +17,11 @@ static const struct port_range any = { .match = PORT_ANY }, opaque = { .match = 
 
 static struct port_range ports(uint16_t lo, uint16_t hi)
 {
-	return (struct port_range) { PORT_RANGE, lo, hi };
+	return (struct port_range){ PORT_RANGE, lo, hi };
 }
 
-static struct flow_key packet(const char *src, uint16_t sport, const char *dst, uint16_t dport, uint8_t proto)
+static struct flow_key packet(const char *src, uint16_t sport, const char *dst, uint16_t dport,
+			      uint8_t proto)
 {
 	struct flow_key k = { .sport = sport, .dport = dport, .proto = proto };
 	struct ip_addr s, d;
@@ -35,7 +36,8 @@ static struct flow_key packet(const char *src, uint16_t sport, const char *dst, 
 
 START_TEST(test_addresses)
 {
-	struct selector s = { range("10.1.0.0/16"), range("10.2.0.5-10.2.0.9"), PROTO_ANY, any, any };
+	struct selector s = { range("10.1.0.0/16"), range("10.2.0.5-10.2.0.9"), PROTO_ANY, any,
+			      any };
 	struct flow_key k = packet("10.1.255.255", 1, "10.2.0.9", 2, 6);
 
 	ck_assert(selector_match(&s, DIR_OUT, &k));
@@ -57,7 +59,8 @@ END_TEST
 
 START_TEST(test_ports)
 {
-	struct selector s = { range("0.0.0.0/0"), range("0.0.0.0/0"), IPPROTO_TCP, ports(1024, 65535), ports(80, 81) };
+	struct selector s = { range("0.0.0.0/0"), range("0.0.0.0/0"), IPPROTO_TCP,
+			      ports(1024, 65535), ports(80, 81) };
 	struct flow_key k = packet("10.0.0.1", 1024, "10.0.0.2", 81, IPPROTO_TCP);
 	struct flow_key back = packet("10.0.0.2", 81, "10.0.0.1", 1024, IPPROTO_TCP);
 
@@ -78,7 +81,8 @@ END_TEST
 
 START_TEST(test_hidden_ports)
 {
-	struct selector s = { range("0.0.0.0/0"), range("0.0.0.0/0"), IPPROTO_TCP, any, ports(0, 65535) };
+	struct selector s = { range("0.0.0.0/0"), range("0.0.0.0/0"), IPPROTO_TCP, any,
+			      ports(0, 65535) };
 	struct flow_key k = packet("10.0.0.1", 0, "10.0.0.2", 0, IPPROTO_TCP);
 
 	ck_assert(selector_match(&s, DIR_OUT, &k));
@@ -97,7 +101,8 @@ END_TEST
 START_TEST(test_message_types)
 {
 	/* Echo requests, type 8: the type stands in dport of either direction. */
-	struct selector s = { range("10.0.0.1"), range("10.0.0.2"), IPPROTO_ICMP, any, ports(0x0800, 0x08ff) };
+	struct selector s = { range("10.0.0.1"), range("10.0.0.2"), IPPROTO_ICMP, any,
+			      ports(0x0800, 0x08ff) };
 	struct flow_key out = packet("10.0.0.1", 0, "10.0.0.2", 0x0800, IPPROTO_ICMP);
 	struct flow_key in = packet("10.0.0.2", 0, "10.0.0.1", 0x0800, IPPROTO_ICMP);
 
@@ -126,18 +131,23 @@ START_TEST(test_format)
 	ck_assert_str_eq(selector_format(&s, text), "10.1.0.0/16[tcp/any] === 10.2.0.0/16[tcp/80]");
 	s.local_port = opaque;
 	s.remote_port = ports(1, 1023);
-	ck_assert_str_eq(selector_format(&s, text), "10.1.0.0/16[tcp/opaque] === 10.2.0.0/16[tcp/1-1023]");
+	ck_assert_str_eq(selector_format(&s, text),
+			 "10.1.0.0/16[tcp/opaque] === 10.2.0.0/16[tcp/1-1023]");
 	s.proto = IPPROTO_ICMP;
 	s.local_port = any;
 	s.remote_port = ports(0x0800, 0x08ff);
-	ck_assert_str_eq(selector_format(&s, text), "10.1.0.0/16[icmp/any] === 10.2.0.0/16[icmp/type 8]");
+	ck_assert_str_eq(selector_format(&s, text),
+			 "10.1.0.0/16[icmp/any] === 10.2.0.0/16[icmp/type 8]");
 	s.remote_port = ports(0x0304, 0x0304);
-	ck_assert_str_eq(selector_format(&s, text), "10.1.0.0/16[icmp/any] === 10.2.0.0/16[icmp/type 3 code 4]");
+	ck_assert_str_eq(selector_format(&s, text),
+			 "10.1.0.0/16[icmp/any] === 10.2.0.0/16[icmp/type 3 code 4]");
 	s.proto = 132;
 	s.remote_port = any;
-	ck_assert_str_eq(selector_format(&s, text), "10.1.0.0/16[sctp/any] === 10.2.0.0/16[sctp/any]");
+	ck_assert_str_eq(selector_format(&s, text),
+			 "10.1.0.0/16[sctp/any] === 10.2.0.0/16[sctp/any]");
 	/* The longest there is fits. */
-	s.local = s.remote = range("2001:db8:1111:2222:3333:4444:5555:6666-2001:db8:1111:2222:3333:4444:5555:7777");
+	s.local = s.remote =
+	    range("2001:db8:1111:2222:3333:4444:5555:6666-2001:db8:1111:2222:3333:4444:5555:7777");
 	s.proto = IPPROTO_ICMPV6;
 	s.local_port = s.remote_port = ports(0x6465, 0xc8c9);
 	ck_assert_uint_lt(strlen(selector_format(&s, text)), SELECTOR_STRLEN - 1);

@@ -45,12 +45,13 @@ static struct spd *compile(struct policy **p, unsigned n)
 	return s;
 }
 
-/* ---- random sets ------------------------------------------------------------------------------ */
+/* ---- random sets --------------------------------------------------------------------------- */
 
 /* How a set of policies is drawn: small pools make rules overlap. */
 struct shape {
-	unsigned v6_percent;    /* of selectors */
-	unsigned addr_kind;     /* 0 hosts in a small net, 1 prefixes of all lengths, 2 ranges, 3 a few fixed nets, 4 all of these */
+	unsigned v6_percent; /* of selectors */
+	unsigned addr_kind;  /* 0 hosts in a small net, 1 prefixes of all lengths, 2 ranges, 3 a few
+				fixed nets, 4 all of these */
 	unsigned ports_percent; /* of selectors with ports */
 	unsigned port_span;     /* greatest length of a port range */
 	unsigned both_dirs;     /* percent of policies */
@@ -105,18 +106,19 @@ static struct ip_range random_range(const struct shape *sh, int ver)
 static struct port_range random_ports(const struct shape *sh)
 {
 	if (rnd() % 100 >= sh->ports_percent)
-		return (struct port_range) { .match = PORT_ANY };
+		return (struct port_range){ .match = PORT_ANY };
 	if (rnd() % 8 == 0)
-		return (struct port_range) { .match = PORT_OPAQUE };
+		return (struct port_range){ .match = PORT_OPAQUE };
 	uint32_t lo = rnd() % 8 == 0 ? (rnd() % 2 ? 0 : 65535) : rnd() % 65536;
 	uint32_t hi = lo + rnd() % (sh->port_span + 1);
-	return (struct port_range) { PORT_RANGE, (uint16_t)lo, (uint16_t)(hi > 65535 ? 65535 : hi) };
+	return (struct port_range){ PORT_RANGE, (uint16_t)lo, (uint16_t)(hi > 65535 ? 65535 : hi) };
 }
 
 static struct selector random_selector(const struct shape *sh)
 {
-	static const uint16_t protos[] = { PROTO_ANY, PROTO_ANY, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
-					   IPPROTO_ICMPV6, IPPROTO_MH, 0, 255 };
+	static const uint16_t protos[] = { PROTO_ANY,    PROTO_ANY,      IPPROTO_TCP, IPPROTO_UDP,
+					   IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_MH,  0,
+					   255 };
 	int ver = rnd() % 100 < sh->v6_percent ? 6 : 4;
 	struct selector s = { .local = random_range(sh, ver), .remote = random_range(sh, ver) };
 
@@ -182,7 +184,8 @@ static struct flow_key edge_packet(struct policy **p, unsigned n, enum ipsec_dir
 		t = s;
 	edge_addr(&s->local, dir == DIR_OUT ? k.src : k.dst);
 	edge_addr(&t->remote, dir == DIR_OUT ? k.dst : k.src);
-	k.proto = s->proto == PROTO_ANY || rnd() % 8 == 0 ? (uint8_t)(rnd() % 2 ? 6 : rnd()) : (uint8_t)s->proto;
+	k.proto = s->proto == PROTO_ANY || rnd() % 8 == 0 ? (uint8_t)(rnd() % 2 ? 6 : rnd())
+							  : (uint8_t)s->proto;
 	if (rnd() % 6 == 0) {
 		k.flags = FLOW_OPAQUE;
 		return k;
@@ -210,7 +213,8 @@ static void compare(const struct shape *sh, unsigned n, unsigned packets, uint64
 	for (unsigned i = 0; i < packets; i++) {
 		enum ipsec_dir dir = rnd() % 2 ? DIR_OUT : DIR_IN;
 		struct flow_key k = edge_packet(p, n, dir);
-		unsigned got = order_of(spd_lookup(s, dir, &k)), want = order_of(spd_lookup_linear(s, dir, &k));
+		unsigned got = order_of(spd_lookup(s, dir, &k)),
+			 want = order_of(spd_lookup_linear(s, dir, &k));
 		if (got != want)
 			ck_abort_msg("seed %llu, %u policies, packet %u: policy %u instead of %u",
 				     (unsigned long long)seed, n, i, got, want);
@@ -220,17 +224,17 @@ static void compare(const struct shape *sh, unsigned n, unsigned packets, uint64
 }
 
 static const struct shape shapes[] = {
-	{ 0, 0, 0, 0, 100, 0, 1 },       /* host pairs */
-	{ 0, 1, 0, 0, 100, 0, 1 },       /* prefixes of all lengths */
-	{ 50, 1, 30, 100, 50, 5, 2 },    /* both versions */
-	{ 0, 2, 20, 65535, 100, 2, 1 },  /* ranges that are no prefixes */
-	{ 100, 2, 20, 65535, 60, 2, 3 }, /* the same, IPv6 */
-	{ 0, 3, 100, 0, 100, 0, 1 },     /* single ports on few nets */
-	{ 0, 0, 100, 65535, 100, 0, 1 }, /* wide port ranges on few hosts */
+	{ 0, 0, 0, 0, 100, 0, 1 },         /* host pairs */
+	{ 0, 1, 0, 0, 100, 0, 1 },         /* prefixes of all lengths */
+	{ 50, 1, 30, 100, 50, 5, 2 },      /* both versions */
+	{ 0, 2, 20, 65535, 100, 2, 1 },    /* ranges that are no prefixes */
+	{ 100, 2, 20, 65535, 60, 2, 3 },   /* the same, IPv6 */
+	{ 0, 3, 100, 0, 100, 0, 1 },       /* single ports on few nets */
+	{ 0, 0, 100, 65535, 100, 0, 1 },   /* wide port ranges on few hosts */
 	{ 0, 0, 100, 65535, 100, 100, 1 }, /* ports alone */
-	{ 30, 4, 50, 1000, 70, 10, 4 },  /* everything */
-	{ 30, 4, 50, 20, 0, 1, 4 },      /* each policy one direction */
-	{ 0, 1, 0, 0, 100, 40, 1 },      /* many catch-alls */
+	{ 30, 4, 50, 1000, 70, 10, 4 },    /* everything */
+	{ 30, 4, 50, 20, 0, 1, 4 },        /* each policy one direction */
+	{ 0, 1, 0, 0, 100, 40, 1 },        /* many catch-alls */
 };
 
 START_TEST(test_differential)
@@ -242,7 +246,8 @@ START_TEST(test_differential)
 	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
 		unsigned rounds = sizes[i] < 100 ? 12 : 2;
 		for (unsigned r = 0; r < rounds; r++)
-			compare(&shapes[_i], sizes[i], sizes[i] < 100 ? 1500 : 4000, ++seed * 1000 + (unsigned)_i);
+			compare(&shapes[_i], sizes[i], sizes[i] < 100 ? 1500 : 4000,
+				++seed * 1000 + (unsigned)_i);
 	}
 }
 END_TEST
@@ -264,16 +269,23 @@ END_TEST
 START_TEST(test_order_is_exact)
 {
 	struct selector any = { range("0.0.0.0/0"), range("0.0.0.0/0"), PROTO_ANY, { 0 }, { 0 } };
-	struct selector host = { range("0.0.0.0/0"), range("192.0.2.7"), IPPROTO_TCP, { 0 }, { PORT_RANGE, 80, 80 } };
-	struct policy *p[] = { policy_of(&host, 1, 3), policy_of(&any, 1, 3), policy_of(&host, 1, 3) };
+	struct selector host = {
+		range("0.0.0.0/0"), range("192.0.2.7"), IPPROTO_TCP, { 0 }, { PORT_RANGE, 80, 80 }
+	};
+	struct policy *p[] = { policy_of(&host, 1, 3), policy_of(&any, 1, 3),
+			       policy_of(&host, 1, 3) };
 	struct spd *s = compile(p, 3);
-	struct flow_key k = { .ver = 4, .proto = IPPROTO_TCP, .dst = { 192, 0, 2, 7 }, .sport = 1, .dport = 80 };
+	struct flow_key k = {
+		.ver = 4, .proto = IPPROTO_TCP, .dst = { 192, 0, 2, 7 }, .sport = 1, .dport = 80
+	};
 
 	ck_assert_uint_eq(order_of(spd_lookup(s, DIR_OUT, &k)), 0);
 	k.dport = 81;
 	ck_assert_uint_eq(order_of(spd_lookup(s, DIR_OUT, &k)), 1);
 	/* The other end's answer: the remote port is its source port. */
-	struct flow_key back = { .ver = 4, .proto = IPPROTO_TCP, .src = { 192, 0, 2, 7 }, .sport = 80, .dport = 1 };
+	struct flow_key back = {
+		.ver = 4, .proto = IPPROTO_TCP, .src = { 192, 0, 2, 7 }, .sport = 80, .dport = 1
+	};
 	ck_assert_uint_eq(order_of(spd_lookup(s, DIR_IN, &back)), 0);
 	ck_assert_uint_eq(order_of(spd_lookup(s, DIR_OUT, &back)), 1);
 	/* A later fragment never matches a policy for a port, though it may belong to it. */
@@ -284,7 +296,7 @@ START_TEST(test_order_is_exact)
 }
 END_TEST
 
-/* ---- work ------------------------------------------------------------------------------------- */
+/* ---- work ---------------------------------------------------------------------------------- */
 
 static struct ip_range v4_net(uint32_t addr, unsigned len)
 {
@@ -307,7 +319,9 @@ static struct ip_range v6_net(uint32_t a, unsigned len)
 /* Policy i of one of the shapes that a search in order would be slow for. */
 static struct selector work_selector(int shape, unsigned i)
 {
-	struct selector s = { v4_net(0x0a000000, 8), v4_net(0x0b000000, 8), PROTO_ANY, { 0 }, { 0 } };
+	struct selector s = {
+		v4_net(0x0a000000, 8), v4_net(0x0b000000, 8), PROTO_ANY, { 0 }, { 0 }
+	};
 
 	switch (shape) {
 	case 0: /* distinct destinations */
@@ -318,14 +332,15 @@ static struct selector work_selector(int shape, unsigned i)
 		s.remote = v4_net(0x0b000000 + (i / 100 << 8), 24);
 		break;
 	case 2: /* same addresses, distinct ports */
-		s.remote_port = (struct port_range) { PORT_RANGE, (uint16_t)i, (uint16_t)i };
+		s.remote_port = (struct port_range){ PORT_RANGE, (uint16_t)i, (uint16_t)i };
 		break;
 	case 3: /* nested port ranges, the widest last */
-		s.remote_port = (struct port_range) { PORT_RANGE, (uint16_t)(30000 - i), (uint16_t)(30000 + i) };
+		s.remote_port =
+		    (struct port_range){ PORT_RANGE, (uint16_t)(30000 - i), (uint16_t)(30000 + i) };
 		break;
 	case 4: /* ranges of both ports */
-		s.remote_port = (struct port_range) { PORT_RANGE, (uint16_t)(rnd() % 32768), 0 };
-		s.local_port = (struct port_range) { PORT_RANGE, (uint16_t)(rnd() % 32768), 0 };
+		s.remote_port = (struct port_range){ PORT_RANGE, (uint16_t)(rnd() % 32768), 0 };
+		s.local_port = (struct port_range){ PORT_RANGE, (uint16_t)(rnd() % 32768), 0 };
 		s.remote_port.hi = (uint16_t)(s.remote_port.lo + rnd() % 3000);
 		s.local_port.hi = (uint16_t)(s.local_port.lo + rnd() % 3000);
 		break;
@@ -343,18 +358,23 @@ static struct selector work_selector(int shape, unsigned i)
 		s.remote.hi = v4_net(0xc0000000 + i * 16 + 37, 32).lo;
 		break;
 	case 8: /* ranges of both ports that all overlap */
-		s.remote_port = (struct port_range) { PORT_RANGE, (uint16_t)(rnd() % 32768), (uint16_t)(32768 + rnd() % 32768) };
-		s.local_port = (struct port_range) { PORT_RANGE, (uint16_t)(rnd() % 32768), (uint16_t)(32768 + rnd() % 32768) };
+		s.remote_port = (struct port_range){ PORT_RANGE, (uint16_t)(rnd() % 32768),
+						     (uint16_t)(32768 + rnd() % 32768) };
+		s.local_port = (struct port_range){ PORT_RANGE, (uint16_t)(rnd() % 32768),
+						    (uint16_t)(32768 + rnd() % 32768) };
 		break;
 	}
 	return s;
 }
 
-/* Mean work of packets taken from the policies, among n of them with a catch-all in front or behind. */
+/* Mean work of packets taken from the policies, among n of them with a catch-all in front or
+ * behind. */
 static double mean_work(int shape, unsigned n, bool first, unsigned *worst)
 {
 	struct policy **p = calloc(n + 1, sizeof(struct policy *));
-	struct selector any = { range("0.0.0.0/0"), range("0.0.0.0/0"), IPPROTO_ICMP, { 0 }, { 0 } };
+	struct selector any = {
+		range("0.0.0.0/0"), range("0.0.0.0/0"), IPPROTO_ICMP, { 0 }, { 0 }
+	};
 	uint64_t sum = 0;
 	unsigned packets = 2000;
 
@@ -369,7 +389,8 @@ static double mean_work(int shape, unsigned n, bool first, unsigned *worst)
 	for (unsigned i = 0; i < packets; i++) {
 		struct flow_key k = edge_packet(p, n + 1, DIR_OUT);
 		unsigned w = spd_lookup_work(s, DIR_OUT, &k);
-		ck_assert_uint_eq(order_of(spd_lookup(s, DIR_OUT, &k)), order_of(spd_lookup_linear(s, DIR_OUT, &k)));
+		ck_assert_uint_eq(order_of(spd_lookup(s, DIR_OUT, &k)),
+				  order_of(spd_lookup_linear(s, DIR_OUT, &k)));
 		sum += w;
 		*worst = w > *worst ? w : *worst;
 	}
@@ -381,11 +402,14 @@ static double mean_work(int shape, unsigned n, bool first, unsigned *worst)
 START_TEST(test_work_does_not_grow)
 {
 	unsigned worst, worst_many;
-	double few = mean_work(_i, 300, true, &worst), many = mean_work(_i, 10000, true, &worst_many);
+	double few = mean_work(_i, 300, true, &worst),
+	       many = mean_work(_i, 10000, true, &worst_many);
 
 	if (getenv("SPD_VERBOSE"))
-		printf("shape %d: 300: %.1f (%u), 10000: %.1f (%u)\n", _i, few, worst, many, worst_many);
-	ck_assert_msg(many < 80 && many < few * 4 + 20, "mean work %.1f for 300, %.1f for 10000", few, many);
+		printf("shape %d: 300: %.1f (%u), 10000: %.1f (%u)\n", _i, few, worst, many,
+		       worst_many);
+	ck_assert_msg(many < 80 && many < few * 4 + 20, "mean work %.1f for 300, %.1f for 10000",
+		      few, many);
 	ck_assert_msg(worst_many < 400, "worst work %u", worst_many);
 	many = mean_work(_i, 10000, false, &worst_many);
 	ck_assert_msg(many < 80, "catch-all last: mean work %.1f", many);
