@@ -1,0 +1,28 @@
+# Benchmarks: built and run by `make bench` only. See test/bench/README.md.
+BENCH_PROGRAMS = test/bench/relay test/bench/crypt_speed test/bench/spd_speed
+EXTRA_PROGRAMS = $(BENCH_PROGRAMS)
+CLEANFILES += $(BENCH_PROGRAMS)
+
+test_bench_relay_SOURCES = test/bench/relay.c
+test_bench_relay_LDADD = $(LIBS_IO)
+test_bench_crypt_speed_SOURCES = test/bench/crypt_speed.c
+test_bench_crypt_speed_LDADD = $(LIBS_CRYPTO)
+test_bench_spd_speed_SOURCES = test/bench/spd_speed.c
+test_bench_spd_speed_LDADD = $(LIBS_IPSEC)
+
+bench-programs: bumpwire$(EXEEXT) $(BENCH_PROGRAMS)
+bench: bench-programs
+	@BUMPWIRE='$(abs_top_builddir)/bumpwire' BENCH_BIN='$(abs_top_builddir)/test/bench' \
+		BENCH_OUT="$${BENCH_OUT-$(abs_top_builddir)/test/bench/out}" \
+		bash '$(top_srcdir)/test/bench/e2e.sh'
+.PHONY: bench bench-programs
+
+EXTRA_DIST += \
+	test/bench/README.md \
+	test/bench/candidates.sh \
+	test/bench/chart.gp \
+	test/bench/e2e.sh \
+	test/bench/measure.py \
+	test/bench/pipeline.py \
+	test/bench/report.py \
+	test/bench/topology.sh

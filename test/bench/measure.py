@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""Measures one tunnel between two namespaces with iperf3 and ping; prints one line of JSON.
+
+The daemons' process ids follow the options, side a first. Figures that could not be had are null,
+and then the exit status is 1. See README.md for what each figure means.
+"""
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+TESTS = ['idle', 'rtt', 'tcp1', 'tcp4', 'udp', 'over', 'udp64']
+PORT = 5201
+UDP_PAYLOAD = 1372      # 1400 bytes of IP
+OVERLOAD = 5            # times the best goodput
+
+args = None
+children = []
+
+
+def in_ns(ns, *command):
+    return ['ip', 'netns', 'exec', ns, *command]
+
+
+def start(ns, *command, **kw):
+    p = subprocess.Popen(in_ns(ns, *command), stdin=subprocess.DEVNULL, text=True, **kw)
+    children.append(p)
+    return p
+
+
+def end(p, seconds):
+    """Waits for a process that should end by itself."""
+    try:
+        p.wait(seconds)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        p.wait()
+    children.remove(p)
+
+
+def give_up(signum, frame):
+    for p in children:
+        p.kill()
+    os._exit(128 + signum)
+
+
+# ---- what the daemons use ------------------------------------------------------------------------
+
+def cpu_seconds(pid):
+    """clock_getcpuclockid(3): the process's CPU time, to the nanosecond."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return None
+
+
+def rss_mib(pid):
+    try:
+        with open(f'/proc/{pid}/status') as f:
+            return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1)) / 1024
+    except (OSError, AttributeError):
+        return None
+
+
+class Cpu:
+    """Per cent of one CPU that each daemon took while the block ran."""
+
+    def __enter__(self):
+        self.t = time.monotonic()
+        self.before = [cpu_seconds(p) for p in args.daemons]
+        return self
+
+    def __exit__(self, *exc):
+        dt = time.monotonic() - self.t
+        after = [cpu_seconds(p) for p in args.daemons]
+        self.percent = [round(100 * (b - a) / dt, 2) for a, b in zip(self.before, after)
+                        if a is not None and b is not None]
+
+
+# ---- iperf3 --------------------------------------------------------------------------------------
+
+def udp_buffer():
+    """iperf3's default makes UDP results random; more than the system allows is an error."""
+    low = 4 << 20
+    for name in ('rmem_max', 'wmem_max'):
+        with open(f'/proc/sys/net/core/{name}') as f:
+            low = min(low, int(f.read()))
+    return str(low)
+
+
+def listening(port):
+    out = subprocess.run(in_ns(args.ns_b, 'ss', '-Hltn', f'sport = :{port}'),
+                         capture_output=True, text=True).stdout
+    return out.strip() != ''
+
+
+def iperf(seconds, *options, clients=1):
+    """Runs `clients` iperf3 side by side from a to b; their JSON, or None."""
+    servers = [start(args.ns_b, 'iperf3', '-s', '-1', '-p', str(PORT + i),
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for i in range(clients)]
+    for i in range(clients):
+        for _ in range(100):
+            if listening(PORT + i):
+                break
+            time.sleep(0.02)
+    runs = [start(args.ns_a, 'iperf3', '-c', args.target, '-p', str(PORT + i), '-J', '-t',
+                  f'{seconds:g}', *options, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            for i in range(clients)]
+    results = []
+    for p in runs:
+        try:
+            text, _ = p.communicate(timeout=seconds + 25)
+            results.append(json.loads(text))
+        except (subprocess.TimeoutExpired, ValueError):
+            pass
+        end(p, 0)
+    for s in servers:
+        end(s, 2)
+    good = [j for j in results if j.get('end') and 'error' not in j]
+    for j in results:
+        if 'error' in j:
+            print(f'{args.name}: iperf3: {j["error"]}', file=sys.stderr)
+    return good if len(good) == clients else None
+
+
+def udp(payload, bits, clients=1):
+    """Offers `bits` a second (0: flat out) in all; None, or what was offered and what arrived."""
+    j = iperf(args.seconds, '-u', '-l', str(payload), '-b', str(int(bits / clients)),
+              '-w', udp_buffer(), '--pacing-timer', '200', clients=clients)
+    if not j:
+        return None
+    sent = got = 0
+    for one in j:
+        s = one['end']['sum']
+        seconds = s['seconds'] or args.seconds
+        sent += s['packets'] / seconds
+        got += (s['packets'] - s['lost_packets']) / seconds
+    return {'sent_kpps': sent / 1e3, 'kpps': got / 1e3, 'sent_gbps': sent * payload * 8 / 1e9,
+            'gbps': got * payload * 8 / 1e9}
+
+
+# ---- tests: each returns figures -----------------------------------------------------------------
+
+def test_idle(so_far):
+    """Nothing is sent; neighbour discovery and the first pings are over."""
+    if not args.daemons:
+        return {}
+    time.sleep(0.5)
+    with Cpu() as cpu:
+        time.sleep(max(2, args.seconds))
+    rss = [m for m in map(rss_mib, args.daemons) if m]
+    return {'idle_cpu_pct': max(cpu.percent, default=None),
+            'idle_rss_mib': round(max(rss), 1) if rss else None}
+
+
+def test_rtt(so_far):
+    p = start(args.ns_a, 'ping', '-n', '-i', '0.005', '-c', '300', args.target,
+              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    text, _ = p.communicate()
+    end(p, 0)
+    us = sorted(float(x) * 1000 for x in re.findall(r'time=([\d.]+) ms', text))
+    if len(us) < 200:
+        return {'rtt_us': None}
+    return {'rtt_us': round(statistics.median(us), 1), 'rtt_us_p99': round(us[len(us) * 99 // 100], 1)}
+
+
+def tcp(streams):
+    with Cpu() as cpu:
+        j = iperf(args.seconds, '-O', '1', *(['-P', str(streams)] if streams > 1 else []))
+    key = f'tcp{streams}'
+    if not j:
+        return {f'{key}_gbps': None}
+    s = j[0]['end']
+    return {f'{key}_gbps': round(s['sum_received']['bits_per_second'] / 1e9, 3),
+            f'{key}_retransmits': s['sum_sent'].get('retransmits'), f'{key}_cpu_pct': cpu.percent}
+
+
+def test_tcp1(so_far):
+    return tcp(1)
+
+
+def test_tcp4(so_far):
+    return tcp(4)
+
+
+def test_udp(so_far):
+    with Cpu() as cpu:
+        u = udp(UDP_PAYLOAD, 0)
+    if not u:
+        return {'udp_gbps': None}
+    return {'udp_gbps': round(u['gbps'], 3), 'udp_sent_gbps': round(u['sent_gbps'], 3),
+            'udp_cpu_pct': cpu.percent}
+
+
+def test_over(so_far):
+    """Goodput under overload, next to the best goodput found at lower offers."""
+    best = so_far.get('udp_gbps') or 0
+    for factor in (1.0, 0.75, 1.3):
+        if best:
+            u = udp(UDP_PAYLOAD, best * factor * 1e9)
+            best = max(best, u['gbps'] if u else 0)
+    u = udp(UDP_PAYLOAD, OVERLOAD * best * 1e9, clients=2) if best else None
+    if not u:
+        return {'over_gbps': None}
+    best = max(best, u['gbps'])
+    return {'udp_best_gbps': round(best, 3), 'over_gbps': round(u['gbps'], 3),
+            'over_offered_gbps': round(u['sent_gbps'], 3), 'over_kept': round(u['gbps'] / best, 3)}
+
+
+def test_udp64(so_far):
+    with Cpu() as cpu:
+        u = udp(64, 0)
+    if not u:
+        return {'udp64_kpps': None}
+    return {'udp64_kpps': round(u['kpps'], 1), 'udp64_sent_kpps': round(u['sent_kpps'], 1),
+            'udp64_cpu_pct': cpu.percent}
+
+
+def main():
+    global args
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for o in ('--name', '--ns-a', '--ns-b', '--target'):
+        p.add_argument(o, required=True)
+    p.add_argument('--round', type=int, default=1)
+    p.add_argument('--seconds', type=float, default=5)
+    p.add_argument('--tests', default='all')
+    p.add_argument('daemons', nargs='*', type=int)
+    args = p.parse_args()
+    wanted = TESTS if args.tests == 'all' else args.tests.split()
+    unknown = [t for t in wanted if t not in TESTS]
+    if unknown:
+        p.error(f'no test {unknown[0]}; expected {" ".join(TESTS)}')
+    for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(s, give_up)
+    figures = {}
+    for t in TESTS:
+        if t in wanted:
+            figures.update(globals()[f'test_{t}'](figures))
+    alive = all(os.path.exists(f'/proc/{d}') for d in args.daemons)
+    print(json.dumps({'name': args.name, 'round': args.round, 'alive': alive, **figures}), flush=True)
+    if not alive:
+        print(f'{args.name}: a daemon died', file=sys.stderr)
+    return 0 if alive and None not in figures.values() else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
