@@ -136,10 +136,13 @@ static void check_references(struct loader *ld, struct row *r, unsigned n)
 				check_reference(ld, it, e->v, out ? DIR_OUT : DIR_IN, r, n);
 		}
 	}
-	for (unsigned i = 0; i < n; i++)
-		if (!r[i].used)
+	for (unsigned i = 0; i < n; i++) {
+		bool twin = (i > 0 && order_name(&r[i - 1], &r[i]) == 0) ||
+			    (i + 1 < n && order_name(&r[i], &r[i + 1]) == 0);
+		if (!r[i].used && !twin) /* of two with one name it is not known which was meant */
 			warn_item(ld, r[i].it, "sa %s is in no policy and carries nothing; expected a policy that names it",
 				  r[i].it->name);
+	}
 }
 
 /* The sections of one kind; sas: their structures, in the same order, or NULL. */

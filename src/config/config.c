@@ -140,11 +140,15 @@ static void build_items(struct loader *ld)
 
 	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
 		const struct item *it = &ld->item[i];
-		item_name_ok(ld, it);
+		bool named = item_name_ok(ld, it);
 		if (it->kind == SEC_SA) {
-			sa_build(ld, it, &c->sa[c->n_sa++]);
+			c->n_sa++; /* also without a name: items and structures keep step */
+			if (named)
+				sa_build(ld, it, &c->sa[c->n_sa - 1]);
 		} else if (it->kind == SEC_POLICY) {
-			policy_build(ld, it, &c->policy[c->n_policy++]);
+			c->n_policy++;
+			if (named)
+				policy_build(ld, it, &c->policy[c->n_policy - 1]);
 		} else if (c->tun) {
 			report_item(ld, it, "a second tun section; expected one (%s:%d has it)", c->tun->file,
 				    c->tun->line);

@@ -19,7 +19,7 @@ struct source {
 	char *dir;            /* what relative paths in it start from; ends in '/' or is empty */
 	int lines;            /* how many it has */
 	struct source *from;  /* the file that includes it */
-	cfg_t *root;          /* libconfuse's tree of it, while it is read */
+	cfg_t *root;          /* libconfuse's tree of it; empty once it was read */
 };
 
 /* One value as written. */
@@ -44,7 +44,7 @@ struct item {
 	enum section kind;
 	char *name; /* NULL for the first two */
 	const struct source *src;
-	int line;   /* of the opening brace */
+	int line;   /* of the opening brace (of the closing one when there is nothing between) */
 	struct entry *entry;
 	unsigned n_entry;
 };
@@ -156,6 +156,8 @@ const struct value *key_value(const struct item *it, const char *key);
 /* values.c */
 value_parser v_bool, v_word, v_u32, v_u16, v_u64, v_bytes, v_bytes32, v_time_ns, v_time_s, v_time_us, v_workers,
     v_text, v_addr, v_listen, v_prefix, v_range, v_proto, v_port, v_octet, v_octet_one, v_dscp;
+/* "a, b or c" */
+const char *words_text(const struct word *w, char *out, size_t max);
 /* Decimal or 0x; false when it is anything else or does not fit. */
 bool number_parse(const char *text, uint64_t *out);
 /* The number of a protocol by name or number; -1 when unknown. */

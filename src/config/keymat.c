@@ -106,7 +106,8 @@ static bool from_file(struct loader *ld, const struct value *v, const char *key,
 	if (n < 0)
 		trouble = strerror(errno);
 	if (trouble)
-		report_value(ld, v, "%s: key file %s: %s", key, path, trouble);
+		report_value(ld, v, "%s: key file %s: %s%s", key, path, trouble,
+			     strstr(trouble, "expected") ? "" : "; expected a file with the key");
 	else
 		ok = from_bytes(ld, v, key, text, (size_t)n, len, salt, out);
 	if (fd >= 0)

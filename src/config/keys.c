@@ -188,7 +188,7 @@ static void row_apply(struct loader *ld, const struct key_row *row, const struct
 		if (e->row != row)
 			continue;
 		if (!e->v) {
-			if (has_default(row) && row->list)
+			if (has_default(row) || !row->list)
 				report_item(ld, it, "%s is an empty list; expected at least one value", row->doc.key);
 			return;
 		}
@@ -204,8 +204,10 @@ static void row_apply(struct loader *ld, const struct key_row *row, const struct
 		snprintf(def, sizeof(def), "%s", row->doc.def);
 		row->parse(ld, row, &v, out);
 	} else if (!first && strcmp(row->doc.def, "(required)") == 0) {
+		char words[128];
 		report_item(ld, it, "%s %s has no %s; expected %s = %s", section_name(it->kind), it->name,
-			    row->doc.key, row->doc.key, row->doc.type);
+			    row->doc.key, row->doc.key,
+			    row->words ? words_text(row->words, words, sizeof(words)) : row->doc.type);
 	}
 }
 

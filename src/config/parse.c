@@ -191,13 +191,32 @@ static void known_keys(const cfg_t *cfg, char *out, size_t max)
 	}
 }
 
-/* libconfuse's own complaints, put into our words. A token is not repeated: it may be a key. */
+/* May a word of the file be repeated in a message? Not when it could be a piece of a key. */
+static bool may_repeat(const char *word, size_t n)
+{
+	size_t hex = strspn(word, "0123456789abcdefABCDEFxX:_");
+
+	return n > 0 && n <= 32 && !(n >= 8 && hex >= n);
+}
+
+static void report_unknown(const cfg_t *cfg, int line, const char *word, size_t n)
+{
+	char keys[1024];
+	bool top = cfg == loader->cur->root, say = may_repeat(word, n);
+
+	known_keys(cfg, keys, sizeof(keys));
+	report(loader, loader->cur, line, "unknown key %s%.*s%s%s%s; expected one of %s", say ? "\"" : "",
+	       say ? (int)n : 0, word, say ? "\" " : "", top ? "outside any section" : "in section ", top ? "" : cfg->name,
+	       keys);
+}
+
+/* libconfuse's own complaints, put into our words. */
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	static const struct {
 		const char *start, *say;
 	} says[] = {
-		{ "premature end of file", "the file ends inside a section or value; expected a closing brace" },
+		{ "premature end of file", "the file ends inside a section; expected a closing brace" },
 		{ "unexpected closing brace", "a closing brace that closes nothing; expected a section or key" },
 		{ "missing equal sign", "no equal sign after the key; expected KEY = VALUE" },
 		{ "missing opening brace", "no opening brace; expected { after the section's name" },
@@ -205,33 +224,32 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 		{ "missing parenthesis", "include without parentheses; expected include(\"FILE\")" },
 		{ "syntax error in call", "include is not closed; expected include(\"FILE\")" },
 	};
-	char text[256], keys[1024];
-	int line = cfg->line < loader->cur->lines ? cfg->line : loader->cur->lines;
+	char text[256];
+	int last = loader->cur->lines, line = cfg->line < last ? cfg->line : last;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	const char *quote = strchr(text, '\'');
-	int quoted = quote ? (int)strcspn(quote + 1, "'") : 0;
+	size_t quoted = quote ? strcspn(quote + 1, "'") : 0;
+	if (cfg->line > last + 1) { /* in the padding of text.c */
+		report(loader, loader->cur, last, "the file ends inside a section or value; expected the rest of it");
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(says); i++)
 		if (strncmp(text, says[i].start, strlen(says[i].start)) == 0) {
 			report(loader, loader->cur, line, "%s", says[i].say);
 			return;
 		}
-	if (strncmp(text, "no such option", 14) == 0 && quote) {
-		known_keys(cfg, keys, sizeof(keys));
-		report(loader, loader->cur, line, "unknown key \"%.*s\" %s%s; expected one of %s", quoted, quote + 1,
-		       cfg == loader->cur->root ? "outside any section" : "in section ",
-		       cfg == loader->cur->root ? "" : cfg->name, keys);
-	} else if (strncmp(text, "unexpected token", 16) == 0) {
-		if (quoted == 1 && strchr("{}()=,", quote[1]))
-			report(loader, loader->cur, line, "unexpected '%c'; expected %s", quote[1],
-			       quote[1] == '}' ? "a value" : "a key, a section or a value");
-		else
-			report(loader, loader->cur, line,
-			       "two words where one is expected; expected a comma or brace between values, and "
-			       "quotes around a value with spaces");
-	} else {
+	if ((strncmp(text, "no such option", 14) == 0 || strncmp(text, "no sub-section", 14) == 0) && quote)
+		report_unknown(cfg, line, quote + 1, quoted);
+	else if (quote && quoted == 1 && strchr("{}()=,", quote[1]))
+		report(loader, loader->cur, line, "unexpected '%c'; expected %s", quote[1],
+		       quote[1] == '}' ? "a value" : "a key, a section or a value");
+	else if (strncmp(text, "unexpected token", 16) == 0)
+		report(loader, loader->cur, line,
+		       "two words where one is expected; expected a comma or brace between values, and quotes around a "
+		       "value with spaces");
+	else
 		report(loader, loader->cur, line, "%s", text);
-	}
 }
 
 /* libconfuse's options for one section, from the table of keys; malloc'd. */
@@ -345,9 +363,7 @@ static int parse_tree(struct loader *ld, struct source *src, char *text, size_t 
 	if (rc == 0 && (!harvest(&ld->top, src->root) || !harvest(&ld->log, cfg_getsec(src->root, "log"))))
 		rc = -ENOMEM;
 	ld->n_seen = seen;
-	cfg_free(src->root);
-	src->root = NULL;
-	return rc;
+	return rc; /* the tree stays till the end: freeing one makes libconfuse forget the files around it */
 }
 
 int parse_file(struct loader *ld, const char *path, struct source *from, int from_line)
@@ -375,6 +391,8 @@ int parse_file(struct loader *ld, const char *path, struct source *from, int fro
 void parse_free(struct loader *ld)
 {
 	for (unsigned i = 0; i < ld->n_source; i++) {
+		if (ld->source[i]->root)
+			cfg_free(ld->source[i]->root);
 		free(ld->source[i]->path);
 		free(ld->source[i]->dir);
 		free(ld->source[i]);

@@ -186,7 +186,7 @@ static void check_names(struct loader *ld, const struct item *it, const struct c
 {
 	check_list(ld, it, p, "out", p->n_out, POLICY_DIR_OUT);
 	check_list(ld, it, p, "in", p->n_in, POLICY_DIR_IN);
-	if (p->action == POLICY_PROTECT && key_value(it, "action") && !p->n_out && !p->n_in)
+	if (p->action == POLICY_PROTECT && !p->n_out && !p->n_in)
 		report_item(ld, it, "policy %s protects without an SA; expected out = {SA} and in = {SA}", it->name);
 }
 
@@ -205,12 +205,11 @@ void policy_build(struct loader *ld, const struct item *it, struct config_policy
 		out->mss_clamp = d.mss_clamp < 0 ? ld->conf->mss_clamp : d.mss_clamp;
 		read_names(ld, it, "out", &out->out, &out->n_out);
 		read_names(ld, it, "in", &out->in, &out->n_in);
-		bool clean = ld->errors == errors;
-		if (clean)
+		if (ld->errors == errors) { /* what was not understood would only be blamed again */
 			check_fields(ld, it, &d);
-		check_names(ld, it, out);
-		if (clean)
+			check_names(ld, it, out);
 			make_selectors(ld, it, &d, out);
+		}
 	}
 	struct vec *lists[] = { &d.local,	&d.remote,    &d.proto,	  &d.local_port,
 				&d.remote_port, &d.icmp_type, &d.mh_type };

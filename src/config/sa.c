@@ -14,13 +14,15 @@ static void check_kind(struct loader *ld, const struct item *it, const struct sa
 		report_value(ld, v, "mode = transport: transport mode comes with a later release; expected tunnel");
 }
 
-static void check_spi(struct loader *ld, const struct item *it, const struct sa_conf *c)
+static void check_spi(struct loader *ld, const struct item *it)
 {
 	const struct value *v = key_value(it, "spi");
 
-	if (v && c->spi < 256 && number_parse(v->text, &(uint64_t) { 0 }))
+	uint64_t n;
+
+	if (v && number_parse(v->text, &n) && n < 256)
 		report_value(ld, v, "spi = %s: %s; expected a number from 256 (0x100) to 0xffffffff", v->text,
-			     c->spi ? "1 to 255 are reserved (RFC 4303 2.1)" : "0 never goes over the wire (RFC 4303 2.1)");
+			     n ? "1 to 255 are reserved (RFC 4303 2.1)" : "0 never goes over the wire (RFC 4303 2.1)");
 }
 
 static void check_addresses(struct loader *ld, const struct item *it, const struct sa_conf *c)
@@ -156,7 +158,7 @@ void sa_build(struct loader *ld, const struct item *it, struct config_sa *out)
 		return;
 	keys_apply(ld, it, out);
 	check_kind(ld, it, c);
-	check_spi(ld, it, c);
+	check_spi(ld, it);
 	check_addresses(ld, it, c);
 	check_ports(ld, it, c);
 	check_window(ld, it, out);

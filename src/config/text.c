@@ -1,8 +1,8 @@
 /*
  * A configuration file becomes text that libconfuse counts right. libconfuse 3.3 adds lines of its own
  * at every comment, takes a comment inside a list for a value, and is left in the middle of a string
- * for the next file when one is not closed. So comments become blanks here, and an
- * open string or comment is found here, where its first line is known.
+ * for the next file when one is not closed; a section that is not closed it does not notice. So comments
+ * become blanks here, and what is left open is found here, where its first line is known.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@ struct scan {
 	struct source *src;
 	char *p, *end;
 	int line;
+	int depth, open_line; /* braces, and where the outermost one opened */
 };
 
 static int scan_error(struct scan *s, int line, const char *what)
@@ -105,6 +106,14 @@ static bool at_comment(const struct scan *s, bool word_before)
 	return s->p[1] == '*' || (s->p[1] == '/' && !word_before);
 }
 
+static void count_brace(struct scan *s, unsigned char c)
+{
+	if (c == '{' && s->depth++ == 0)
+		s->open_line = s->line;
+	if (c == '}' && s->depth > 0) /* one too many is libconfuse's to find */
+		s->depth--;
+}
+
 static int scan_text(struct scan *s)
 {
 	bool word_before = false;
@@ -126,12 +135,16 @@ static int scan_text(struct scan *s)
 						 : "\"${\": the environment is not read; expected the value itself");
 		} else {
 			word_before = c > ' ' && !strchr("={}()+,", c);
+			count_brace(s, c);
 			s->line += c == '\n';
 			s->p++;
 		}
 		if (rc)
 			return rc;
 	}
+	/* libconfuse takes the end of the file for the brace */
+	if (s->depth > 0)
+		return scan_error(s, s->open_line, "the brace that opens here is never closed; expected }");
 	return 0;
 }
 

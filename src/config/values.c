@@ -56,20 +56,26 @@ bool v_bool(struct loader *ld, const struct key_row *row, const struct value *v,
 	return true;
 }
 
+const char *words_text(const struct word *w, char *out, size_t max)
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	for (; w->text && n < max; w++)
+		n += (size_t)snprintf(out + n, max - n, "%s%s", w->text, !w[1].text ? "" : !w[2].text ? " or " : ", ");
+	return out;
+}
+
 bool v_word(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
 	char all[256];
-	size_t n = 0;
 
 	for (const struct word *w = row->words; w->text; w++)
 		if (strcasecmp(w->text, v->text) == 0) {
 			*(int *)out = w->value;
 			return true;
 		}
-	for (const struct word *w = row->words; w->text && n < sizeof(all); w++)
-		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", w->text,
-				      !w[1].text ? "" : !w[2].text ? " or " : ", ");
-	return refuse(ld, row, v, "%s", all);
+	return refuse(ld, row, v, "%s", words_text(row->words, all, sizeof(all)));
 }
 
 static bool number(struct loader *ld, const struct key_row *row, const struct value *v, uint64_t *out)
@@ -89,7 +95,7 @@ bool v_u64(struct loader *ld, const struct key_row *row, const struct value *v, 
 
 bool v_u32(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (!number(ld, row, v, &n))
 		return false;
@@ -99,7 +105,7 @@ bool v_u32(struct loader *ld, const struct key_row *row, const struct value *v, 
 
 bool v_u16(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (!number(ld, row, v, &n))
 		return false;
@@ -171,7 +177,7 @@ bool v_bytes(struct loader *ld, const struct key_row *row, const struct value *v
 
 bool v_bytes32(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (!v_bytes(ld, row, v, &n))
 		return false;

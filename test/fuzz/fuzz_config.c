@@ -1,0 +1,39 @@
+/*
+ * Any text as bumpwire.conf: whatever it says, a configuration or a message comes back, and memory is as
+ * before. The text goes through a file in memory, as config_load() reads files. Texts that include
+ * others are left out: what they find would not be the fuzzer's.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "config/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static FILE *null;
+	char path[64];
+	struct config *c;
+
+	if (!null) {
+		null = fopen("/dev/null", "w");
+		if (!null || secret_init())
+			abort();
+	}
+	if (memmem(data, size, "include", 7) || memmem(data, size, "file:", 5))
+		return 0;
+	int fd = memfd_create("config", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int rc = config_load(path, null, &c);
+	if ((rc == 0) != (c != NULL))
+		abort();
+	config_free(&c);
+	close(fd);
+	return 0;
+}
