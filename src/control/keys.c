@@ -1,0 +1,138 @@
+/*
+ * One line an SA, as Wireshark's own preferences file has it: protocol, source, destination, SPI, cipher, key (with the salt), integrity,
+ * key, width of the sequence number. An address not known in advance is "*".
+ */
+#include "control/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hex.h"
+#include "base/secret.h"
+#include "control/rundir.h"
+
+#define KEY_HEX_MAX (2 * 160 + 1)
+
+struct name_row {
+	int id;
+	const char *name;
+};
+
+static const struct name_row encr_names[] = {
+	{ ENCR_NULL, "NULL" },
+	{ ENCR_DES, "DES-CBC [RFC2405]" },
+	{ ENCR_3DES, "TripleDES-CBC [RFC2451]" },
+	{ ENCR_AES_CBC, "AES-CBC [RFC3602]" },
+	{ ENCR_AES_CTR, "AES-CTR [RFC3686]" },
+	{ ENCR_AES_GCM_8, "AES-GCM with 8 octet ICV [RFC4106]" },
+	{ ENCR_AES_GCM_12, "AES-GCM with 12 octet ICV [RFC4106]" },
+	{ ENCR_AES_GCM_16, "AES-GCM with 16 octet ICV [RFC4106]" },
+	{ ENCR_CHACHA20_POLY1305, "ChaCha20 with Poly1305 [RFC7634]" },
+};
+
+static const struct name_row integ_names[] = {
+	{ INTEG_NONE, "NULL" },
+	{ INTEG_HMAC_SHA1_96, "HMAC-SHA-1-96 [RFC2404]" },
+	{ INTEG_HMAC_MD5_96, "HMAC-MD5-96 [RFC2403]" },
+	{ INTEG_HMAC_SHA2_256_128, "HMAC-SHA-256-128 [RFC4868]" },
+	{ INTEG_HMAC_SHA2_384_192, "HMAC-SHA-384-192 [RFC4868]" },
+	{ INTEG_HMAC_SHA2_512_256, "HMAC-SHA-512-256 [RFC4868]" },
+	/* known by their length only: Wireshark cuts the ICV off and does not check it */
+	{ INTEG_AES_XCBC_96, "ANY 96 bit authentication [no checking]" },
+	{ INTEG_AES_CMAC_96, "ANY 96 bit authentication [no checking]" },
+};
+
+static const char *find(const struct name_row *rows, unsigned n, int id)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (rows[i].id == id)
+			return rows[i].name;
+	return NULL;
+}
+
+static const char *addr_text(const struct ip_addr *a, char out[IP_ADDR_STRLEN])
+{
+	return a->ver ? ip_addr_format(a, out) : "*";
+}
+
+/* "0x..." or nothing. */
+static void put_key(FILE *f, const struct secret *key)
+{
+	char hex[KEY_HEX_MAX];
+
+	if (key->len == 0 || 2 * key->len + 1 > sizeof(hex)) {
+		fputs("\"\"", f);
+		return;
+	}
+	hex_encode(secret_view(key), hex);
+	fprintf(f, "\"0x%s\"", hex);
+	wipe(hex, sizeof(hex));
+}
+
+/* False when Wireshark has no name for the cipher. */
+static bool put_sa(FILE *f, const struct sa_conf *c)
+{
+	const char *encr = find(encr_names, ARRAY_LEN(encr_names), c->suite.encr->id);
+	const char *integ = find(integ_names, ARRAY_LEN(integ_names), c->suite.integ ? (int)c->suite.integ->id : INTEG_NONE);
+	int ver = c->dst.ver ? c->dst.ver : c->src.ver;
+	char src[IP_ADDR_STRLEN], dst[IP_ADDR_STRLEN];
+
+	if (!encr || !integ)
+		return false;
+	for (int v = 4; v <= 6; v += 2) { /* a peer anywhere may come by either version */
+		if (ver && ver != v)
+			continue;
+		fprintf(f, "\"IPv%d\",\"%s\",\"%s\",\"0x%08x\",\"%s\",", v, addr_text(&c->src, src), addr_text(&c->dst, dst),
+			c->spi, encr);
+		put_key(f, &c->encr_key);
+		fprintf(f, ",\"%s\",", integ);
+		put_key(f, &c->integ_key);
+		fprintf(f, ",\"%s\"\n", c->esn ? "64-bit" : "32-bit");
+	}
+	return true;
+}
+
+int keys_wireshark(const struct config *c, const char *dir, unsigned *skipped, char *why, size_t whylen)
+{
+	char path[PATH_MAX];
+	int n = 0;
+
+	*skipped = 0;
+	if (!c->export_keys) {
+		snprintf(why, whylen, "%s does not say export_keys = yes", c->path);
+		return -EPERM;
+	}
+	if (rundir_path(dir, "esp_sa", path, sizeof(path))) {
+		snprintf(why, whylen, "%s: the name is too long", dir);
+		return -ENAMETOOLONG;
+	}
+	/* Made anew, so that the mode is ours and a link is not followed. */
+	(void)unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		int err = errno;
+		snprintf(why, whylen, "%s: %s", path, strerror(err));
+		if (fd >= 0)
+			close(fd);
+		return -err;
+	}
+	fputs("# This file holds keys. Wireshark: ESP preferences, ESP SAs.\n", f);
+	for (unsigned i = 0; i < c->n_sa; i++) {
+		if (put_sa(f, &c->sa[i].conf))
+			n++;
+		else
+			(*skipped)++;
+	}
+	bool bad = ferror(f);
+	if (fclose(f) || bad) {
+		snprintf(why, whylen, "%s: %s", path, strerror(errno));
+		return -EIO;
+	}
+	return n;
+}

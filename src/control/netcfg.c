@@ -1,0 +1,207 @@
+/* The difference between two sets of addresses, routes and rules, and rtnetlink to get from one to the other. */
+#include "control/netcfg.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define RT_TABLE_MAIN_NUMBER 254u
+
+static bool covers(const struct ip_prefix *p, const struct ip_addr *a)
+{
+	struct ip_range r = ip_range_of_prefix(p);
+	return p->addr.ver == a->ver && ip_range_has(&r, a);
+}
+
+bool netcfg_needs_table(const struct config *c, const struct ip_addr *peers, unsigned n)
+{
+	const struct config_tun *t = c->tun;
+
+	if (!t || t->n_routes == 0)
+		return false;
+	for (unsigned i = 0; i < c->n_policy; i++)
+		if (c->policy[i].action == POLICY_BYPASS && (c->policy[i].dirs & POLICY_DIR_OUT))
+			return true;
+	for (unsigned r = 0; r < t->n_routes; r++) {
+		if (t->routes[r].len == 0)
+			return true;
+		for (unsigned i = 0; i < n; i++)
+			if (covers(&t->routes[r], &peers[i]))
+				return true;
+	}
+	return false;
+}
+
+int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark, struct netcfg *out)
+{
+	const struct config_tun *t = c->tun;
+
+	*out = (struct netcfg) { .mark = mark };
+	if (!t)
+		return 0;
+	out->addr = calloc(t->n_address + 1, sizeof(*out->addr));
+	out->route = calloc(t->n_routes + 1, sizeof(*out->route));
+	if (!out->addr || !out->route) {
+		netcfg_fini(out);
+		return -ENOMEM;
+	}
+	/* Whoever names the main table wants no rule. */
+	bool rule = mark && t->table != RT_TABLE_MAIN_NUMBER && netcfg_needs_table(c, peers, n);
+	out->mtu = t->mtu;
+	out->table = t->table == RT_TABLE_MAIN_NUMBER ? 0 : t->table ? t->table : rule ? NETCFG_TABLE : 0;
+	for (unsigned i = 0; i < t->n_address; i++)
+		out->addr[out->n_addr++].prefix = t->address[i];
+	for (unsigned i = 0; i < t->n_routes; i++) {
+		out->route[out->n_route++] = (struct net_item) { .prefix = t->routes[i], .table = out->table };
+		if (rule)
+			out->rule[t->routes[i].addr.ver == 6] = true;
+	}
+	return 0;
+}
+
+static struct net_item *find(struct net_item *v, unsigned n, const struct net_item *x)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].prefix.len == x->prefix.len && v[i].table == x->table &&
+		    ip_addr_eq(&v[i].prefix.addr, &x->prefix.addr))
+			return &v[i];
+	return NULL;
+}
+
+static bool same_rule(const struct netcfg *a, const struct netcfg *b, int v6)
+{
+	return a->rule[v6] && b->rule[v6] && a->mark == b->mark && a->table == b->table;
+}
+
+static const char *table_name(uint32_t table, char out[24])
+{
+	if (table == 0)
+		snprintf(out, 24, "main");
+	else
+		snprintf(out, 24, "%u", table);
+	return out;
+}
+
+static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
+		     size_t whylen)
+{
+	char text[IP_RANGE_STRLEN];
+
+	for (unsigned i = 0; i < want->n_addr; i++) {
+		struct net_item *a = &want->addr[i], *old = find(have->addr, have->n_addr, a);
+		if (old) {
+			a->ours = old->ours;
+			continue;
+		}
+		int rc = netlink_addr_add(nl, ifindex, &a->prefix, &a->ours);
+		if (rc) {
+			snprintf(why, whylen, "address %s: %s", ip_prefix_format(&a->prefix, text), netlink_why(nl));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
+		      size_t whylen)
+{
+	char text[IP_RANGE_STRLEN], table[24];
+
+	for (unsigned i = 0; i < want->n_route; i++) {
+		struct net_item *r = &want->route[i], *old = find(have->route, have->n_route, r);
+		if (old) {
+			r->ours = old->ours;
+			continue;
+		}
+		int rc = netlink_route_add(nl, ifindex, &r->prefix, r->table, NULL, 0);
+		if (rc == -EEXIST) {
+			log_notice(LOG_NET, "route %s is in table %s already; left as it is",
+				   ip_prefix_format(&r->prefix, text), table_name(r->table, table));
+			continue;
+		}
+		if (rc) {
+			snprintf(why, whylen, "route %s: %s", ip_prefix_format(&r->prefix, text), netlink_why(nl));
+			return rc;
+		}
+		r->ours = true;
+	}
+	return 0;
+}
+
+static int add_rules(struct netlink *nl, const struct netcfg *have, struct netcfg *want, char *why, size_t whylen)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		if (!want->rule[v6])
+			continue;
+		if (same_rule(have, want, v6)) {
+			want->rule_ours[v6] = have->rule_ours[v6];
+			continue;
+		}
+		int rc = netlink_rule_add(nl, v6 ? 6 : 4, want->mark, want->table, NETCFG_RULE_PRIORITY);
+		/* One that an earlier run left behind after a crash is ours too. */
+		if (rc && rc != -EEXIST) {
+			snprintf(why, whylen, "routing rule for table %u: %s", want->table, netlink_why(nl));
+			return rc;
+		}
+		want->rule_ours[v6] = true;
+	}
+	return 0;
+}
+
+int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
+	       size_t whylen)
+{
+	int rc = add_addrs(nl, ifindex, have, want, why, whylen);
+
+	if (rc == 0)
+		rc = add_routes(nl, ifindex, have, want, why, whylen);
+	if (rc == 0)
+		rc = add_rules(nl, have, want, why, whylen);
+	if (rc)
+		netcfg_drop(nl, ifindex, want, have);
+	return rc;
+}
+
+/* Something that went by itself, with its device or its address, is as good as removed. */
+static void gone(struct netlink *nl, int rc, const char *what)
+{
+	if (rc && rc != -ESRCH && rc != -ENOENT && rc != -EADDRNOTAVAIL && rc != -ENODEV)
+		log_warn(LOG_NET, "cannot remove %s: %s", what, netlink_why(nl));
+}
+
+void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have, const struct netcfg *want)
+{
+	static const struct netcfg nothing;
+	char what[64 + IP_RANGE_STRLEN], text[IP_RANGE_STRLEN];
+
+	if (!want)
+		want = &nothing;
+	for (int v6 = 0; v6 < 2; v6++)
+		if (have->rule[v6] && have->rule_ours[v6] && !same_rule(have, want, v6))
+			gone(nl, netlink_rule_del(nl, v6 ? 6 : 4, have->mark, have->table, NETCFG_RULE_PRIORITY),
+			     "routing rule");
+	for (unsigned i = 0; i < have->n_route; i++) {
+		struct net_item *r = &have->route[i];
+		if (!r->ours || find(want->route, want->n_route, r))
+			continue;
+		snprintf(what, sizeof(what), "route %s", ip_prefix_format(&r->prefix, text));
+		gone(nl, netlink_route_del(nl, ifindex, &r->prefix, r->table), what);
+	}
+	for (unsigned i = 0; i < have->n_addr; i++) {
+		struct net_item *a = &have->addr[i];
+		if (!a->ours || find(want->addr, want->n_addr, a))
+			continue;
+		snprintf(what, sizeof(what), "address %s", ip_prefix_format(&a->prefix, text));
+		gone(nl, netlink_addr_del(nl, ifindex, &a->prefix), what);
+	}
+}
+
+void netcfg_fini(struct netcfg *n)
+{
+	free(n->addr);
+	free(n->route);
+	*n = (struct netcfg) { .mtu = 0 };
+}

@@ -1,0 +1,372 @@
+/*
+ * What happens by itself: the plane's events become log lines, `monitor` events and new paths; once a second come lifetimes by time,
+ * NAT keepalives, growing drop counters, and path MTUs.
+ *
+ * Where a peer is followed to: an authenticated packet from a new outer address or port moves the inbound SA, and of the policies that use this SA
+ * every outbound SA whose dst is %any, or that is UDP-encapsulated (a NAT gave the peer a new address or port; RFC 3948, and RFC 7296
+ * 2.23). Raw ESP to a configured address stays where the file says.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/state.h"
+
+#define EVENTS_PER_READ 64
+#define MTU_EVERY_NS (10 * NS_PER_S)
+#define ROUTE_CACHE 256u
+
+static struct log_limit unknown_limit = { .burst = 5, .every_ns = 10 * NS_PER_S };
+static struct log_limit acquire_limit = { .burst = 5, .every_ns = 10 * NS_PER_S };
+static struct log_limit moved_limit = { .burst = 20, .every_ns = NS_PER_S };
+
+static const char *dir_name(const struct sa *sa)
+{
+	return sa->dir == DIR_OUT ? "out" : "in";
+}
+
+static json_t *sa_fields(const struct sa *sa)
+{
+	char spi[16];
+
+	snprintf(spi, sizeof(spi), "0x%08x", sa->spi);
+	return json_pack("{s:s, s:s, s:s}", "sa", sa->conf->name, "spi", spi, "dir", dir_name(sa));
+}
+
+/* ---- lifetimes -------------------------------------------------------------------------------- */
+
+void watch_lifetime(struct daemon *d, const struct sa *sa, unsigned bits, const char *what)
+{
+	if (bits & SA_SOFT) {
+		log_notice(LOG_SAD, "sa %s spi 0x%08x: soft lifetime reached (%s): replace it soon", sa->conf->name,
+			   sa->spi, what);
+		json_t *v = sa_fields(sa);
+		json_object_set_new(v, "limit", json_string(what));
+		daemon_event(d, "sa_soft_lifetime", v);
+	}
+	if (bits & SA_HARD) {
+		log_warn(LOG_SAD, "sa %s spi 0x%08x: hard lifetime reached (%s): it carries nothing any more",
+			 sa->conf->name, sa->spi, what);
+		json_t *v = sa_fields(sa);
+		json_object_set_new(v, "limit", json_string(what));
+		daemon_event(d, "sa_hard_lifetime", v);
+	}
+}
+
+/* Which count reached its limit. */
+static const char *which_limit(const struct sa *sa, bool hard)
+{
+	const struct sa_lifetime *l = &sa->conf->life;
+	uint64_t limit = hard ? l->hard_bytes : l->soft_bytes;
+
+	return limit && atomic_load(&sa->bytes) >= limit ? "bytes" : "packets";
+}
+
+/* ---- peers ------------------------------------------------------------------------------------ */
+
+static bool follows(const struct sa *out)
+{
+	return out->conf->dst.ver == 0 || out->encap == SA_ENCAP_UDP;
+}
+
+/* Sends an outbound SA to its peer's new place. True when that is another place than before. */
+static bool follow(struct daemon *d, struct sa *out, const struct ipsec_event *e)
+{
+	static const struct ip_addr none;
+	const struct sa_path *path = atomic_load(&out->path);
+	const struct ip_addr *src = &out->conf->src;
+	struct endpoint dst = e->peer;
+
+	if (out->encap == SA_ENCAP_NONE)
+		dst.port = 0;
+	if (path && endpoint_eq(&path->dst, &dst))
+		return false;
+	/* Behind a NAT the answer must come from the address the peer has talked to. */
+	if (src->ver == 0)
+		src = &e->local.addr;
+	if (src->ver != dst.addr.ver || ip_addr_is_any(src))
+		src = &none;
+	int rc = plane_set_path(d->plane, out, src, &dst);
+	if (rc) {
+		log_error(LOG_SAD, "sa %s: cannot follow its peer: %s", out->conf->name, strerror(-rc));
+		return false;
+	}
+	return true;
+}
+
+static void tell_moved(struct daemon *d, const struct sa *out, const struct endpoint *was, const struct endpoint *is)
+{
+	char from[ENDPOINT_STRLEN] = "", to[ENDPOINT_STRLEN];
+	uint32_t swallowed;
+
+	if (was->addr.ver)
+		endpoint_format(was, from);
+	endpoint_format(is, to);
+	if (log_limit_pass(&moved_limit, &swallowed)) {
+		if (from[0])
+			log_notice(LOG_SAD, "sa %s: peer moved from %s to %s", out->conf->name, from, to);
+		else
+			log_notice(LOG_SAD, "sa %s: peer is at %s", out->conf->name, to);
+	}
+	json_t *v = sa_fields(out);
+	json_object_set_new(v, "from", from[0] ? json_string(from) : json_null());
+	json_object_set_new(v, "to", json_string(to));
+	daemon_event(d, "peer_moved", v);
+}
+
+static bool uses(const struct policy *p, const struct sa *in)
+{
+	for (unsigned i = 0; i < p->n_in; i++)
+		if (p->in[i] == in)
+			return true;
+	return false;
+}
+
+static void peer_addr(struct daemon *d, const struct ipsec_event *e)
+{
+	static const struct ip_addr none;
+	const struct spd *spd = plane_spd(d->plane);
+	bool moved = false;
+
+	if (plane_set_path(d->plane, e->sa, &none, &e->peer))
+		return;
+	for (unsigned i = 0; spd && i < spd_count(spd); i++) {
+		const struct policy *p = spd_policy(spd, i);
+		if (!uses(p, e->sa))
+			continue;
+		for (unsigned j = 0; j < p->n_out; j++) {
+			struct sa *out = p->out[j];
+			const struct sa_path *path = atomic_load(&out->path);
+			struct endpoint was = path ? path->dst : (struct endpoint) { .port = 0 };
+			if (!follows(out) || !follow(d, out, e))
+				continue;
+			tell_moved(d, out, &was, &e->peer);
+			moved = true;
+		}
+	}
+	if (moved) {
+		model_peers_changed(d);
+		watch_mtu(d);
+	}
+}
+
+/* ---- events of the plane ---------------------------------------------------------------------- */
+
+static void unknown_spi(struct daemon *d, const struct ipsec_event *e)
+{
+	char peer[ENDPOINT_STRLEN], spi[16];
+	uint32_t swallowed;
+
+	if (!log_limit_pass(&unknown_limit, &swallowed))
+		return;
+	endpoint_format(&e->peer, peer);
+	snprintf(spi, sizeof(spi), "0x%08x", e->spi);
+	log_info(LOG_SAD, "ESP from %s with SPI %s: no such SA (%u more not shown)", peer, spi, swallowed);
+	daemon_event(d, "unknown_spi", json_pack("{s:s, s:s}", "spi", spi, "peer", peer));
+}
+
+static void acquire(struct daemon *d, const struct ipsec_event *e)
+{
+	const struct policy *p = plane_spd(d->plane) ? spd_policy(plane_spd(d->plane), e->policy) : NULL;
+	struct ip_addr src = flow_key_src(&e->flow), dst = flow_key_dst(&e->flow);
+	char a[IP_ADDR_STRLEN], b[IP_ADDR_STRLEN];
+	uint32_t swallowed;
+
+	if (!p || !log_limit_pass(&acquire_limit, &swallowed))
+		return;
+	ip_addr_format(&src, a);
+	ip_addr_format(&dst, b);
+	log_info(LOG_SPD, "policy %s: a packet from %s to %s is to be protected, and no SA is usable (%u more not shown)",
+		 p->name, a, b, swallowed);
+	daemon_event(d, "acquire", json_pack("{s:s, s:s, s:s}", "policy", p->name, "src", a, "dst", b));
+}
+
+static void handle(struct daemon *d, const struct ipsec_event *e)
+{
+	switch (e->type) {
+	case EV_SOFT_EXPIRE:
+		watch_lifetime(d, e->sa, SA_SOFT, which_limit(e->sa, false));
+		break;
+	case EV_HARD_EXPIRE:
+		watch_lifetime(d, e->sa, SA_HARD, which_limit(e->sa, true));
+		break;
+	case EV_SEQ_EXHAUSTED:
+		log_warn(LOG_SAD, "sa %s spi 0x%08x: sequence numbers are used up: it sends nothing any more",
+			 e->sa->conf->name, e->sa->spi);
+		daemon_event(d, "sa_sequence_exhausted", sa_fields(e->sa));
+		break;
+	case EV_PEER_ADDR:
+		if (model_find(d, e->sa) >= 0) /* not one that has just left */
+			peer_addr(d, e);
+		break;
+	case EV_ACQUIRE:
+		acquire(d, e);
+		break;
+	case EV_UNKNOWN_SPI:
+		unknown_spi(d, e);
+		break;
+	case EV_IKE: /* no keying module is started with manual keys; the plane counts such datagrams */
+		break;
+	}
+}
+
+void watch_events(struct daemon *d)
+{
+	struct ipsec_event e[EVENTS_PER_READ];
+	unsigned n;
+
+	do {
+		n = plane_events(d->plane, e, EVENTS_PER_READ);
+		for (unsigned i = 0; i < n; i++)
+			handle(d, &e[i]);
+	} while (n == EVENTS_PER_READ);
+}
+
+/* ---- path MTU --------------------------------------------------------------------------------- */
+
+/* Many SAs lead to few peers: what the kernel said for an address, for the length of one pass. */
+struct route_cache {
+	struct ip_addr dst;
+	uint32_t mtu;
+};
+
+static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const struct ip_addr *dst)
+{
+	struct netlink_route r;
+	unsigned h = 0;
+
+	for (unsigned i = 0; i < sizeof(dst->b); i++)
+		h = h * 31 + dst->b[i];
+	struct route_cache *c = &cache[h % ROUTE_CACHE];
+	if (c->mtu && ip_addr_eq(&c->dst, dst))
+		return c->mtu;
+	if (netlink_route_get(d->nl, dst, d->mark, &r) || r.mtu == 0)
+		return 0;
+	*c = (struct route_cache) { .dst = *dst, .mtu = r.mtu };
+	return r.mtu;
+}
+
+static void warn_tun_mtu(struct daemon *d, const struct sa *tightest, uint32_t inner)
+{
+	uint32_t mtu = d->cfg->tun->mtu;
+
+	if (inner >= mtu) {
+		d->mtu_warned = 0;
+		return;
+	}
+	if (d->mtu_warned == inner)
+		return;
+	d->mtu_warned = inner;
+	log_warn(LOG_NET, "tun %s: mtu is %u, but only %u bytes fit through sa %s: larger packets are fragmented or refused; "
+		 "set mtu = %u", d->tun.name, mtu, inner, tightest->conf->name, inner);
+}
+
+void watch_mtu(struct daemon *d)
+{
+	struct route_cache *cache = calloc(ROUTE_CACHE, sizeof(*cache));
+	const struct sa *tightest = NULL;
+	uint32_t least = UINT32_MAX;
+
+	if (!cache)
+		return;
+	d->mtu_checked_ns = clock_now_ns();
+	for (unsigned i = 0; i < d->n_sas; i++) {
+		struct sa *sa = d->sas[i].sa;
+		const struct sa_path *path = atomic_load(&sa->path);
+		if (sa->dir != DIR_OUT || !sa_usable(sa) || !path || !path->dst.addr.ver)
+			continue;
+		uint32_t outer = sa->conf->path_mtu ? sa->conf->path_mtu : outer_mtu(d, cache, &path->dst.addr);
+		if (!outer) /* no route just now: keep what we knew */
+			continue;
+		uint32_t inner = sa_inner_mtu(sa, outer, path->dst.addr.ver);
+		if (inner != atomic_load(&sa->inner_mtu)) {
+			log_debug(LOG_SAD, "sa %s: path MTU %u, inner packets up to %u bytes", sa->conf->name, outer, inner);
+			atomic_store(&sa->inner_mtu, inner);
+		}
+		if (inner < least) {
+			least = inner;
+			tightest = sa;
+		}
+	}
+	free(cache);
+	if (tightest && d->cfg && d->cfg->tun)
+		warn_tun_mtu(d, tightest, least);
+}
+
+/* ---- once a second ---------------------------------------------------------------------------- */
+
+/* RFC 3948 4: so that the NAT's mapping lives, something must be sent every so often; only when nothing else was. */
+static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
+{
+	const struct sa *sa = m->sa;
+	const struct sa_path *path = atomic_load(&m->sa->path);
+	uint64_t last = atomic_load(&m->sa->last_used_ns);
+
+	if (sa->dir != DIR_OUT || sa->encap != SA_ENCAP_UDP || !path || !path->dst.addr.ver || !sa_usable(sa))
+		return;
+	if (m->keepalive_ns > last)
+		last = m->keepalive_ns;
+	if (last && now < last + d->cfg->keepalive_s * NS_PER_S)
+		return;
+	int rc = plane_send_keepalive(d->plane, sa);
+	if (rc)
+		log_debug(LOG_SAD, "sa %s: keepalive: %s", sa->conf->name, strerror(-rc));
+	m->keepalive_ns = now;
+}
+
+static void report_drops_now(struct daemon *d, uint64_t now)
+{
+	static const enum log_level level[] = {
+		[DROP_SEV_INFO] = LOG_LVL_INFO, [DROP_SEV_WARN] = LOG_LVL_WARN, [DROP_SEV_ERROR] = LOG_LVL_ERROR
+	};
+	uint64_t grown, over_s;
+
+	for (enum drop r = DROP_NONE + 1; r < DROP_REASONS; r++) {
+		const struct drop_info *i = drop_info(r);
+		if (!dropwatch_step(&d->drops, r, d->now.drop.n[r], now, &grown, &over_s))
+			continue;
+		/* Dropped as it should be: worth a counter, not a line. */
+		enum log_level l = r == DROP_KEEPALIVE || r == DROP_DUMMY ? LOG_LVL_DEBUG : level[i->severity];
+		if (over_s)
+			log_msg(LOG_PLANE, l, "%llu packets dropped in %llu s: %s (%s)", (unsigned long long)grown,
+				(unsigned long long)over_s, i->why, i->metric);
+		else
+			log_msg(LOG_PLANE, l, "%llu packet%s dropped: %s (%s)", (unsigned long long)grown,
+				grown == 1 ? "" : "s", i->why, i->metric);
+		daemon_event(d, "drops", json_pack("{s:s, s:I, s:I, s:s}", "reason", i->metric, "packets", (json_int_t)grown,
+						   "seconds", (json_int_t)over_s, "why", i->why));
+	}
+}
+
+void watch_seqs(struct daemon *d)
+{
+	static struct log_limit limit = { .burst = 1, .every_ns = 60 * NS_PER_S };
+	uint32_t swallowed;
+	int rc = d->seqs ? seqstore_tick(d->seqs) : 0;
+
+	if (rc && log_limit_pass(&limit, &swallowed))
+		log_error(LOG_SAD, "sequence numbers cannot be kept for the next start: %s", strerror(-rc));
+}
+
+void watch_tick(struct daemon *d)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!d->plane)
+		return;
+	d->before = d->now;
+	d->before_ns = d->now_ns;
+	plane_stats(d->plane, &d->now);
+	d->now_ns = now;
+	for (unsigned i = 0; i < d->n_sas; i++) {
+		watch_lifetime(d, d->sas[i].sa, sa_check_time(d->sas[i].sa, now), "time");
+		if (d->cfg->keepalive_s)
+			keepalive(d, &d->sas[i], now);
+	}
+	watch_seqs(d);
+	report_drops_now(d, now);
+	if (now - d->mtu_checked_ns >= MTU_EVERY_NS)
+		watch_mtu(d);
+}
