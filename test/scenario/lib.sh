@@ -245,7 +245,7 @@ conf_sa() {
 	printf 'sa %s {\n\tdirection = %s\n\tproto = esp\n\tmode = tunnel\n\tspi = %s\n' "$1" "$2" "$3"
 	printf '\tsrc = "%s"\n\tdst = "%s"\n\tencap = %s\n\tcipher = "%s"\n' "$4" "$5" "$encap" "$cipher"
 	[ "$key_len" = 0 ] || printf '\tkey = "%s"\n' "$(bytes "$key_len" "$6")"
-	[ "$integ_len" = 0 ] || printf '\tintegrity_key = "%s"\n' "$(bytes "$integ_len" $(($6 + 100)))"
+	[ "$integ_len" = 0 ] || printf '\tinteg_key = "%s"\n' "$(bytes "$integ_len" $(($6 + 100)))"
 	[ -z "$sa_extra" ] || printf '%s\n' "$sa_extra"
 	printf '}\n'
 }
@@ -311,7 +311,7 @@ gw_start() {
 gw_show() { note "$(tail -n 30 "$work/$1.log" "$work/$1.log.err" 2>/dev/null)"; }
 
 # bw a|b SUBCOMMAND...: talks to that gateway
-bw() { local g=$1 c=$2; shift 2; "$bin" "$c" "$@" --run-dir "$work/$g.run"; }
+bw() { local g=$1; shift; "$bin" "$@" --run-dir "$work/$g.run"; }
 
 gw_alive() { kill -0 "${gw_pid[$1]}" 2>/dev/null && bw "$1" status >/dev/null; }
 
@@ -333,10 +333,12 @@ gw_stop() {
 pair_start() { gw_start a && gw_start b; }
 pair_stop() { gw_stop a && gw_stop b; }
 
-# Values of `status --json` and `list --json`.
+# Values of `status --json` and `list sas --json`, by jq expressions.
+q_out_packets=.traffic.out.packets q_in_packets=.traffic.in.packets
 status() { bw "$1" status --json | jq -r "$2"; }
-drops() { bw "$1" status --json | jq -r --arg d "$2" '(.drops[$d] // 0)'; }
-sa_value() { bw "$1" list sas --json | jq -r --arg n "$2" ".sas[] | select(.name == \$n) | $3"; }
+drops() { bw "$1" status --json | jq -r --arg d "$2" '[.drops[] | select(.reason == $d) | .packets] | add // 0'; }
+all_drops() { bw "$1" status --json | jq '[.drops[].packets] | add // 0'; }
+sa_value() { bw "$1" list sas --json | jq -r --arg n "$2" ".[] | select(.name == \$n) | $3"; }
 
 finish() {
 	local g bad=0

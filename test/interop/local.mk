@@ -1,0 +1,3 @@
+# Against implementations that are not ours.
+TESTS += test/interop/scapy/test.sh
+EXTRA_DIST += test/interop

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Files that are wrong: each ends in an error with file and line that says what was expected, never in a crash.
+. "$(dirname "$0")/../lib.sh"
+[ -z "${BW_SKIP_SCENARIOS:-}" ] || tap_skip_all "scenarios are switched off (--disable-scenarios)"
+[ -x "$bin" ] || tap_skip_all "no $bin"
+conf_defaults
+conf_one a >"$work/good.conf"
+chmod 600 "$work/good.conf"
+ok "the plain file is good" "$bin" check -c "$work/good.conf"
+is "and nothing is said" "$("$bin" check -c "$work/good.conf" 2>&1)" ""
+for f in "$src"/etc/*.conf; do
+	case $(grep -c 'file:' "$f") in
+	0) ok "etc/${f##*/} is good" "$bin" check -c "$f" ;;
+	*) skip "etc/${f##*/} is good" "names key files" ;;
+	esac
+done
+
+# bad WHAT SED PATTERN: the good file after SED fails; the error is PATTERN at the line that SED's mark # HERE has
+bad() {
+	local line out rc
+	sed -e "$2" "$work/good.conf" >"$work/bad.conf"
+	line=$(grep -n HERE "$work/bad.conf" | head -n 1 | cut -d: -f1)
+	out=$("$bin" check -c "$work/bad.conf" 2>&1)
+	rc=$?
+	if [ $rc != 1 ]; then
+		fail "$1: exit status 1"
+		note "status $rc: $out"
+	elif ! grep -qE "bad\.conf:${line:-[0-9]+}: .*$3" <<<"$out"; then
+		fail "$1"
+		note "expected bad.conf:$line: ... $3; found: $out"
+	else
+		pass "$1: ${out%%$'\n'*}"
+	fi
+}
+bad "unknown key" 's/mtu = 1400/mtuu = 1400 # HERE/' 'mtuu'
+bad "unknown section" '1s/^/tunnel x { } # HERE\n/' 'tunnel'
+bad "key twice" 's/mtu = 1400/mtu = 1400\nmtu = 1400 # HERE/' 'twice'
+bad "not a number" 's/mtu = 1400/mtu = many # HERE/' 'expected'
+bad "number too small" 's/mtu = 1400/mtu = 100 # HERE/' 'expected'
+bad "not an address" '0,/192.0.2.1/s/"192.0.2.1"/"192.0.2.256" # HERE/' 'expected'
+bad "not a prefix" 's/"10.255.0.1\/32"/"10.255.0.1\/33"/; s/^\taddress.*/& # HERE/' 'expected'
+bad "host bits set in a route" 's/routes = {"10.2.0.0\/16"/routes = {"10.2.0.1\/16" # HERE\n/' 'expected'
+bad "unknown cipher" '0,/aes128gcm16/s/cipher = "aes128gcm16"/cipher = "aes128gcm17" # HERE/' 'expected'
+bad "integrity missing" '0,/aes128gcm16/s/cipher = "aes128gcm16"/cipher = "aes128" # HERE/' '(integrity|expected)'
+bad "key too short" "s/\"$(bytes 20 0)\"/\"$(bytes 19 0)\" # HERE/" '20'
+bad "key too long" "s/\"$(bytes 20 0)\"/\"$(bytes 21 0)\" # HERE/" '20'
+bad "key not hex" "s/\"$(bytes 20 0)\"/\"$(bytes 19 0)zz\" # HERE/" 'hex'
+bad "key file missing" "s/\"$(bytes 20 0)\"/\"file:\/nowhere\/key\" # HERE/" 'nowhere'
+bad "SPI reserved" '0,/spi = 0x1001/s/spi = 0x1001/spi = 255 # HERE/' '256'
+bad "window too large" '0,/spi = 0x1002/s//spi = 0x1002\nreplay_window = 100000 # HERE/' 'expected'
+bad "SA twice" 's/^sa in {/sa out { # HERE/' 'out'
+bad "no such SA" 's/out = {"out"}/out = {"nobody"} # HERE/' 'nobody'
+bad "SA of the wrong direction" 's/out = {"out"}/out = {"in"} # HERE/' 'direction|out'
+bad "unknown action" 's/action = protect/action = maybe # HERE/' 'expected'
+bad "unknown protocol" 's/action = protect/protocol = {"tdp"} # HERE\naction = protect/' 'expected'
+bad "port without protocol" 's/action = protect/local_port = {"80"} # HERE\naction = protect/' 'protocol'
+bad "port out of range" 's/action = protect/protocol = {"tcp"}\nlocal_port = {"65536"} # HERE\naction = protect/' 'expected'
+bad "include that is missing" '1s/^/include("nothere.conf") # HERE\n/' 'nothere'
+bad "brace left open" '$s/}//' 'end|brace'
+bad "quote left open" 's/action = protect/action = "protect/' '.'
+
+# keys that others may read
+bytes 20 0 >"$work/key"
+sed "s/\"$(bytes 20 0)\"/\"file:key\" # HERE/" "$work/good.conf" >"$work/file.conf"
+chmod 644 "$work/key"
+out=$("$bin" check -c "$work/file.conf" 2>&1)
+is "a key file that others can read is refused" "$?" 1
+ok "and it is said why" grep -qE 'file\.conf:[0-9]+: .*key' <<<"$out"
+chmod 600 "$work/key"
+ok "one for its owner is taken" "$bin" check -c "$work/file.conf"
+
+ok "no file: exit status 1" eval '"$bin" check -c "$work/none.conf"; [ $? = 1 ]'
+ok "no subcommand: exit status 2" eval '"$bin"; [ $? = 2 ]'
+ok "unknown subcommand: exit status 2" eval '"$bin" frobnicate; [ $? = 2 ]'
+ok "unknown option: exit status 2" eval '"$bin" check --frobnicate; [ $? = 2 ]'
+# any line cut off anywhere: an error or not, never a crash
+crashed=0
+lines=$(wc -l <"$work/good.conf")
+for ((i = 1; i < lines; i++)); do
+	head -n $i "$work/good.conf" | head -c -3 >"$work/cut.conf"
+	"$bin" check -c "$work/cut.conf" >/dev/null 2>&1
+	[ $? -le 1 ] || { crashed=1; note "crash when cut after line $i"; }
+done
+is "cut off after any line: no crash" "$crashed" 0
+echo "1..$tap_n"

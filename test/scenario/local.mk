@@ -1,0 +1,23 @@
+# One folder a scenario, each a script that speaks TAP. The longest first: they run side by side.
+SCENARIOS = \
+	test/scenario/ciphers/test.sh \
+	test/scenario/matrix/test.sh \
+	test/scenario/reload/test.sh \
+	test/scenario/tunnel-udp/test.sh \
+	test/scenario/ip-versions/test.sh \
+	test/scenario/nat/test.sh \
+	test/scenario/lifetimes/test.sh \
+	test/scenario/mtu/test.sh \
+	test/scenario/policies/test.sh \
+	test/scenario/fragments/test.sh \
+	test/scenario/replay/test.sh \
+	test/scenario/tamper/test.sh \
+	test/scenario/malformed/test.sh \
+	test/scenario/privileges/test.sh \
+	test/scenario/cleanup/test.sh \
+	test/scenario/instances/test.sh \
+	test/scenario/idle/test.sh \
+	test/scenario/config/test.sh \
+	test/scenario/manpages/test.sh
+TESTS += $(SCENARIOS)
+EXTRA_DIST += test/scenario
