@@ -56,7 +56,7 @@ static void look_up_all(struct worker *w, bool udp)
 
 	for (unsigned i = 0; i < w->n_in; i++) {
 		struct sa *sa = w->in[i].sa = sad_lookup(sad, load_be32(w->in[i].esp), SA_ESP);
-		if (sa != last) {
+		if (sa && sa != last) {
 			last = sa;
 			__builtin_prefetch(sa);
 			__builtin_prefetch(&sa->seq, 1);
