@@ -41,7 +41,9 @@ static enum drop open_plain(struct gso *g, const struct virtio_net_hdr *vnet)
 		return DROP_NONE;
 	g->csum_start = vnet->csum_start;
 	g->csum_offset = vnet->csum_offset;
-	if ((uint32_t)g->csum_start + g->csum_offset + 2 > g->len)
+	uint32_t at = (uint32_t)g->csum_start + g->csum_offset;
+	/* behind addresses and ports: those decided what may happen to the packet */
+	if (g->csum_start < g->l4_off || at < g->l4_off + 4 || at + 2 > g->len)
 		return DROP_BAD_OFFLOAD;
 	return DROP_NONE;
 }
