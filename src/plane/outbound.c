@@ -22,12 +22,14 @@
 #include "packet/icmp.h"
 #include "plane/worker.h"
 
+#define IP6_MIN_MTU 1280u
+
 unsigned outbound_read(struct worker *w)
 {
 	uint32_t used = 0;
 
 	w->n_out = 0;
-	while (w->n_out < BATCH_PKTS && used + TUN_READ_MAX + ESP_TAIL_MAX <= READ_ARENA) {
+	while (w->n_out < BATCH_PKTS && used + CACHE_LINE + TUN_READ_MAX + ESP_TAIL_MAX <= READ_ARENA) {
 		/* the virtio header lies right before the packet, which starts on a cache line */
 		uint8_t *ip = w->read_arena + used + CACHE_LINE;
 		ssize_t n = read(w->tun_fd, ip - TUN_VNET_LEN, TUN_READ_MAX);
@@ -128,18 +130,24 @@ static bool fits(struct worker *w, struct out_pkt *p, uint32_t mtu)
 	}
 	if (size <= mtu)
 		return true;
+	/* an outer packet in fragments is still one packet, with an IP length */
+	bool one_outer = size + sa->overhead_max <= UINT16_MAX;
 	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
 	if (may_fragment) {
-		if (sa->fragment == SA_FRAG_AFTER && sa->df != SA_DF_SET)
+		if (sa->fragment == SA_FRAG_AFTER && sa->df != SA_DF_SET && one_outer)
 			p->outer_df = false;
 		else
 			p->fragment = true;
 		return true;
 	}
-	if (sa->df == SA_DF_CLEAR) {
+	/* IPv6 hosts rely on every link carrying 1280 bytes, and take no smaller answer (RFC 8200 5, RFC 2473 7.1) */
+	bool must_carry = p->info.key.ver == 6 && size <= IP6_MIN_MTU;
+	if ((sa->df == SA_DF_CLEAR && one_outer) || must_carry) {
 		p->outer_df = false;
 		return true;
 	}
+	if (p->info.key.ver == 6 && mtu < IP6_MIN_MTU)
+		mtu = IP6_MIN_MTU;
 	reply_too_big(w, p, mtu);
 	worker_drop(w, DROP_TOO_BIG);
 	return false;
@@ -233,14 +241,16 @@ static void seal(struct worker *w, void (*flush)(struct worker *w))
 	w->frame_used = 0;
 }
 
-/* Room for one more ESP packet around inner_len bytes; makes some by sending what is there. NULL when it cannot fit at all. */
+_Static_assert(FRAME_ARENA >= 65536 + 512, "the largest inner packet fits an empty arena, with what ESP adds");
+
+/* Room for one more ESP packet around inner_len bytes; makes some by sending what is there. */
 static uint8_t *frame_room(struct worker *w, const struct sa *sa, uint32_t inner_len, void (*flush)(struct worker *w))
 {
 	uint32_t need = esp_wire_len(sa, inner_len) + ESP_TAIL_MAX;
 
 	if (w->n_frame == BATCH_FRAMES || w->frame_used + need > FRAME_ARENA)
 		seal(w, flush);
-	return need > FRAME_ARENA ? NULL : w->frame_arena + w->frame_used;
+	return w->frame_arena + w->frame_used;
 }
 
 /* Enters the frame whose inner packet is text[0..inner_len): in the arena already, or still where it was read. */
@@ -261,6 +271,14 @@ static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, u
 	w->frame_used += f->len;
 }
 
+static void seq_exhausted(struct worker *w, struct sa *sa, uint64_t packets)
+{
+	struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .sa = sa };
+
+	worker_event(w, &e);
+	w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
+}
+
 /* An IPv4 packet (or every segment of one) too big for the path, as fragments. Takes its sequence numbers one by one: this is rare. */
 static void frame_fragments(struct worker *w, const struct out_pkt *p, const uint8_t *ip, uint32_t len, uint32_t mtu,
 			    void (*flush)(struct worker *w))
@@ -275,8 +293,8 @@ static void frame_fragments(struct worker *w, const struct out_pkt *p, const uin
 	w->c.fragmented++;
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *esp = frame_room(w, p->sa, mtu, flush);
-		if (!esp || !sa_seq_take(p->sa, 1, &seq)) {
-			worker_drop(w, esp ? DROP_SEQ_EXHAUSTED : DROP_NO_ROOM);
+		if (unlikely(!sa_seq_take(p->sa, 1, &seq))) {
+			seq_exhausted(w, p->sa, 1);
 			return;
 		}
 		uint8_t *text = esp + esp_text_off(p->sa);
@@ -295,10 +313,6 @@ static void frame_plain(struct worker *w, struct out_pkt *p, const struct gso *g
 		memcpy(start + g->csum_offset, &sum, 2);
 	}
 	uint8_t *esp = frame_room(w, p->sa, p->info.len, flush);
-	if (unlikely(!esp)) {
-		worker_drop(w, DROP_NO_ROOM);
-		return;
-	}
 	frame_add(w, p, esp, p->ip, p->info.len, seq);
 }
 
@@ -307,10 +321,6 @@ static void frame_segments(struct worker *w, struct out_pkt *p, const struct gso
 	for (uint32_t i = 0; i < g->segs; i++) {
 		uint32_t len = gso_segment_len(g, i);
 		uint8_t *esp = frame_room(w, p->sa, len, flush);
-		if (unlikely(!esp)) {
-			worker_drop(w, DROP_NO_ROOM);
-			continue;
-		}
 		uint8_t *text = esp + esp_text_off(p->sa);
 		gso_segment(g, i, text);
 		frame_add(w, p, esp, text, len, seq + i);
@@ -358,9 +368,7 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 		return;
 	}
 	if (unlikely(numbers && !sa_seq_take(sa, numbers, &seq))) {
-		struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .sa = sa };
-		worker_event(w, &e);
-		w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
+		seq_exhausted(w, sa, packets);
 		return;
 	}
 	w->c.out_packets += packets;
