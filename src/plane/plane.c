@@ -250,7 +250,8 @@ unsigned plane_events(struct plane *p, struct ipsec_event *out, unsigned max)
 	unsigned n = 0;
 
 	(void)!read(p->event_fd, &seen, sizeof(seen));
-	atomic_store_explicit(&p->event_pending, false, memory_order_release);
+	/* a full barrier: what a worker queued before it saw the flag still set must be seen below */
+	(void)atomic_exchange(&p->event_pending, false);
 	for (unsigned i = 0; i < p->n_workers; i++)
 		while (n < max && event_ring_pop(&p->worker[i]->events, &out[n]))
 			n++;
