@@ -1,1 +1,32 @@
-# test programs of src/plane
+# test programs of src/plane, src/flow and src/ipsec/esp
+check_PROGRAMS += test/unit/test_plane test/unit/test_flow test/unit/test_esp
+test_unit_test_plane_SOURCES = \
+	test/unit/crypto_util.c \
+	test/unit/crypto_util.h \
+	test/unit/pkt.c \
+	test/unit/pkt.h \
+	test/unit/plane_rig.c \
+	test/unit/plane_rig.h \
+	test/unit/test_plane.c \
+	test/unit/test_plane_drops.c \
+	test/unit/test_plane_gso.c \
+	test/unit/test_plane_in.c \
+	test/unit/test_plane_out.c \
+	test/unit/test_plane_sa.c
+test_unit_test_plane_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_plane_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmmsg
+test_unit_test_plane_LDADD = $(LIBS_PLANE) $(UNIT_LDADD)
+
+test_unit_test_flow_SOURCES = test/unit/test_flow.c
+test_unit_test_flow_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_flow_LDADD = libflow.a $(LIBS_PACKET) $(UNIT_LDADD)
+
+test_unit_test_esp_SOURCES = \
+	test/unit/crypto_util.c \
+	test/unit/crypto_util.h \
+	test/unit/pcap.c \
+	test/unit/pcap.h \
+	test/unit/test_esp.c
+test_unit_test_esp_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_esp_LDADD = $(LIBS_IPSEC) $(UNIT_LDADD)
+TESTS += test/unit/test_plane test/unit/test_flow test/unit/test_esp
