@@ -50,8 +50,9 @@ static struct spd *compile(struct policy **p, unsigned n)
 /* How a set of policies is drawn: small pools make rules overlap. */
 struct shape {
 	unsigned v6_percent; /* of selectors */
-	unsigned addr_kind;  /* 0 hosts in a small net, 1 prefixes of all lengths, 2 ranges, 3 a few
-				fixed nets, 4 all of these */
+	/* 0 hosts in a small net, 1 prefixes of all lengths, 2 ranges, 3 a few fixed nets, 4 all of
+	 * these, 5 ranges of one length that begin anywhere in a net */
+	unsigned addr_kind;
 	unsigned ports_percent; /* of selectors with ports */
 	unsigned port_span;     /* greatest length of a port range */
 	unsigned both_dirs;     /* percent of policies */
@@ -95,6 +96,13 @@ static struct ip_range random_range(const struct shape *sh, int ver)
 			r.lo = r.hi;
 			r.hi = t;
 		}
+		return r;
+	case 5:
+		random_addr(&r.lo, ver, bits);
+		store_be16(r.lo.b + bits / 8 - 2, (uint16_t)(rnd() % 4000));
+		r.hi = r.lo;
+		store_be16(r.hi.b + bits / 8 - 2,
+			   (uint16_t)(load_be16(r.lo.b + bits / 8 - 2) + 37));
 		return r;
 	default:
 		random_addr(&p.addr, ver, bits);
@@ -151,6 +159,9 @@ static void edge_addr(const struct ip_range *r, uint8_t out[16])
 			if (out[i] != (step < 0 ? 0xff : 0))
 				break;
 		}
+	} else if (how == 4 && memcmp(r->lo.b, r->hi.b, n - 2) == 0) { /* inside */
+		unsigned lo = load_be16(r->lo.b + n - 2), hi = load_be16(r->hi.b + n - 2);
+		store_be16(out + n - 2, (uint16_t)(lo + rnd() % (hi - lo + 1)));
 	} else if (how == 4) {
 		for (unsigned i = 0; i < n; i++)
 			if (r->lo.b[i] != r->hi.b[i])
@@ -235,6 +246,7 @@ static const struct shape shapes[] = {
 	{ 30, 4, 50, 1000, 70, 10, 4 },    /* everything */
 	{ 30, 4, 50, 20, 0, 1, 4 },        /* each policy one direction */
 	{ 0, 1, 0, 0, 100, 40, 1 },        /* many catch-alls */
+	{ 20, 5, 0, 0, 100, 0, 1 },        /* ranges that touch two blocks */
 };
 
 START_TEST(test_differential)
