@@ -1,7 +1,7 @@
 # Benchmarks: built and run by `make bench` only. See test/bench/README.md.
-BENCH_PROGRAMS = test/bench/relay test/bench/crypt_speed test/bench/spd_speed
-EXTRA_PROGRAMS = $(BENCH_PROGRAMS)
-CLEANFILES += $(BENCH_PROGRAMS)
+bench_targets = test/bench/relay test/bench/crypt_speed test/bench/spd_speed
+EXTRA_PROGRAMS += $(bench_targets)
+CLEANFILES += $(bench_targets)
 
 test_bench_relay_SOURCES = test/bench/relay.c
 test_bench_relay_LDADD = $(LIBS_IO)
@@ -10,7 +10,7 @@ test_bench_crypt_speed_LDADD = $(LIBS_CRYPTO)
 test_bench_spd_speed_SOURCES = test/bench/spd_speed.c
 test_bench_spd_speed_LDADD = $(LIBS_IPSEC)
 
-bench-programs: bumpwire$(EXEEXT) $(BENCH_PROGRAMS)
+bench-programs: bumpwire$(EXEEXT) $(bench_targets)
 bench: bench-programs
 	@BUMPWIRE='$(abs_top_builddir)/bumpwire' BENCH_BIN='$(abs_top_builddir)/test/bench' \
 		BENCH_OUT="$${BENCH_OUT-$(abs_top_builddir)/test/bench/out}" \

@@ -11,8 +11,3 @@ test_unit_test_ipsec_SOURCES = \
 test_unit_test_ipsec_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ipsec_LDADD = $(LIBS_IPSEC) $(UNIT_LDADD)
 TESTS += test/unit/test_ipsec
-
-# Timing of the SPD: `make test/bench/spd_speed`, never part of make check.
-EXTRA_PROGRAMS = test/bench/spd_speed
-test_bench_spd_speed_SOURCES = test/bench/spd_speed.c
-test_bench_spd_speed_LDADD = $(LIBS_IPSEC)
