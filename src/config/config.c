@@ -3,6 +3,7 @@
  * algorithms, the port), then each section, then how they fit together. All errors are counted on
  * the way; only a configuration without any is handed out.
  */
+#define _GNU_SOURCE 1 /* asprintf */
 #include "config/config.h"
 
 #include <errno.h>

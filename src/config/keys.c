@@ -57,7 +57,7 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "export_keys",    "boolean",   "no" },     false, v_bool,    T(export_keys), 0, 0, NULL },
 	{ SEC_TOP, { "", "gso",            "boolean",   "yes" },    false, v_bool,    T(gso), 0, 0, NULL },
 	{ SEC_TOP, { "", "gro",            "boolean",   "yes" },    false, v_bool,    T(gro), 0, 0, NULL },
-	{ SEC_TOP, { "", "udp_checksum",   "boolean",   "yes" },     false, v_bool,    T(udp_checksum), 0, 0, NULL },
+	{ SEC_TOP, { "", "udp_checksum",   "boolean",   "yes" },    false, v_bool,    T(udp_checksum), 0, 0, NULL },
 	{ SEC_TOP, { "", "rcvbuf",         "size",      "4M" },     false, v_bytes32, T(rcvbuf), 0, 1u << 30, NULL },
 	{ SEC_TOP, { "", "sndbuf",         "size",      "4M" },     false, v_bytes32, T(sndbuf), 0, 1u << 30, NULL },
 	{ SEC_TOP, { "", "busy_poll",      "time",      "0" },      false, v_time_us, T(busy_poll_us), 0, 1000000, NULL },

@@ -3,6 +3,7 @@
  * before. The text goes through a file in memory, as config_load() reads files. Texts that include
  * others are left out: what they find would not be the fuzzer's.
  */
+#define _GNU_SOURCE 1 /* memmem, memfd_create */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
