@@ -64,11 +64,12 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
 		o->bypass |= c->policy[i].action == POLICY_BYPASS && (c->policy[i].dirs & POLICY_DIR_OUT);
+	/* IPv4 alone takes a packet from a device for forged when its source is an address of this host: such an error
+	 * comes from the packet's own destination instead. */
 	for (unsigned i = 0; c->tun && i < c->tun->n_address; i++) {
 		const struct ip_addr *a = &c->tun->address[i].addr;
-		struct ip_addr *to = a->ver == 4 ? &o->icmp4 : &o->icmp6;
-		if (!to->ver)
-			*to = *a;
+		if (a->ver == 6 && !o->icmp6.ver)
+			o->icmp6 = *a;
 	}
 }
 
@@ -311,13 +312,13 @@ static int load_and_apply(struct daemon *d, FILE *load, FILE *err, FILE *warn)
 static void tell_result(struct daemon *d, int rc, json_t *errors, json_t *warnings)
 {
 	log_lines(warnings, LOG_LVL_WARN);
-	log_lines(errors, LOG_LVL_ERROR);
 	if (rc == 0) {
 		d->reloaded_wall_ns = clock_wall_ns();
 		log_notice(LOG_CONFIG, "reloaded %s", d->conf_path);
 	} else {
-		log_error(LOG_CONFIG, "reload failed: nothing was changed");
+		log_warn(LOG_CONFIG, "reload failed, nothing was changed:");
 	}
+	log_lines(errors, LOG_LVL_ERROR); /* last, so that `status` shows a reason and not that there is one */
 	notify_send(&d->notify, "READY=1\nSTATUS=%s%u SAs, %u policies", rc ? "last reload failed; " : "", d->n_sas,
 		    d->cfg->n_policy);
 	if (rc)

@@ -308,7 +308,8 @@ static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
 		return;
 	if (m->keepalive_ns > last)
 		last = m->keepalive_ns;
-	if (last && now < last + d->cfg->keepalive_s * NS_PER_S)
+	/* looked at once a second: due within half of one is due now */
+	if (last && now + NS_PER_S / 2 < last + d->cfg->keepalive_s * NS_PER_S)
 		return;
 	int rc = plane_send_keepalive(d->plane, sa);
 	if (rc)
