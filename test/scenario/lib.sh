@@ -368,7 +368,8 @@ listens() { in_ns "$1" ss -Hltn "sport = :$2" | grep -q LISTEN; }
 send_file() {
 	local want got
 	want=$(sha256sum <"$5")
-	background "$2" "$work/got.sha" timeout 30 sh -c "nc -l -N $4 </dev/null | sha256sum"
+	case $3 in *:*) local v=-6 ;; *) local v=-4 ;; esac
+	background "$2" "$work/got.sha" timeout 30 sh -c "nc $v -l -N $4 </dev/null | sha256sum"
 	wait_for 5 listens "$2" "$4" || return 1
 	in_ns "$1" timeout 30 nc -N "$3" "$4" <"$5" || return 1
 	wait "$last" || return 1

@@ -14,8 +14,8 @@ for g in a b; do
 	[ $g = a ] && out=0x2001 in=0x2002 local=10.11 remote=10.12 || out=0x2002 in=0x2001 local=10.12 remote=10.11
 	encap=none
 	{
-		conf_sa rawout out $out "$([ $g = a ] && echo $wan_a || echo $wan_b)" "$([ $g = a ] && echo $wan_b || echo $wan_a)" 64
-		conf_sa rawin in $in "$([ $g = a ] && echo $wan_b || echo $wan_a)" "$([ $g = a ] && echo $wan_a || echo $wan_b)" 64
+		conf_sa rawout out $out "$([ $g = a ] && echo $wan_a || echo $wan_b)" "$([ $g = a ] && echo $wan_b || echo $wan_a)" $((64 + out - 0x2001))
+		conf_sa rawin in $in "$([ $g = a ] && echo $wan_b || echo $wan_a)" "$([ $g = a ] && echo $wan_a || echo $wan_b)" $((64 + in - 0x2001))
 		printf 'policy raw {\n\tlocal = {"%s.0.0/16"}\n\tremote = {"%s.0.0/16"}\n\taction = protect\n\tout = {"rawout"}\n\tin = {"rawin"}\n}\n' $local $remote
 	} >>"$work/$g.conf"
 done
