@@ -69,13 +69,17 @@ static char *next_line(int fd, struct linebuf *b)
 	}
 }
 
-static void print_lines(const json_t *lines, const char *prefix)
+/* Warnings that name a place in a file say themselves that they are warnings. */
+static void print_lines(const json_t *lines, bool warnings)
 {
 	size_t i;
 	json_t *line;
 
-	json_array_foreach (lines, i, line)
-		fprintf(stderr, "%s%s\n", prefix, json_string_value(line));
+	json_array_foreach (lines, i, line) {
+		const char *text = json_string_value(line);
+		bool plain = !warnings || strstr(text, "warning:");
+		fprintf(stderr, "%s%s\n", plain ? "" : "warning: ", text);
+	}
 }
 
 /* Reads the answer. NULL after the reason was printed. */
@@ -88,9 +92,9 @@ static json_t *answer_of(int fd, struct linebuf *b)
 		fprintf(stderr, "bumpwire: the daemon gave no answer\n");
 		return NULL;
 	}
-	print_lines(json_object_get(v, "errors"), "");
+	print_lines(json_object_get(v, "errors"), false);
 	const json_t *result = json_object_get(v, "result");
-	print_lines(json_object_get(result ? result : v, "warnings"), "warning: ");
+	print_lines(json_object_get(result ? result : v, "warnings"), true);
 	if (!json_is_true(json_object_get(v, "ok"))) {
 		const char *why = json_string_value(json_object_get(v, "error"));
 		fprintf(stderr, "bumpwire: %s\n", why ? why : "failed");

@@ -3,6 +3,8 @@
  * configuration into force, listen for control, give up privileges, start the workers, filter system calls, say READY. Then the event loop. The end is
  * the start backwards.
  */
+#define _GNU_SOURCE 1 /* asprintf */
+
 #include "control/daemon.h"
 
 #include <errno.h>

@@ -31,7 +31,7 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 		bool same;
 	} row[] = {
 		{ "workers", was->workers == now->workers },
-		{ "port", was->port == now->port },
+		{ "port_nat_t", was->port == now->port },
 		{ "listen", ip_addr_eq(&was->bind4, &now->bind4) && ip_addr_eq(&was->bind6, &now->bind6) },
 		{ "gso", was->gso == now->gso },
 		{ "gro", was->gro == now->gro },

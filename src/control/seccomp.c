@@ -9,6 +9,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 
 #include "control/privilege.h"
@@ -53,6 +54,10 @@ static int add_rules(scmp_filter_ctx ctx)
 		if (rc < 0)
 			return rc;
 	}
+	/* The C library asks whether a file it opens for reading is a terminal. */
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TCGETS));
+	if (rc < 0)
+		return rc;
 	/* Threads name themselves. */
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
 }

@@ -1,4 +1,6 @@
 /* One small text file, written anew and renamed over the old one whenever it changes. */
+#define _GNU_SOURCE 1 /* asprintf */
+
 #include "control/seqstore.h"
 
 #include <errno.h>

@@ -1,1 +1,16 @@
 # test programs of src/control
+check_PROGRAMS += test/unit/test_control test/unit/test_seqstore
+test_unit_test_control_SOURCES = \
+	test/unit/test_control.c \
+	test/unit/test_control.h \
+	test/unit/test_control_format.c \
+	test/unit/test_control_parts.c \
+	test/unit/test_control_plan.c \
+	test/unit/test_control_server.c
+test_unit_test_control_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_control_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
+
+test_unit_test_seqstore_SOURCES = test/unit/test_seqstore.c
+test_unit_test_seqstore_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_seqstore_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
+TESTS += test/unit/test_control test/unit/test_seqstore

@@ -1,0 +1,14 @@
+/* The test cases of src/control, one file each. */
+#ifndef TEST_CONTROL_H
+#define TEST_CONTROL_H
+
+#include <check.h>
+
+TCase *control_plan_tests(void);
+TCase *control_carry_tests(void);
+TCase *control_parts_tests(void);
+TCase *control_net_tests(void);
+TCase *control_server_tests(void);
+TCase *control_format_tests(void);
+
+#endif

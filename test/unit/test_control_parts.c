@@ -1,0 +1,386 @@
+/* Small parts: lines out of a stream, the service manager, reports of drops, the run directory, export of keys; and what network a configuration wants. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "control/draft.h"
+#include "control/dropwatch.h"
+#include "control/keys.h"
+#include "control/linebuf.h"
+#include "control/netcfg.h"
+#include "control/notify.h"
+#include "control/rundir.h"
+#include "test_control.h"
+
+/* ---- lines ------------------------------------------------------------------------------------ */
+
+static void feed(struct linebuf *b, const char *text, size_t piece)
+{
+	size_t len = strlen(text);
+
+	for (size_t at = 0; at < len;) {
+		size_t room;
+		char *to = linebuf_room(b, &room);
+		ck_assert_ptr_nonnull(to);
+		size_t n = len - at < piece ? len - at : piece;
+		n = n < room ? n : room;
+		memcpy(to, text + at, n);
+		linebuf_put(b, n);
+		at += n;
+	}
+}
+
+START_TEST(test_lines)
+{
+	struct linebuf b;
+
+	linebuf_init(&b, 64);
+	feed(&b, "one\n\ntwo\nthr", (size_t)_i + 1);
+	ck_assert_str_eq(linebuf_next(&b), "one");
+	ck_assert_str_eq(linebuf_next(&b), "");
+	ck_assert_str_eq(linebuf_next(&b), "two");
+	ck_assert_ptr_null(linebuf_next(&b));
+	feed(&b, "ee\n", (size_t)_i + 1);
+	ck_assert_str_eq(linebuf_next(&b), "three");
+	ck_assert_ptr_null(linebuf_next(&b));
+	linebuf_fini(&b);
+}
+END_TEST
+
+START_TEST(test_line_limit)
+{
+	struct linebuf b;
+	size_t room;
+
+	linebuf_init(&b, 8);
+	feed(&b, "12345678\n", 3);
+	ck_assert_str_eq(linebuf_next(&b), "12345678");
+	feed(&b, "123456789", 9); /* one too many, and still no newline */
+	ck_assert_ptr_null(linebuf_next(&b));
+	ck_assert_ptr_null(linebuf_room(&b, &room));
+	linebuf_fini(&b);
+}
+END_TEST
+
+/* ---- the service manager ---------------------------------------------------------------------- */
+
+START_TEST(test_notify)
+{
+	char name[64], got[128] = "";
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	bool abstract = _i == 1;
+	struct notify n;
+
+	snprintf(name, sizeof(name), abstract ? "@bw-notify-%d" : "/tmp/bw-notify-%d", (int)getpid());
+	strcpy(sun.sun_path, name);
+	if (abstract)
+		sun.sun_path[0] = '\0';
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, len), 0);
+	ck_assert_int_eq(notify_open(&n, name), 0);
+	notify_send(&n, "READY=1\nSTATUS=%d SAs", 7);
+	ck_assert_int_eq(recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT), 20);
+	ck_assert_str_eq(got, "READY=1\nSTATUS=7 SAs");
+	close(fd);
+	notify_send(&n, "STOPPING=1"); /* nobody there any more: no harm */
+	notify_close(&n);
+	if (!abstract)
+		unlink(name);
+}
+END_TEST
+
+START_TEST(test_notify_nobody)
+{
+	struct notify n;
+
+	ck_assert_int_eq(notify_open(&n, NULL), 0);
+	notify_send(&n, "READY=1");
+	notify_close(&n);
+	ck_assert_int_eq(notify_open(&n, "relative"), -EINVAL);
+	ck_assert_int_lt(notify_open(&n, "/nonexistent/socket"), 0);
+	ck_assert_int_eq(n.fd, -1);
+}
+END_TEST
+
+/* ---- drops ------------------------------------------------------------------------------------ */
+
+START_TEST(test_dropwatch)
+{
+	static struct dropwatch w;
+	uint64_t t = 1000 * NS_PER_S, grown = 0, over = 0;
+
+	ck_assert(!dropwatch_step(&w, DROP_AUTH, 0, t, &grown, &over));
+	ck_assert(dropwatch_step(&w, DROP_AUTH, 3, t, &grown, &over)); /* the first at once */
+	ck_assert_uint_eq(grown, 3);
+	ck_assert_uint_eq(over, 0);
+	ck_assert(!dropwatch_step(&w, DROP_AUTH, 50, t + 9 * NS_PER_S, &grown, &over));
+	ck_assert(dropwatch_step(&w, DROP_AUTH, 53, t + 10 * NS_PER_S, &grown, &over));
+	ck_assert_uint_eq(grown, 50);
+	ck_assert_uint_eq(over, 10);
+	ck_assert(!dropwatch_step(&w, DROP_AUTH, 99, t + 29 * NS_PER_S, &grown, &over)); /* 20 s now */
+	ck_assert(dropwatch_step(&w, DROP_AUTH, 99, t + 30 * NS_PER_S, &grown, &over));
+	ck_assert(dropwatch_step(&w, DROP_REPLAY, 1, t, &grown, &over)); /* each reason by itself */
+	/* a long quiet spell, then it starts over */
+	ck_assert(!dropwatch_step(&w, DROP_AUTH, 99, t + 500 * NS_PER_S, &grown, &over));
+	ck_assert(dropwatch_step(&w, DROP_AUTH, 100, t + 501 * NS_PER_S, &grown, &over));
+	ck_assert_uint_eq(over, 0);
+}
+END_TEST
+
+START_TEST(test_dropwatch_is_bounded)
+{
+	static struct dropwatch w;
+	uint64_t grown, over;
+	unsigned lines = 0;
+
+	for (uint64_t s = 1; s <= 86400; s++)
+		lines += dropwatch_step(&w, DROP_AUTH, s * 1000, s * NS_PER_S, &grown, &over);
+	ck_assert_uint_lt(lines, 86400 / DROPWATCH_LAST_S + 10);
+	ck_assert_uint_gt(lines, 86400 / DROPWATCH_LAST_S / 2);
+}
+END_TEST
+
+/* ---- run directory ---------------------------------------------------------------------------- */
+
+START_TEST(test_rundir)
+{
+	char base[] = "/tmp/bw-rundir-XXXXXX", dir[64], lock[80], why[256];
+	struct stat st;
+	int fd, other;
+
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	snprintf(dir, sizeof(dir), "%s/x/y", base);
+	snprintf(lock, sizeof(lock), "%s/lock", dir);
+	ck_assert_msg(rundir_take(dir, &fd, why, sizeof(why)) == 0, "%s", why);
+	ck_assert_int_eq(stat(dir, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0700);
+	ck_assert_int_eq(rundir_take(dir, &other, why, sizeof(why)), -EBUSY);
+	char pid[32];
+	snprintf(pid, sizeof(pid), "process %d", (int)getpid());
+	ck_assert_ptr_nonnull(strstr(why, pid));
+	ck_assert_ptr_nonnull(strstr(why, dir));
+	rundir_release(dir, &fd);
+	ck_assert_int_eq(fd, -1);
+	ck_assert_int_eq(rundir_take(dir, &fd, why, sizeof(why)), 0);
+	rundir_release(dir, &fd);
+	/* a file where the directory should be */
+	ck_assert_int_eq(rundir_take(lock, &fd, why, sizeof(why)), -ENOTDIR);
+	unlink(lock);
+	rmdir(dir);
+	snprintf(dir, sizeof(dir), "%s/x", base);
+	rmdir(dir);
+	rmdir(base);
+}
+END_TEST
+
+/* ---- keys for Wireshark ----------------------------------------------------------------------- */
+
+static struct config_sa wireshark_sa(const char *cipher, const char *integ, const char *key_hex, size_t key_len)
+{
+	struct config_sa s = { .conf = { .proto = SA_ESP, .dir = DIR_OUT, .spi = 0x1001 } };
+	uint8_t key[64];
+	char why[128];
+
+	ck_assert_int_eq(esp_suite_parse(cipher, integ, &s.conf.suite, why, sizeof(why)), 0);
+	memset(key, 0xab, sizeof(key));
+	ck_assert_int_eq(secret_copy(&s.conf.encr_key, span_of(key, key_len)), 0);
+	ck_assert_int_eq(ip_addr_parse("192.0.2.1", &s.conf.src), 0);
+	return s;
+}
+
+START_TEST(test_wireshark)
+{
+	char dir[] = "/tmp/bw-keys-XXXXXX", path[64], why[256], line[512];
+	struct config_sa sa[2] = { wireshark_sa("aes128gcm16", NULL, NULL, 20), wireshark_sa("aes128ccm16", NULL, NULL, 19) };
+	struct config c = { .path = (char *)(uintptr_t)"x.conf", .sa = sa, .n_sa = 2 };
+	unsigned skipped;
+	struct stat st;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/esp_sa", dir);
+	ck_assert_int_eq(keys_wireshark(&c, dir, &skipped, why, sizeof(why)), -EPERM);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	c.export_keys = true;
+	ck_assert_int_eq(keys_wireshark(&c, dir, &skipped, why, sizeof(why)), 1);
+	ck_assert_uint_eq(skipped, 1); /* Wireshark has no CCM for ESP */
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	FILE *f = fopen(path, "r");
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+	ck_assert_int_eq(line[0], '#');
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+	ck_assert_str_eq(line, "\"IPv4\",\"192.0.2.1\",\"*\",\"0x00001001\",\"AES-GCM with 16 octet ICV [RFC4106]\","
+			       "\"0xabababababababababababababababababababab\",\"NULL\",\"\",\"32-bit\"\n");
+	fclose(f);
+	unlink(path);
+	rmdir(dir);
+	secret_free(&sa[0].conf.encr_key);
+	secret_free(&sa[1].conf.encr_key);
+}
+END_TEST
+
+TCase *control_parts_tests(void)
+{
+	TCase *c = tcase_create("parts");
+
+	tcase_add_loop_test(c, test_lines, 0, 6);
+	tcase_add_test(c, test_line_limit);
+	tcase_add_loop_test(c, test_notify, 0, 2);
+	tcase_add_test(c, test_notify_nobody);
+	tcase_add_test(c, test_dropwatch);
+	tcase_add_test(c, test_dropwatch_is_bounded);
+	tcase_add_test(c, test_rundir);
+	tcase_add_test(c, test_wireshark);
+	return c;
+}
+
+/* ---- network ---------------------------------------------------------------------------------- */
+
+static struct ip_prefix routes[2], addresses[1];
+static struct config_tun tun;
+static struct config_policy policy;
+static struct config conf;
+
+static void net_config(const char *r0, const char *r1)
+{
+	ck_assert_int_eq(ip_prefix_parse("10.255.0.1/32", &addresses[0]), 0);
+	ck_assert_int_eq(ip_prefix_parse(r0, &routes[0]), 0);
+	if (r1)
+		ck_assert_int_eq(ip_prefix_parse(r1, &routes[1]), 0);
+	tun = (struct config_tun) { .address = addresses, .n_address = 1, .routes = routes, .n_routes = r1 ? 2 : 1, .mtu = 1400 };
+	policy = (struct config_policy) { .action = POLICY_PROTECT, .dirs = POLICY_DIR_OUT | POLICY_DIR_IN };
+	conf = (struct config) { .tun = &tun, .policy = &policy, .n_policy = 1 };
+}
+
+static struct ip_addr addr(const char *text)
+{
+	struct ip_addr a;
+
+	ck_assert_int_eq(ip_addr_parse(text, &a), 0);
+	return a;
+}
+
+START_TEST(test_net_main_table)
+{
+	struct ip_addr peer = addr("192.0.2.2");
+	struct netcfg n;
+
+	net_config("10.2.0.0/16", "fd00:2::/64");
+	ck_assert(!netcfg_needs_table(&conf, &peer, 1));
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_uint_eq(n.n_addr, 1);
+	ck_assert_uint_eq(n.n_route, 2);
+	ck_assert_uint_eq(n.route[0].table, 0);
+	ck_assert(!n.rule[0] && !n.rule[1]);
+	netcfg_fini(&n);
+}
+END_TEST
+
+START_TEST(test_net_own_table)
+{
+	struct ip_addr peer = addr("192.0.2.2");
+	struct netcfg n;
+
+	net_config("192.0.0.0/8", "fd00:2::/64"); /* the peer is inside */
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_uint_eq(n.route[0].table, NETCFG_TABLE);
+	ck_assert(n.rule[0] && n.rule[1]);
+	ck_assert_uint_eq(n.mark, 7);
+	netcfg_fini(&n);
+	ck_assert(!netcfg_needs_table(&conf, NULL, 0)); /* a peer we do not know yet */
+	tun.table = 99;
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_uint_eq(n.route[0].table, 99);
+	ck_assert(n.rule[0]);
+	netcfg_fini(&n);
+	tun.table = 254; /* main, by name: no rule */
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_uint_eq(n.route[0].table, 0);
+	ck_assert(!n.rule[0]);
+	netcfg_fini(&n);
+	tun.table = 0; /* no mark can be set: no rule would let our packets pass */
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 0, &n), 0);
+	ck_assert_uint_eq(n.route[0].table, 0);
+	ck_assert(!n.rule[0]);
+	netcfg_fini(&n);
+}
+END_TEST
+
+START_TEST(test_net_reasons)
+{
+	net_config("0.0.0.0/0", NULL);
+	ck_assert(netcfg_needs_table(&conf, NULL, 0));
+	net_config("10.2.0.0/16", NULL);
+	policy.action = POLICY_BYPASS;
+	ck_assert(netcfg_needs_table(&conf, NULL, 0));
+	policy.dirs = POLICY_DIR_IN; /* nothing goes out by it */
+	ck_assert(!netcfg_needs_table(&conf, NULL, 0));
+	tun.n_routes = 0;
+	policy.dirs = POLICY_DIR_OUT;
+	ck_assert(!netcfg_needs_table(&conf, NULL, 0));
+}
+END_TEST
+
+START_TEST(test_sockets_of_sa)
+{
+	struct plane_opts o = { .udp4 = true, .raw6 = true };
+	struct sa_conf c = { .encap = SA_ENCAP_UDP, .dst = addr("192.0.2.2") };
+
+	ck_assert(draft_has_socket(&o, &c));
+	c.dst = addr("2001:db8::1");
+	ck_assert(!draft_has_socket(&o, &c));
+	c.encap = SA_ENCAP_NONE;
+	ck_assert(draft_has_socket(&o, &c));
+	c.dst = (struct ip_addr) { 0 }; /* %any: one of the two is enough */
+	ck_assert(draft_has_socket(&o, &c));
+	c.src = addr("192.0.2.1");
+	ck_assert(!draft_has_socket(&o, &c));
+}
+END_TEST
+
+START_TEST(test_restart_keys)
+{
+	struct config a, b;
+	char *text;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	net_config("10.2.0.0/16", NULL);
+	a = b = conf;
+	draft_restart_keys(&a, &b, f);
+	fflush(f);
+	ck_assert_uint_eq(len, 0);
+	b.workers = 3;
+	b.gso = true;
+	b.keepalive_s = 5; /* can change */
+	draft_restart_keys(&a, &b, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "workers cannot change"));
+	ck_assert_ptr_nonnull(strstr(text, "gso cannot change"));
+	ck_assert_ptr_null(strstr(text, "keepalive"));
+	free(text);
+}
+END_TEST
+
+TCase *control_net_tests(void)
+{
+	TCase *c = tcase_create("network");
+
+	tcase_add_test(c, test_net_main_table);
+	tcase_add_test(c, test_net_own_table);
+	tcase_add_test(c, test_net_reasons);
+	tcase_add_test(c, test_sockets_of_sa);
+	tcase_add_test(c, test_restart_keys);
+	return c;
+}
