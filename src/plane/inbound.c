@@ -12,7 +12,6 @@
  * Nothing of an SA changes before its packet is authenticated.
  */
 #include <errno.h>
-#include <urcu-qsbr.h>
 
 #include "base/clock.h"
 #include "packet/ecn.h"

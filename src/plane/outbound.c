@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <unistd.h>
-#include <urcu-qsbr.h>
 
 #include "packet/csum.h"
 #include "packet/ecn.h"
@@ -179,7 +178,7 @@ static void classify_all(struct worker *w)
 		f->used = w->batch;
 		p->policy = f->verdict;
 		p->sa = f->hint;
-		if (p->sa != last) {
+		if (p->sa && p->sa != last) {
 			last = p->sa;
 			__builtin_prefetch(last);
 			__builtin_prefetch(&last->seq, 1);

@@ -300,7 +300,7 @@ unsigned plane_workers(const struct plane *p)
 int plane_send_keepalive(struct plane *p, const struct sa *sa)
 {
 	static uint8_t keepalive = 0xff;
-	const struct sa_path *path = rcu_dereference(sa->path);
+	const struct sa_path *path = atomic_load_explicit(&sa->path, memory_order_acquire);
 	struct sock_tx_result r = { 0 };
 
 	if (!path || !path->prepared)

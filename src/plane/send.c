@@ -2,7 +2,6 @@
  * Frames to sockets. Frames lie back to back in the arena: a run with the same destination, TOS and DF whose packets are of
  * one size (the last may be shorter) becomes one message, which the kernel cuts up (UDP_SEGMENT).
  */
-#include <urcu-qsbr.h>
 
 #include "plane/worker.h"
 
@@ -36,7 +35,7 @@ void send_frames(struct worker *w)
 
 	for (unsigned i = 0; i < w->n_frame;) {
 		struct out_frame *f = &w->frame[i];
-		const struct sa_path *path = rcu_dereference(f->sa->path);
+		const struct sa_path *path = atomic_load_explicit(&f->sa->path, memory_order_acquire);
 		struct sock *s = path && path->prepared ? socket_for(w, f->sa, path) : NULL;
 		if (unlikely(!s || s->fd < 0)) {
 			worker_drop(w, s ? DROP_SEND : DROP_NO_PEER);
