@@ -322,13 +322,13 @@ START_TEST(test_nested_capture)
 	struct sa *out[2];
 	struct span key[2];
 	uint8_t bytes[2][24], text[2][500], integ[16] = "not the one used";
-	struct crypt_ctx *c = crypt_ctx_new(0);
 	struct pcap p;
 	struct pcap_record r;
 	unsigned n = 0;
 
 	if (!vectors_dir("esp-captures", dir, sizeof(dir)))
 		return;
+	struct crypt_ctx *c = crypt_ctx_new(0);
 	for (unsigned i = 0; i < 2; i++) {
 		key[i] = span_of(bytes[i], unhex(layer[i].key, bytes[i], sizeof(bytes[i])));
 		out[i] = sa_of("3des-md5", DIR_OUT, layer[i].spi, key[i], span_of(integ, 16));

@@ -229,11 +229,13 @@ START_TEST(test_spd_swap)
 		rig_wire_clear(&rig);
 		rig_got_clear(&rig);
 	}
-	/* how often a policy was searched for, not how often it was used */
+	/* how often a policy was searched for, not how often it was used: once a flow, and again for the few that pushed each other out */
 	swap(rig.pa, false, POLICY_PROTECT);
-	send_some(50);
-	send_some(50);
-	ck_assert_uint_eq(spd_policy(plane_spd(rig.pa), 0)->hits, 50);
+	for (unsigned i = 0; i < 20; i++)
+		send_some(50);
+	uint64_t hits = spd_policy(plane_spd(rig.pa), 0)->hits;
+	ck_assert_uint_ge(hits, 50);
+	ck_assert_uint_lt(hits, 500);
 	rig_free(&rig);
 }
 END_TEST
