@@ -43,16 +43,3 @@ void ip_set_tos(uint8_t *ip, uint8_t tos)
 	ip[0] = (uint8_t)((ip[0] & 0xf0) | tos >> 4);
 	ip[1] = (uint8_t)((ip[1] & 0x0f) | tos << 4);
 }
-
-enum drop ip_dec_ttl(uint8_t *ip)
-{
-	unsigned at = ip[0] >> 4 == 4 ? 8 : 7;
-
-	if (ip[at] <= 1)
-		return DROP_TTL;
-	if (at == 8)
-		ip4_set_byte(ip, 8, (uint8_t)(ip[8] - 1));
-	else
-		ip[7]--;
-	return DROP_NONE;
-}

@@ -22,7 +22,5 @@ static inline uint8_t ecn_encap(uint8_t inner_tos, int dscp, int ecn_allowed)
 int ecn_decap(uint8_t inner_ecn, uint8_t outer_ecn);
 /* Rewrites the TOS/traffic class octet of the packet at ip; the IPv4 header checksum is updated. */
 void ip_set_tos(uint8_t *ip, uint8_t tos);
-/* Decrements TTL / hop limit, updating the checksum; DROP_TTL when it was 0 or 1 (packet unchanged). */
-enum drop ip_dec_ttl(uint8_t *ip) warn_unused;
 
 #endif
