@@ -55,7 +55,7 @@ static bool choose_backend(const char *name)
 	return false;
 }
 
-/* 0, or the exit status. */
+/* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, struct bench_cli *c)
 {
 	static const struct option options[] = {
@@ -63,7 +63,8 @@ static int parse(int argc, char **argv, struct bench_cli *c)
 		{ "sas", required_argument, NULL, 'a' },     { "policies", required_argument, NULL, 'p' },
 		{ "workers", required_argument, NULL, 'w' }, { "time", required_argument, NULL, 't' },
 		{ "backend", required_argument, NULL, 'b' }, { "new-flows", no_argument, NULL, 'n' },
-		{ "json", no_argument, NULL, 'j' },          { NULL, 0, NULL, 0 },
+		{ "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int k;
 
@@ -101,6 +102,9 @@ static int parse(int argc, char **argv, struct bench_cli *c)
 		case 'j':
 			c->json = true;
 			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
 		default:
 			fputs(usage, stderr);
 			return 2;
@@ -114,7 +118,7 @@ static int parse(int argc, char **argv, struct bench_cli *c)
 		fputs(usage, stderr);
 		return 2;
 	}
-	return 0;
+	return -1;
 }
 
 static json_t *rate_json(const struct bench_rate *r)
@@ -174,7 +178,7 @@ int cmd_bench(int argc, char **argv)
 		return 1;
 	}
 	int rc = parse(argc, argv, &c);
-	if (rc)
+	if (rc >= 0)
 		return rc;
 	if (esp_suite_parse(c.cipher, NULL, &c.o.suite, why, sizeof(why)) < 0) {
 		fprintf(stderr, "bumpwire bench: %s\n", why);
