@@ -271,6 +271,17 @@ void rig_send(struct rig *r, const void *ip, uint32_t len)
 	rig_out(r);
 }
 
+int (*rig_sendmmsg)(int fd, struct mmsghdr *m, unsigned n);
+int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags); /* the linker puts it in place of sendmmsg() */
+
+int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+{
+	if (rig_sendmmsg)
+		return rig_sendmmsg(fd, m, n);
+	errno = EPERM;
+	return -1;
+}
+
 /* ---- in ---------------------------------------------------------------------------------------- */
 
 static void accept_copy(struct worker *w)

@@ -10,6 +10,7 @@
 #define TEST_PLANE_RIG_H
 
 #include <check.h>
+#include <sys/socket.h>
 
 #include "pkt.h"
 #include "plane/internal.h"
@@ -80,6 +81,9 @@ void rig_free(struct rig *r);
 /* An SPD of the policies in o for one side, naming the rig's SAs. */
 struct spd *rig_spd(struct rig *r, const struct rig_policy *p, unsigned n, bool side_b);
 
+/* What answers for sendmmsg(): nothing leaves the machine. NULL: all is refused. */
+extern int (*rig_sendmmsg)(int fd, struct mmsghdr *m, unsigned n);
+
 /* Starts a batch as the worker's loop does. */
 void rig_begin(struct worker *w);
 /* One more packet of A's next batch; vnet NULL: an ordinary packet. */
@@ -125,5 +129,6 @@ TCase *tcase_plane_out(void);
 TCase *tcase_plane_gso(void);
 TCase *tcase_plane_in(void);
 TCase *tcase_plane_sa(void);
+TCase *tcase_plane_send(void);
 
 #endif

@@ -227,6 +227,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_gso());
 	suite_add_tcase(s, tcase_plane_in());
 	suite_add_tcase(s, tcase_plane_sa());
+	suite_add_tcase(s, tcase_plane_send());
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);

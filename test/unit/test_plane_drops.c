@@ -390,11 +390,9 @@ static unsigned out_send(void)
 	return 3;
 }
 
-/* What sendmmsg() answers while a test wants it to. */
 static int send_errno;
-int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags);
 
-int __wrap_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+static int refuse(int fd, struct mmsghdr *m, unsigned n)
 {
 	errno = send_errno;
 	return -1;
@@ -406,6 +404,7 @@ static void with_socket(int error)
 	hit = rig.a;
 	rig.a->udp[0] = (struct sock) { .fd = dup(rig.tun_a), .kind = SOCK_KIND_UDP, .ver = 4, .df_now = 0 };
 	send_errno = error;
+	rig_sendmmsg = refuse;
 	send_to_sockets(3);
 }
 

@@ -263,6 +263,63 @@ START_TEST(test_checksum_completed)
 }
 END_TEST
 
+/* A UDP checksum of zero is sent as 0xffff (RFC 768): 0 says that there is none. */
+START_TEST(test_checksum_zero)
+{
+	struct pkt_spec s = spec_of(&kinds[2]);
+	struct virtio_net_hdr h = vnet_of(&kinds[2], 0);
+	uint8_t open[100], payload[4] = { 0 };
+
+	h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	s.data = payload;
+	s.len = 4;
+	uint32_t n = pkt_make(&s, want);
+	memcpy(payload, want + 26, 2); /* the sum of the rest, inverted: together they are all ones */
+	n = pkt_make(&s, want);
+	ck_assert_uint_eq(load_be16(want + 26), 0xffff);
+	memcpy(open, want, n);
+	uint8_t pseudo[12] = { 10, 1, 0, 1, 10, 2, 0, 2, 0, IPPROTO_UDP, 0, (uint8_t)(n - 20) };
+	store_be16(open + 26, slow_sum(0, pseudo, 12));
+	rig_new(&rig, NULL);
+	rig_put(&rig, &h, open, n);
+	rig_out(&rig);
+	rig_in_all(&rig);
+	rig_got_is(&rig, 0, want, n);
+	rig_free(&rig);
+}
+END_TEST
+
+/* Ordinary packets and super-packets in one batch, a bad one among them: each has a sequence number of its own. */
+START_TEST(test_mixed_batch)
+{
+	struct virtio_net_hdr bad = vnet_of(&kinds[0], 0);
+	uint8_t p[3][200];
+	uint32_t n[3];
+
+	pick_bytes(data, sizeof(data));
+	rig_new(&rig, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		n[i] = rig_udp(4, i, 100, p[i]);
+		rig_put(&rig, NULL, p[i], n[i]);
+		put_super(&kinds[i], 10 * MSS, TCP_ACK);
+		rig_put(&rig, &bad, p[i], n[i]);
+	}
+	rig_out(&rig);
+	rig_dropped(rig.a, DROP_BAD_OFFLOAD, 3);
+	ck_assert_uint_eq(rig.n_wire, 33);
+	for (unsigned i = 0; i < 33; i++)
+		ck_assert_uint_eq(load_be32(rig.wire[i].p + 4), i + 1);
+	rig_in_all(&rig);
+	ck_assert_uint_eq(rig.n_got, 33);
+	for (unsigned i = 0; i < 3; i++) {
+		rig_got_is(&rig, i * 11, p[i], n[i]);
+		for (unsigned k = 0; k < 10; k++)
+			rig_got_is(&rig, i * 11 + 1 + k, want, make_segment(&kinds[i], k, MSS, TCP_ACK));
+	}
+	rig_free(&rig);
+}
+END_TEST
+
 /* A super-packet whose segments do not fit: the sender is told what does; without DF each datagram goes in fragments. */
 START_TEST(test_super_too_big)
 {
@@ -315,6 +372,8 @@ TCase *tcase_plane_gso(void)
 	tcase_add_test(t, test_join_limits);
 	tcase_add_test(t, test_join_flows);
 	tcase_add_loop_test(t, test_checksum_completed, 0, ARRAY_LEN(kinds));
+	tcase_add_test(t, test_checksum_zero);
+	tcase_add_test(t, test_mixed_batch);
 	tcase_add_test(t, test_super_too_big);
 	return t;
 }

@@ -173,6 +173,33 @@ START_TEST(test_sa_selectors)
 }
 END_TEST
 
+/* Another SA between the same hosts, which no policy names: what comes by it is not what the policy asks for. */
+START_TEST(test_other_sa)
+{
+	static struct rig other;
+	struct spd *old;
+
+	rig_new(&other, NULL);
+	rig_new(&rig, NULL);
+	next_seq = 0;
+	uint32_t n = rig_udp(4, 1, 30, pkt);
+	receive(n, 0, IPPROTO_IPIP, 0);
+	ck_assert_uint_eq(rig.n_got, 1); /* and the flow table knows it now */
+	struct rig_policy p = { .action = POLICY_PROTECT };
+	struct sa *mine = rig.in;
+	rig.in = other.in; /* a policy that names the other's SA */
+	old = plane_set_spd(rig.pb, rig_spd(&rig, &p, 1, true));
+	rig.in = mine;
+	spd_free(&old);
+	receive(n, 0, IPPROTO_IPIP, 0);
+	receive(n, 0, IPPROTO_IPIP, 0);
+	ck_assert_uint_eq(rig.n_got, 1);
+	rig_dropped(rig.b, DROP_POLICY_IN, 2);
+	rig_free(&rig);
+	rig_free(&other);
+}
+END_TEST
+
 /* ---- where it comes from ------------------------------------------------------------------------- */
 
 START_TEST(test_peer_moves)
@@ -330,6 +357,7 @@ TCase *tcase_plane_in(void)
 	tcase_add_test(t, test_long_padding);
 	tcase_add_test(t, test_policy_in);
 	tcase_add_test(t, test_sa_selectors);
+	tcase_add_test(t, test_other_sa);
 	tcase_add_test(t, test_peer_moves);
 	tcase_add_test(t, test_malformed);
 	tcase_add_test(t, test_odd_segments);
