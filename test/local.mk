@@ -12,8 +12,8 @@ SH_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-dri
 if HAVE_CHECK
 include test/unit/local.mk
 endif
-include test/scenario/local.mk
 include test/interop/local.mk
+include test/scenario/local.mk
 include test/fuzz/local.mk
 include test/bench/local.mk
 

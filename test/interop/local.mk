@@ -1,3 +1,3 @@
-# Against implementations that are not ours.
+# Against implementations that are not ours. Takes long, so it starts before the scenarios.
 TESTS += test/interop/scapy/test.sh
 EXTRA_DIST += test/interop
