@@ -1,5 +1,5 @@
 /*
- * Guarded memory. secret_alloc() carves regions into blocks of one size class each (multiples of 64 bytes up to 1 KiB, then
+ * Guarded memory. secret_alloc() carves regions into blocks of one size class each (multiples of 64 bytes up to 2 KiB, then
  * powers of two); a freed block goes to its class's list. The first region is small, for the many machines with a few SAs;
  * later ones are a huge page each, so that 100,000 SAs do not spend their time in the page tables. Regions lie between
  * inaccessible pages, are locked against swap as far as the limits allow, and are left out of core dumps.
@@ -16,7 +16,7 @@
 #define FIRST_REGION ((size_t)256 * 1024)
 #define HUGE_REGION ((size_t)2 * 1024 * 1024)
 #define SMALL_STEP 64
-#define SMALL_MAX 1024
+#define SMALL_MAX 2048
 #define CLASSES (SMALL_MAX / SMALL_STEP + 8) /* up to 256 KiB */
 
 struct free_block {

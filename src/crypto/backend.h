@@ -2,7 +2,7 @@
  * Inside the crypto folder: what a backend (OpenSSL, ipsec-mb, libsodium) offers to crypt.c, and
  * what a key and a context look like.
  *
- * A key is two blocks of guarded memory: struct crypt_key, and the backend's expanded keys, whose
+ * A key is one block of guarded memory: struct crypt_key, and behind it the backend's expanded keys, whose
  * size the backend declares beforehand (key_bytes). Which function handles a run of packets (run)
  * is chosen once, when the key is made.
  *
@@ -32,8 +32,7 @@ struct crypt_key {
 	const struct crypt_backend_ops *be;
 	crypt_run_fn *run; /* seals or opens n >= 1 packets of this key; may leave them in flight
 			      until be->flush */
-	void *expanded; /* the backend's: be->key_bytes() of guarded memory, 64-byte aligned, zeroed
-			 */
+	void *expanded; /* the backend's be->key_bytes(), right behind this head in the same block: zeroed, 64-byte aligned */
 	struct esp_suite suite;
 	uint8_t dir; /* enum crypt_dir */
 	bool esn;

@@ -176,10 +176,18 @@ static int key_lengths_check(const struct esp_suite *s, struct span encr, struct
 	return 0;
 }
 
+#define KEY_FRONT 320u     /* head, and round keys up to AES-256's */
+#define KEY_TAIL_MAX 1024u /* more at a time would push itself out of the cache again */
+
+/* The head and the backend's tables are one block: who has the key's address has both. */
+static size_t block_bytes(const struct crypt_key *k)
+{
+	return sizeof(*k) + k->be->key_bytes(&k->suite, k->threads);
+}
+
 static void key_release(struct crypt_key *k)
 {
-	secret_release(k->expanded, k->be->key_bytes(&k->suite, k->threads));
-	secret_release(k, sizeof(*k));
+	secret_release(k, block_bytes(k));
 }
 
 int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
@@ -195,16 +203,12 @@ int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struc
 	const struct crypt_backend_ops *be = backend_by_id(crypt_backend_of(s));
 	if (!be || !be->can(s))
 		return -ENOTSUP;
-	size_t before = secret_in_use(), bytes = be->key_bytes(s, threads);
-	struct crypt_key *k = secret_alloc(sizeof(*k));
-	void *expanded = secret_alloc(bytes);
-	if (!k || !expanded) {
-		secret_release(k, sizeof(*k));
-		secret_release(expanded, bytes);
+	size_t before = secret_in_use();
+	struct crypt_key *k = secret_alloc(sizeof(*k) + be->key_bytes(s, threads));
+	if (!k)
 		return -ENOMEM;
-	}
 	k->be = be;
-	k->expanded = expanded;
+	k->expanded = k + 1;
 	k->suite = *s;
 	k->dir = (uint8_t)dir;
 	k->esn = esn;
@@ -324,19 +328,28 @@ void crypt_raw_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_
 		k->be->raw(c, k, r);
 }
 
-void crypt_key_prefetch(const struct crypt_key *k, uint32_t text_len)
+size_t crypt_key_block(const struct crypt_key *k)
+{
+	return block_bytes(k);
+}
+
+void crypt_key_prefetch(const struct crypt_key *k, uint32_t block, uint32_t text_len)
 {
 	/*
-	 * In front the header and the round keys. At the end the powers of the hash key (GCM), highest first: a packet of n blocks
+	 * In front the head and the round keys. At the end the powers of the hash key (GCM), highest first: a packet of n blocks
 	 * needs the last n of them, and three more for associated data, lengths and the encrypted first counter block.
 	 */
-	const char *front = (const char *)k, *end = front + k->bytes;
+	const char *front = (const char *)k, *end = front + block;
 	size_t tail = (text_len & ~(size_t)15) + 64;
 
-	for (size_t i = 0; i < 320; i += CACHE_LINE)
+	for (size_t i = 0; i < KEY_FRONT; i += CACHE_LINE)
 		__builtin_prefetch(front + i);
-	if (tail > k->bytes - 320)
-		tail = k->bytes > 320 ? k->bytes - 320 : 0;
+	if (block <= KEY_FRONT)
+		return;
+	if (tail > block - KEY_FRONT)
+		tail = block - KEY_FRONT;
+	if (tail > KEY_TAIL_MAX)
+		tail = KEY_TAIL_MAX;
 	for (size_t i = CACHE_LINE; i <= tail; i += CACHE_LINE)
 		__builtin_prefetch(end - i);
 }

@@ -76,8 +76,11 @@ void crypt_key_free(struct crypt_key **k);
 size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
-/* Starts loading what of the key's tables a packet with text_len bytes of text needs: for batches of many different keys. */
-void crypt_key_prefetch(const struct crypt_key *k, uint32_t text_len);
+/* Bytes of the key's one block of guarded memory. */
+size_t crypt_key_block(const struct crypt_key *k);
+/* Starts loading what of the block (its size as crypt_key_block() says; the key itself is not looked at) a packet with text_len
+ * bytes of text needs: for batches of many different keys. */
+void crypt_key_prefetch(const struct crypt_key *k, uint32_t block, uint32_t text_len);
 
 /* slot: 0..threads-1, this thread's number among those using the keys. */
 struct crypt_ctx *crypt_ctx_new(unsigned slot);

@@ -146,6 +146,7 @@ static void fill(struct sa *sa)
 	sa->dscp = (int8_t)c->dscp;
 	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + ESP_TRAILER + sa->align - 1u);
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
+	sa->key_block = (uint32_t)crypt_key_block(sa->key);
 	sa->installed_ns = clock_now_ns();
 	/*
 	 * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC

@@ -64,6 +64,7 @@ struct sa {
 	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
 	_Atomic uint32_t peer_tag; /* inbound: a hash of where its packets come from, so that a move
 				      shows without following path; the plane's */
+	uint32_t key_block;        /* crypt_key_block(key) */
 	struct crypt_key *key;
 	_Atomic(struct sa_path *) path; /* outbound */
 	uint64_t iv_base; /* added to the sequence number: the explicit IV of counter modes */

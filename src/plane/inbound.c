@@ -67,7 +67,7 @@ static void look_up_all(struct worker *w, bool udp)
 		const struct sa *sa = w->in[i].sa;
 		if (sa && sa != last) {
 			last = sa;
-			crypt_key_prefetch(sa->key, w->in[i].len);
+			crypt_key_prefetch(sa->key, sa->key_block, w->in[i].len);
 			replay_prefetch(&sa->replay, load_be32(w->in[i].esp + 4));
 		}
 	}

@@ -206,7 +206,7 @@ static void fit_all(struct worker *w)
 		}
 		if (sa != last) {
 			last = sa;
-			crypt_key_prefetch(sa->key, p->info.len);
+			crypt_key_prefetch(sa->key, sa->key_block, p->info.len);
 		}
 		p->fragment = false;
 		p->outer_df = sa->df == SA_DF_COPY ? (p->info.flags & PKT_DF) != 0 : sa->df == SA_DF_SET;
