@@ -12,13 +12,16 @@ FUZZ = *
 EXTRA_DIST += test/fuzz
 
 fuzz_sources = $(wildcard $(top_srcdir)/test/fuzz/fuzz_*.c)
+# what a target shares with the unit tests
+fuzz_packet_extra = test/unit/pkt_feed.c
 fuzz_programs = $(patsubst $(top_srcdir)/%.c,%,$(fuzz_sources))
 
-# Inside fuzz-build. The libraries twice: a target may need any layer.
+# Inside fuzz-build.
 fuzz-programs: $(fuzz_programs)
 $(fuzz_programs): %: $(top_srcdir)/%.c $(noinst_LIBRARIES)
 	$(AM_V_CCLD)$(MKDIR_P) test/fuzz && $(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) \
-		$(AM_CFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< $(AM_LDFLAGS) $(LDFLAGS) $(LIBS_ALL) $(LIBS)
+		$(AM_CFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< \
+		$(addprefix $(top_srcdir)/,$($(notdir $@)_extra)) $(AM_LDFLAGS) $(LDFLAGS) $(LIBS_ALL) $(LIBS)
 
 fuzz-build:
 	@test -f fuzz-build/config.status || { $(MKDIR_P) fuzz-build && cd fuzz-build && \
