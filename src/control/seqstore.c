@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/hex.h"
 
 #define FILE_NAME "sequence-numbers"
@@ -28,30 +29,54 @@ struct seqstore {
 	char *path, *tmp;
 	struct seq_entry *entry; /* in the order they were first seen */
 	unsigned n, cap;
+	uint32_t *slot;          /* 2 * cap (a power of two) of them: place in entry + 1, 0 for none */
 	bool dirty;
 };
 
+/* Where an entry is, or where it would go. A fingerprint is a hash already. */
+static uint32_t *slot_of(struct seqstore *s, const uint8_t print[16])
+{
+	uint32_t mask = 2 * s->cap - 1, i = load_be32(print) & mask;
+
+	while (s->slot[i] && memcmp(s->entry[s->slot[i] - 1].print, print, 16) != 0)
+		i = (i + 1) & mask;
+	return &s->slot[i];
+}
+
 static struct seq_entry *find(struct seqstore *s, const uint8_t print[16])
 {
-	for (unsigned i = s->n; i-- > 0;) /* the newest are the likeliest */
-		if (memcmp(s->entry[i].print, print, 16) == 0)
-			return &s->entry[i];
-	return NULL;
+	uint32_t at = s->cap ? *slot_of(s, print) : 0;
+
+	return at ? &s->entry[at - 1] : NULL;
+}
+
+static bool grow(struct seqstore *s)
+{
+	unsigned cap = s->cap ? s->cap * 2 : 16;
+	struct seq_entry *e = realloc(s->entry, cap * sizeof(*e));
+
+	if (!e)
+		return false;
+	s->entry = e;
+	uint32_t *slot = calloc(2 * (size_t)cap, sizeof(*slot));
+	if (!slot)
+		return false;
+	free(s->slot);
+	s->slot = slot;
+	s->cap = cap;
+	for (unsigned i = 0; i < s->n; i++)
+		*slot_of(s, s->entry[i].print) = i + 1;
+	return true;
 }
 
 static struct seq_entry *add(struct seqstore *s, const uint8_t print[16], uint64_t next)
 {
-	if (s->n == s->cap) {
-		unsigned cap = s->cap ? s->cap * 2 : 16;
-		struct seq_entry *e = realloc(s->entry, cap * sizeof(*e));
-		if (!e)
-			return NULL;
-		s->entry = e;
-		s->cap = cap;
-	}
+	if (s->n == s->cap && !grow(s))
+		return NULL;
 	struct seq_entry *e = &s->entry[s->n++];
 	*e = (struct seq_entry) { .next = next };
 	memcpy(e->print, print, 16);
+	*slot_of(s, print) = s->n;
 	return e;
 }
 
@@ -157,12 +182,13 @@ static uint64_t reserve(const struct sa *sa, uint64_t ahead)
 
 void seqstore_release(struct seqstore *s, const struct sa *sa)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->entry[i].sa == sa) {
-			s->entry[i].next = reserve(sa, 0);
-			s->entry[i].sa = NULL;
-			s->dirty = true;
-		}
+	struct seq_entry *e = find(s, sa->conf->key_print);
+
+	if (!e || e->sa != sa)
+		return;
+	e->next = reserve(sa, 0);
+	e->sa = NULL;
+	s->dirty = true;
 }
 
 static int write_file(struct seqstore *s)
@@ -217,6 +243,7 @@ int seqstore_close(struct seqstore **sp)
 	if (s->dirty)
 		rc = write_file(s);
 	free(s->entry);
+	free(s->slot);
 	free(s->path);
 	free(s->tmp);
 	free(s);

@@ -59,6 +59,11 @@ struct daemon {
 	ev_signal on_term, on_int, on_hup;
 	ev_timer tick;
 	ev_io plane_io;
+	struct peer_sent {        /* by a hash of the peer: something was sent there last */
+		struct ip_addr src;
+		struct endpoint dst;
+		uint64_t ns;
+	} sent[256];
 	uint32_t mtu_warned;      /* the number last warned about */
 	uint64_t mtu_checked_ns;
 	bool stopping;

@@ -207,7 +207,7 @@ static void handle(struct daemon *d, const struct ipsec_event *e)
 	case EV_UNKNOWN_SPI:
 		unknown_spi(d, e);
 		break;
-	case EV_IKE: /* no keying module is started with manual keys; the plane counts such datagrams */
+	case EV_TYPES:
 		break;
 	}
 }
@@ -297,7 +297,21 @@ void watch_mtu(struct daemon *d)
 
 /* ---- once a second ---------------------------------------------------------------------------- */
 
-/* RFC 3948 4: so that the NAT's mapping lives, something must be sent every so often; only when nothing else was. */
+/* Where it is remembered when something was last sent from here to there. Peers with the same hash forget each other, which costs a
+ * keepalive too many and never one too few. */
+static struct peer_sent *sent_to(struct daemon *d, const struct sa_path *path)
+{
+	uint32_t h = path->dst.port;
+
+	for (unsigned i = 0; i < sizeof(path->dst.addr.b); i++)
+		h = h * 31 + path->dst.addr.b[i];
+	struct peer_sent *p = &d->sent[h % ARRAY_LEN(d->sent)];
+	if (!endpoint_eq(&p->dst, &path->dst) || !ip_addr_eq(&p->src, &path->src))
+		*p = (struct peer_sent) { .src = path->src, .dst = path->dst };
+	return p;
+}
+
+/* RFC 3948 4: so that the NAT's mapping lives, something must be sent to a peer every so often; only when nothing else was. */
 static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
 {
 	const struct sa *sa = m->sa;
@@ -308,13 +322,18 @@ static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
 		return;
 	if (m->keepalive_ns > last)
 		last = m->keepalive_ns;
+	struct peer_sent *peer = sent_to(d, path);
+	if (last > peer->ns)
+		peer->ns = last; /* tells the other SAs of this peer */
+	else
+		last = peer->ns;
 	/* looked at once a second: due within half of one is due now */
 	if (last && now + NS_PER_S / 2 < last + d->cfg->keepalive_s * NS_PER_S)
 		return;
 	int rc = plane_send_keepalive(d->plane, sa);
 	if (rc)
 		log_debug(LOG_SAD, "sa %s: keepalive: %s", sa->conf->name, strerror(-rc));
-	m->keepalive_ns = now;
+	m->keepalive_ns = peer->ns = now;
 }
 
 static void report_drops_now(struct daemon *d, uint64_t now)
