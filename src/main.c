@@ -1,6 +1,6 @@
 /*
- * The command line: options in, one row of the table of commands, exit status out. What a command does is in control/; this file only
- * knows how it is asked for.
+ * The command line: options in, one row of the table of commands, exit status out. What a command
+ * does is in control/; this file only knows how it is asked for.
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -24,17 +24,17 @@
 enum { STATUS_DONE, STATUS_FAILED, STATUS_USAGE };
 
 /* Which options a command takes. */
-#define TAKES_CONFIG 1u
-#define TAKES_RUN_DIR 2u
-#define TAKES_JSON 4u
+#define TAKES_CONFIG    1u
+#define TAKES_RUN_DIR   2u
+#define TAKES_JSON      4u
 #define TAKES_WIRESHARK 8u
 
 struct cli {
-	const char *conf;      /* -c; NULL: default */
-	const char *run_dir;   /* --run-dir; NULL: default */
+	const char *conf;    /* -c; NULL: default */
+	const char *run_dir; /* --run-dir; NULL: default */
 	const char *wireshark;
 	bool json;
-	char **arg;            /* what follows the options */
+	char **arg; /* what follows the options */
 	int n_arg;
 	char *run_dir_owned;
 };
@@ -46,7 +46,8 @@ struct command {
 	int (*run)(struct cli *c);
 };
 
-/* ---- what commands share ---------------------------------------------------------------------- */
+/* ---- what commands share ----------------------------------------------------------------------
+ */
 
 static int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int complain(const char *fmt, ...)
@@ -73,7 +74,8 @@ static int load(const char *path, struct config **cfg)
 	return config_load(path, stderr, cfg) ? STATUS_FAILED : STATUS_DONE;
 }
 
-/* The run directory of the daemon that is meant: as given, else as the file given with -c says, else the default. */
+/* The run directory of the daemon that is meant: as given, else as the file given with -c says,
+ * else the default. */
 static int find_run_dir(struct cli *c)
 {
 	struct config *cfg = NULL;
@@ -97,7 +99,8 @@ static int ask(struct cli *c, json_t *request, void (*format)(const json_t *v, F
 	int status = find_run_dir(c);
 
 	if (status == STATUS_DONE)
-		status = request ? client_ask(c->run_dir, request, &result) : complain("out of memory");
+		status =
+		    request ? client_ask(c->run_dir, request, &result) : complain("out of memory");
 	json_decref(request);
 	if (status == STATUS_DONE && c->json) {
 		json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -109,7 +112,8 @@ static int ask(struct cli *c, json_t *request, void (*format)(const json_t *v, F
 	return status;
 }
 
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------
+ */
 
 static int cmd_run(struct cli *c)
 {
@@ -135,11 +139,14 @@ static int cmd_list(struct cli *c)
 	static const struct {
 		const char *what;
 		void (*format)(const json_t *v, FILE *to);
-	} row[] = { { "sas", format_sas }, { "policies", format_policies }, { "drops", format_drops } };
+	} row[] = { { "sas", format_sas },
+		    { "policies", format_policies },
+		    { "drops", format_drops } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
 		if (strcmp(c->arg[0], row[i].what) == 0)
-			return ask(c, json_pack("{s:s, s:s}", "cmd", "list", "what", row[i].what), row[i].format);
+			return ask(c, json_pack("{s:s, s:s}", "cmd", "list", "what", row[i].what),
+				   row[i].format);
 	complain("list: \"%s\" is not sas, policies or drops", c->arg[0]);
 	return STATUS_USAGE;
 }
@@ -162,11 +169,14 @@ static int cmd_log(struct cli *c)
 		return STATUS_USAGE;
 	}
 	if (c->n_arg > 1 && log_subsys_parse(c->arg[1]) < 0) {
-		complain("log: \"%s\" is not main, config, net, spd, sad, plane, control or ike", c->arg[1]);
+		complain("log: \"%s\" is not main, config, net, spd, sad, plane, control or ike",
+			 c->arg[1]);
 		return STATUS_USAGE;
 	}
-	return ask(c, json_pack("{s:s, s:s, s:s*}", "cmd", "log", "level", c->arg[0], "subsystem",
-				c->n_arg > 1 ? c->arg[1] : NULL), NULL);
+	return ask(c,
+		   json_pack("{s:s, s:s, s:s*}", "cmd", "log", "level", c->arg[0], "subsystem",
+			     c->n_arg > 1 ? c->arg[1] : NULL),
+		   NULL);
 }
 
 static int cmd_version(struct cli *c)
@@ -200,11 +210,13 @@ static int write_keys(const char *conf, const char *dir)
 		return complain("%s", why);
 	printf("%d SAs written to %s/esp_sa\n", n, dir);
 	if (skipped)
-		fprintf(stderr, "bumpwire: %u SAs left out: Wireshark does not know their cipher\n", skipped);
+		fprintf(stderr, "bumpwire: %u SAs left out: Wireshark does not know their cipher\n",
+			skipped);
 	return STATUS_DONE;
 }
 
-/* The daemon has wiped its copies of the keys and says only which file it runs with; whoever may read that file may export them. */
+/* The daemon has wiped its copies of the keys and says only which file it runs with; whoever may
+ * read that file may export them. */
 static int cmd_keys(struct cli *c)
 {
 	json_t *result = NULL, *request;
@@ -224,41 +236,53 @@ static int cmd_keys(struct cli *c)
 	json_decref(request);
 	if (status == STATUS_DONE) {
 		const char *conf = json_string_value(json_object_get(result, "config"));
-		status = conf ? write_keys(conf, c->wireshark) : complain("the daemon does not say which file it runs with");
+		status = conf ? write_keys(conf, c->wireshark)
+			      : complain("the daemon does not say which file it runs with");
 	}
 	json_decref(result);
 	return status;
 }
 
 static const struct command commands[] = {
-	{ "run", "[-c FILE] [--run-dir DIR]", "start, in the foreground", TAKES_CONFIG | TAKES_RUN_DIR, 0, 0, cmd_run },
-	{ "check", "[-c FILE]", "read and check the configuration; silent when it is good", TAKES_CONFIG, 0, 0, cmd_check },
+	{ "run", "[-c FILE] [--run-dir DIR]", "start, in the foreground",
+	  TAKES_CONFIG | TAKES_RUN_DIR, 0, 0, cmd_run },
+	{ "check", "[-c FILE]", "read and check the configuration; silent when it is good",
+	  TAKES_CONFIG, 0, 0, cmd_check },
 	{ "status", "[--json]", "what is up, since when, how much traffic, the last error",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 0, 0, cmd_status },
-	{ "list", "sas|policies|drops [--json]", "the databases, and every reason for drops with its count",
+	{ "list", "sas|policies|drops [--json]",
+	  "the databases, and every reason for drops with its count",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 1, 1, cmd_list },
-	{ "monitor", "[--json]", "events as they happen", TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 0, 0, cmd_monitor },
-	{ "reload", "", "read the file again; what did not change keeps running", TAKES_CONFIG | TAKES_RUN_DIR, 0, 0,
-	  cmd_reload },
-	{ "log", "LEVEL [SUBSYSTEM]", "change verbosity while running", TAKES_CONFIG | TAKES_RUN_DIR, 1, 2, cmd_log },
+	{ "monitor", "[--json]", "events as they happen", TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON,
+	  0, 0, cmd_monitor },
+	{ "reload", "", "read the file again; what did not change keeps running",
+	  TAKES_CONFIG | TAKES_RUN_DIR, 0, 0, cmd_reload },
+	{ "log", "LEVEL [SUBSYSTEM]", "change verbosity while running",
+	  TAKES_CONFIG | TAKES_RUN_DIR, 1, 2, cmd_log },
 	{ "keys", "--wireshark DIR", "write an ESP decryption table (needs export_keys = yes)",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_WIRESHARK, 0, 0, cmd_keys },
-	{ "bench", "[--help]", "the packet pipeline against the raw speed of its own ciphers", 0, 0, 0, NULL },
-	{ "version", "[--json]", "versions, crypto backends, which does which cipher", TAKES_JSON, 0, 0, cmd_version },
+	{ "bench", "[--help]", "the packet pipeline against the raw speed of its own ciphers", 0, 0,
+	  0, NULL },
+	{ "version", "[--json]", "versions, crypto backends, which does which cipher", TAKES_JSON,
+	  0, 0, cmd_version },
 };
 
-/* ---- parsing ---------------------------------------------------------------------------------- */
+/* ---- parsing ----------------------------------------------------------------------------------
+ */
 
 static void usage(FILE *to)
 {
 	fputs("usage: bumpwire COMMAND [OPTIONS] [ARGUMENTS]\n\n", to);
 	for (unsigned i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(to, "  %-7s %-29s %s\n", commands[i].name, commands[i].args, commands[i].help);
+		fprintf(to, "  %-7s %-29s %s\n", commands[i].name, commands[i].args,
+			commands[i].help);
 	fputs("\n  -c FILE        configuration [" DAEMON_CONF "]\n"
 	      "  --run-dir DIR  where the control socket is [" BW_RUNDIR "]\n"
 	      "  --json         for programs to read\n"
 	      "  --help         this\n\n"
-	      "exit status: 0 done, 1 failed (the reason on standard error), 2 wrong usage; see bumpwire(8)\n", to);
+	      "exit status: 0 done, 1 failed (the reason on standard error), 2 wrong usage; see "
+	      "bumpwire(8)\n",
+	      to);
 }
 
 static int wrong_usage(const struct command *cmd)
@@ -280,7 +304,8 @@ static const struct command *find_command(const char *name)
 
 enum { OPT_RUN_DIR = 256, OPT_JSON, OPT_WIRESHARK, OPT_VERSION };
 
-/* Options before the command (stop at the first word) or after it (anywhere). -1 to go on, else the exit status. */
+/* Options before the command (stop at the first word) or after it (anywhere). -1 to go on, else the
+ * exit status. */
 static int parse(struct cli *c, int argc, char **argv, bool before, unsigned *seen)
 {
 	static const struct option options[] = {
@@ -361,7 +386,8 @@ int main(int argc, char **argv)
 		return wrong_usage(cmd);
 	}
 	if (c.n_arg < cmd->min_args || c.n_arg > cmd->max_args) {
-		complain("%s: %s", cmd->name, c.n_arg < cmd->min_args ? "something is missing" : "too many arguments");
+		complain("%s: %s", cmd->name,
+			 c.n_arg < cmd->min_args ? "something is missing" : "too many arguments");
 		return wrong_usage(cmd);
 	}
 	rc = cmd->run(&c);

@@ -1,6 +1,6 @@
 /*
- * A peer that has not been changed would take the numbers of a fresh SA for replays, and we would take a replayed packet for a
- * fresh one; and a counter-mode IV must not come twice under one key.
+ * A peer that has not been changed would take the numbers of a fresh SA for replays, and we would
+ * take a replayed packet for a fresh one; and a counter-mode IV must not come twice under one key.
  */
 #include "control/carry.h"
 

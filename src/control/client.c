@@ -75,7 +75,8 @@ static void print_lines(const json_t *lines, bool warnings)
 	size_t i;
 	json_t *line;
 
-	json_array_foreach (lines, i, line) {
+	json_array_foreach(lines, i, line)
+	{
 		const char *text = json_string_value(line);
 		bool plain = !warnings || strstr(text, "warning:");
 		fprintf(stderr, "%s%s\n", plain ? "" : "warning: ", text);
@@ -114,7 +115,8 @@ int client_ask(const char *run_dir, json_t *request, json_t **result)
 	if (fd < 0)
 		return 1;
 	linebuf_init(&b, ANSWER_MAX);
-	/* A daemon that is full of clients answers without having read: its words are worth more than our EPIPE. */
+	/* A daemon that is full of clients answers without having read: its words are worth more
+	 * than our EPIPE. */
 	(void)send_line(fd, request);
 	answer = answer_of(fd, &b);
 	if (answer)

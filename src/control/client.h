@@ -9,11 +9,13 @@
 #include "base/bytes.h"
 
 /*
- * Asks the daemon with this run directory. *result is the answer's result, a new reference. 0; or 1 (the exit status) after a sentence,
- * and what errors and warnings the answer has, on standard error.
+ * Asks the daemon with this run directory. *result is the answer's result, a new reference. 0; or 1
+ * (the exit status) after a sentence, and what errors and warnings the answer has, on standard
+ * error.
  */
 int client_ask(const char *run_dir, json_t *request, json_t **result) warn_unused;
-/* Prints events until the daemon or the user ends it: raw lines when json. Returns the exit status. */
+/* Prints events until the daemon or the user ends it: raw lines when json. Returns the exit status.
+ */
 int client_monitor(const char *run_dir, bool json) warn_unused;
 
 #endif

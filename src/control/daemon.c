@@ -1,6 +1,7 @@
 /*
- * The life of the daemon. Start: protect memory, read the configuration, take the run directory, open device and sockets, put the
- * configuration into force, listen for control, give up privileges, start the workers, filter system calls, say READY. Then the event loop. The end is
+ * The life of the daemon. Start: protect memory, read the configuration, take the run directory,
+ * open device and sockets, put the configuration into force, listen for control, give up
+ * privileges, start the workers, filter system calls, say READY. Then the event loop. The end is
  * the start backwards.
  */
 #define _GNU_SOURCE 1 /* asprintf */
@@ -28,17 +29,19 @@
 
 static struct daemon *the_daemon; /* for the log's hook, which takes no argument */
 
-/* ---- the log ---------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------------------
+ */
 
-/* Under the journal, lines carry their priority; it says so by naming the stream behind standard error. */
+/* Under the journal, lines carry their priority; it says so by naming the stream behind standard
+ * error. */
 static bool under_journal(void)
 {
 	const char *js = getenv("JOURNAL_STREAM");
 	unsigned long long dev, ino;
 	struct stat st;
 
-	return js && sscanf(js, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev &&
-	       st.st_ino == ino;
+	return js && sscanf(js, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == dev && st.st_ino == ino;
 }
 
 /* Keeps the last error in words for `status`. */
@@ -52,7 +55,8 @@ static void on_log(enum log_subsys s, enum log_level l, const char *line)
 	d->error_wall_ns = clock_wall_ns();
 }
 
-/* ---- starting --------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------------
+ */
 
 static bool failed(const char *what, const char *why)
 {
@@ -91,9 +95,10 @@ static bool start_config(struct daemon *d, struct config **cfg, const char *run_
 static bool start_device(struct daemon *d, const struct config *c)
 {
 	char why[LINE];
-	struct tun_opts o = {
-		.name = c->tun->name, .queues = d->opened.workers, .offload = c->tun->offload, .persist = c->tun->persist
-	};
+	struct tun_opts o = { .name = c->tun->name,
+			      .queues = d->opened.workers,
+			      .offload = c->tun->offload,
+			      .persist = c->tun->persist };
 
 	int rc = netlink_open(&d->nl);
 	if (rc)
@@ -101,8 +106,10 @@ static bool start_device(struct daemon *d, const struct config *c)
 	if (tun_open(&d->tun, &o, why, sizeof(why)))
 		return failed(c->tun->name, why);
 	d->tun_open = true;
-	/* Routes can only be added to a link that is up; nobody reads its packets before the policies are in force. */
-	if (netlink_link_mtu(d->nl, d->tun.ifindex, c->tun->mtu) || netlink_link_up(d->nl, d->tun.ifindex, true))
+	/* Routes can only be added to a link that is up; nobody reads its packets before the
+	 * policies are in force. */
+	if (netlink_link_mtu(d->nl, d->tun.ifindex, c->tun->mtu) ||
+	    netlink_link_up(d->nl, d->tun.ifindex, true))
 		return failed(d->tun.name, netlink_why(d->nl));
 	return true;
 }
@@ -125,8 +132,8 @@ static bool start_plane(struct daemon *d, const struct config *c)
 }
 
 /*
- * Where sequence numbers outlive us. An instance with a run directory of its own, as tests have it, keeps them there, so that instances
- * do not write one file; otherwise it is the state directory.
+ * Where sequence numbers outlive us. An instance with a run directory of its own, as tests have it,
+ * keeps them there, so that instances do not write one file; otherwise it is the state directory.
  */
 static bool start_state(struct daemon *d, const struct config *c)
 {
@@ -136,8 +143,11 @@ static bool start_state(struct daemon *d, const struct config *c)
 	int rc = rundir_make(dir);
 
 	if (rc) { /* nothing can be there to be repeated */
-		log_warn(LOG_MAIN, "state directory %s: %s: after a restart, peers will take our packets for replays until "
-			 "they have caught up", dir, strerror(-rc));
+		log_warn(LOG_MAIN,
+			 "state directory %s: %s: after a restart, peers will take our packets for "
+			 "replays until "
+			 "they have caught up",
+			 dir, strerror(-rc));
 		return true;
 	}
 	return seqstore_open(dir, &d->seqs, why, sizeof(why)) == 0 || failed("", why);
@@ -201,7 +211,8 @@ static bool give_up_privileges(struct daemon *d)
 	return true;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------
+ */
 
 static void on_stop(struct ev_loop *loop, ev_signal *w, int what)
 {
@@ -267,7 +278,8 @@ static bool start(struct daemon *d, const char *run_dir)
 		log_warn(LOG_MAIN, "%s: no tun section: nothing to carry", d->conf_path);
 	if (ok) {
 		start_watchers(d);
-		ok = start_state(d, cfg) && start_model(d, &cfg) && start_control(d) && give_up_privileges(d);
+		ok = start_state(d, cfg) && start_model(d, &cfg) && start_control(d) &&
+		     give_up_privileges(d);
 	}
 	config_free(&cfg);
 	return ok;
@@ -290,7 +302,8 @@ static void stop(struct daemon *d)
 	if (d->plane)
 		plane_stop(d->plane);
 	if (seqstore_close(&d->seqs))
-		log_error(LOG_SAD, "sequence numbers could not be written: the next start skips some");
+		log_error(LOG_SAD,
+			  "sequence numbers could not be written: the next start skips some");
 	model_release(d);
 	plane_free(&d->plane);
 	if (d->tun_open)
@@ -335,12 +348,17 @@ int daemon_run(const char *conf_path, const char *run_dir)
 	signal(SIGPIPE, SIG_IGN);
 	int rc = notify_open(&d->notify, getenv("NOTIFY_SOCKET"));
 	if (rc)
-		log_warn(LOG_MAIN, "service manager at %s: %s", getenv("NOTIFY_SOCKET"), strerror(-rc));
+		log_warn(LOG_MAIN, "service manager at %s: %s", getenv("NOTIFY_SOCKET"),
+			 strerror(-rc));
 	d->conf_path = absolute(conf_path);
 	if (d->conf_path && start(d, run_dir)) {
-		log_notice(LOG_MAIN, "bumpwire " PACKAGE_VERSION " is up: %u SAs, %u policies, %u workers, run directory %s",
-			   d->n_sas, d->cfg->n_policy, d->plane ? plane_workers(d->plane) : 0, d->run_dir);
-		notify_send(&d->notify, "READY=1\nSTATUS=%u SAs, %u policies", d->n_sas, d->cfg->n_policy);
+		log_notice(LOG_MAIN,
+			   "bumpwire " PACKAGE_VERSION
+			   " is up: %u SAs, %u policies, %u workers, run directory %s",
+			   d->n_sas, d->cfg->n_policy, d->plane ? plane_workers(d->plane) : 0,
+			   d->run_dir);
+		notify_send(&d->notify, "READY=1\nSTATUS=%u SAs, %u policies", d->n_sas,
+			    d->cfg->n_policy);
 		ev_run(d->loop, 0);
 		status = 0;
 	}

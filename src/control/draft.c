@@ -20,19 +20,22 @@ void draft_fail(struct draft *f, const char *fmt, ...)
 	f->failed = true;
 }
 
-/* ---- what needs a restart --------------------------------------------------------------------- */
+/* ---- what needs a restart ---------------------------------------------------------------------
+ */
 
 void draft_restart_keys(const struct config *was, const struct config *now, FILE *warn)
 {
 	static const struct config_tun no_tun;
-	const struct config_tun *tw = was->tun ? was->tun : &no_tun, *tn = now->tun ? now->tun : &no_tun;
+	const struct config_tun *tw = was->tun ? was->tun : &no_tun,
+				*tn = now->tun ? now->tun : &no_tun;
 	const struct {
 		const char *key;
 		bool same;
 	} row[] = {
 		{ "workers", was->workers == now->workers },
 		{ "port_nat_t", was->port == now->port },
-		{ "listen", ip_addr_eq(&was->bind4, &now->bind4) && ip_addr_eq(&was->bind6, &now->bind6) },
+		{ "listen",
+		  ip_addr_eq(&was->bind4, &now->bind4) && ip_addr_eq(&was->bind6, &now->bind6) },
 		{ "gso", was->gso == now->gso },
 		{ "gro", was->gro == now->gro },
 		{ "udp_checksum", was->udp_checksum == now->udp_checksum },
@@ -41,7 +44,8 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 		{ "busy_poll", was->busy_poll_us == now->busy_poll_us },
 		{ "fwmark", was->fwmark == now->fwmark },
 		{ "seccomp", was->seccomp == now->seccomp },
-		{ "run_dir", strcmp(was->run_dir ? was->run_dir : "", now->run_dir ? now->run_dir : "") == 0 },
+		{ "run_dir",
+		  strcmp(was->run_dir ? was->run_dir : "", now->run_dir ? now->run_dir : "") == 0 },
 		{ "tun name", strcmp(tw->name ? tw->name : "", tn->name ? tn->name : "") == 0 },
 		{ "tun offload", tw->offload == tn->offload },
 		{ "tun persist", tw->persist == tn->persist },
@@ -49,15 +53,20 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 
 	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
 		if (!row[i].same)
-			fprintf(warn, "%s cannot change while running: restart bumpwire for the new value\n", row[i].key);
+			fprintf(
+			    warn,
+			    "%s cannot change while running: restart bumpwire for the new value\n",
+			    row[i].key);
 	if (was->crypto_backend != now->crypto_backend)
-		fprintf(warn, "crypto_backend: SAs that did not change keep the backend they have\n");
+		fprintf(warn,
+			"crypto_backend: SAs that did not change keep the backend they have\n");
 }
 
 bool draft_has_socket(const struct plane_opts *o, const struct sa_conf *c)
 {
 	int ver = c->dst.ver ? c->dst.ver : c->src.ver;
-	bool v4 = c->encap == SA_ENCAP_UDP ? o->udp4 : o->raw4, v6 = c->encap == SA_ENCAP_UDP ? o->udp6 : o->raw6;
+	bool v4 = c->encap == SA_ENCAP_UDP ? o->udp4 : o->raw4,
+	     v6 = c->encap == SA_ENCAP_UDP ? o->udp6 : o->raw6;
 
 	return ver == 4 ? v4 : ver == 6 ? v6 : v4 || v6;
 }
@@ -70,28 +79,36 @@ static void check_running(struct draft *f)
 	if (d->cfg)
 		draft_restart_keys(d->cfg, c, f->warn);
 	if (!d->plane != !c->tun) {
-		draft_fail(f, "%s: the tun section %s: restart bumpwire for that", c->path, c->tun ? "is new" : "is gone");
+		draft_fail(f, "%s: the tun section %s: restart bumpwire for that", c->path,
+			   c->tun ? "is new" : "is gone");
 		return;
 	}
 	for (unsigned i = 0; i < c->n_sa; i++) {
 		const struct sa_conf *sc = &c->sa[i].conf;
 		if (!draft_has_socket(&d->opened, sc))
-			draft_fail(f, "%s:%d: sa %s: no socket for %s of this IP version was opened at the start: restart bumpwire",
+			draft_fail(f,
+				   "%s:%d: sa %s: no socket for %s of this IP version was opened "
+				   "at the start: restart bumpwire",
 				   c->sa[i].file ? c->sa[i].file : c->path, c->sa[i].line, sc->name,
 				   sc->encap == SA_ENCAP_UDP ? "ESP in UDP" : "raw ESP");
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
 		if (c->policy[i].action == POLICY_BYPASS && !d->opened.bypass)
-			draft_fail(f, "%s:%d: policy %s: no socket for bypassed packets was opened at the start: restart bumpwire",
-				   c->policy[i].file ? c->policy[i].file : c->path, c->policy[i].line, c->policy[i].name);
+			draft_fail(f,
+				   "%s:%d: policy %s: no socket for bypassed packets was opened at "
+				   "the start: restart bumpwire",
+				   c->policy[i].file ? c->policy[i].file : c->path,
+				   c->policy[i].line, c->policy[i].name);
 }
 
-/* ---- SAs -------------------------------------------------------------------------------------- */
+/* ---- SAs --------------------------------------------------------------------------------------
+ */
 
 static int make_plan(struct draft *f)
 {
 	const struct daemon *d = f->d;
-	const struct sa_conf **old = calloc(d->n_sas + 1, sizeof(*old)), **new = calloc(f->c->n_sa + 1, sizeof(*new));
+	const struct sa_conf **old = calloc(d->n_sas + 1, sizeof(*old)),
+			     **new = calloc(f->c->n_sa + 1, sizeof(*new));
 	int rc = -ENOMEM;
 
 	if (old && new) {
@@ -126,12 +143,14 @@ static int make_sas(struct draft *f)
 		}
 		/* The configuration moves into the SA; on failure it stays, with its name. */
 		if (sa_new(&cs->conf, f->d->opened.workers, &f->sas[i].sa, why, sizeof(why)))
-			draft_fail(f, "%s:%d: sa %s: %s", cs->file ? cs->file : f->c->path, cs->line, cs->conf.name, why);
+			draft_fail(f, "%s:%d: sa %s: %s", cs->file ? cs->file : f->c->path,
+				   cs->line, cs->conf.name, why);
 	}
 	return 0;
 }
 
-/* ---- policies --------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------------
+ */
 
 static int by_name(const void *a, const void *b)
 {
@@ -143,13 +162,15 @@ static int name_to_sa(const void *name, const void *sa)
 	return strcmp(name, (*(struct sa *const *)sa)->conf->name);
 }
 
-/* References to the SAs named, or NULL when out of memory. config/ has checked that the names exist. */
+/* References to the SAs named, or NULL when out of memory. config/ has checked that the names
+ * exist. */
 static struct sa **refs_of(struct sa **sorted, unsigned n_sorted, char *const *names, unsigned n)
 {
 	struct sa **v = calloc(n + 1, sizeof(*v));
 
 	for (unsigned i = 0; v && i < n; i++) {
-		struct sa **found = bsearch(names[i], sorted, n_sorted, sizeof(*sorted), name_to_sa);
+		struct sa **found =
+		    bsearch(names[i], sorted, n_sorted, sizeof(*sorted), name_to_sa);
 		if (!found) {
 			while (i > 0)
 				sa_unref(&v[--i]);
@@ -161,7 +182,8 @@ static struct sa **refs_of(struct sa **sorted, unsigned n_sorted, char *const *n
 	return v;
 }
 
-static struct policy *make_policy(const struct config_policy *cp, uint32_t order, struct sa **sorted, unsigned n_sorted)
+static struct policy *make_policy(const struct config_policy *cp, uint32_t order,
+				  struct sa **sorted, unsigned n_sorted)
 {
 	struct policy *p = calloc(1, sizeof(*p));
 
@@ -215,7 +237,8 @@ static int make_spd(struct draft *f)
 	return rc;
 }
 
-/* ---- network ---------------------------------------------------------------------------------- */
+/* ---- network ----------------------------------------------------------------------------------
+ */
 
 static int make_net(struct draft *f)
 {
@@ -237,7 +260,7 @@ static int make_net(struct draft *f)
 
 void draft_build(struct draft *f, struct daemon *d, struct config *c, FILE *err, FILE *warn)
 {
-	*f = (struct draft) { .d = d, .c = c, .err = err, .warn = warn };
+	*f = (struct draft){ .d = d, .c = c, .err = err, .warn = warn };
 	check_running(f);
 	if (f->failed)
 		return;

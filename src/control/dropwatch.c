@@ -3,7 +3,8 @@
 
 #include "base/clock.h"
 
-bool dropwatch_step(struct dropwatch *w, enum drop d, uint64_t count, uint64_t now_ns, uint64_t *grown, uint64_t *over_s)
+bool dropwatch_step(struct dropwatch *w, enum drop d, uint64_t count, uint64_t now_ns,
+		    uint64_t *grown, uint64_t *over_s)
 {
 	struct dropwatch_row *r = &w->row[d];
 	uint64_t age = r->last_ns ? now_ns - r->last_ns : 0;

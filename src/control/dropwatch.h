@@ -1,6 +1,7 @@
 /*
- * Turns growing drop counters into few log lines: a reason is reported at once when it starts, then, while it goes on, at
- * intervals that double from 10 seconds to 10 minutes. A quiet spell of twice the interval starts it over.
+ * Turns growing drop counters into few log lines: a reason is reported at once when it starts,
+ * then, while it goes on, at intervals that double from 10 seconds to 10 minutes. A quiet spell of
+ * twice the interval starts it over.
  */
 #ifndef CONTROL_DROPWATCH_H
 #define CONTROL_DROPWATCH_H
@@ -11,7 +12,7 @@
 #include "base/drop.h"
 
 #define DROPWATCH_FIRST_S 10u
-#define DROPWATCH_LAST_S 640u
+#define DROPWATCH_LAST_S  640u
 
 struct dropwatch {
 	struct dropwatch_row {
@@ -22,8 +23,10 @@ struct dropwatch {
 };
 
 /*
- * Looks at the counter of one reason. True when it is to be reported now: *grown packets since the last report, *over_s seconds ago (0: the first).
+ * Looks at the counter of one reason. True when it is to be reported now: *grown packets since the
+ * last report, *over_s seconds ago (0: the first).
  */
-bool dropwatch_step(struct dropwatch *w, enum drop d, uint64_t count, uint64_t now_ns, uint64_t *grown, uint64_t *over_s);
+bool dropwatch_step(struct dropwatch *w, enum drop d, uint64_t count, uint64_t now_ns,
+		    uint64_t *grown, uint64_t *over_s);
 
 #endif

@@ -22,7 +22,8 @@ static bool yes(const json_t *o, const char *key)
 	return json_is_true(json_object_get(o, key));
 }
 
-static const char *scaled(double v, const char *const *unit, unsigned n, const char *base, char out[FORMAT_LEN])
+static const char *scaled(double v, const char *const *unit, unsigned n, const char *base,
+			  char out[FORMAT_LEN])
 {
 	unsigned i = 0;
 
@@ -81,11 +82,11 @@ static void names(const json_t *v, const char *between, FILE *to)
 
 	if (json_array_size(v) == 0)
 		fputc('-', to);
-	json_array_foreach (v, i, one)
-		fprintf(to, "%s%s", i ? between : "", json_string_value(one));
+	json_array_foreach(v, i, one) fprintf(to, "%s%s", i ? between : "", json_string_value(one));
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status -----------------------------------------------------------------------------------
+ */
 
 static void line_of_traffic(const json_t *t, const char *key, const char *label, FILE *to)
 {
@@ -95,7 +96,8 @@ static void line_of_traffic(const json_t *t, const char *key, const char *label,
 	fprintf(to, "  %-10s %llu packets, %s", label, (unsigned long long)number(v, "packets"),
 		format_bytes(number(v, "bytes"), bytes));
 	if (json_object_get(v, "bits_per_s"))
-		fprintf(to, " (now %s, %.0f packets/s)", format_rate(json_number_value(json_object_get(v, "bits_per_s")), rate),
+		fprintf(to, " (now %s, %.0f packets/s)",
+			format_rate(json_number_value(json_object_get(v, "bits_per_s")), rate),
 			json_number_value(json_object_get(v, "packets_per_s")));
 	fputc('\n', to);
 }
@@ -120,8 +122,9 @@ static void sockets(const json_t *s, FILE *to)
 	if (!any)
 		fputc('-', to);
 	if (yes(s, "udp4") || yes(s, "udp6"))
-		fprintf(to, "; port %d, segmentation offload %s, receive coalescing %s", (int)number(s, "port"),
-			yes(s, "gso") ? "on" : "off", yes(s, "gro") ? "on" : "off");
+		fprintf(to, "; port %d, segmentation offload %s, receive coalescing %s",
+			(int)number(s, "port"), yes(s, "gso") ? "on" : "off",
+			yes(s, "gro") ? "on" : "off");
 	fputc('\n', to);
 }
 
@@ -131,7 +134,8 @@ static void device(const json_t *tun, FILE *to)
 		fprintf(to, "tun:        none\n");
 		return;
 	}
-	fprintf(to, "tun:        %s, mtu %d, offloads ", text(tun, "name"), (int)number(tun, "mtu"));
+	fprintf(to, "tun:        %s, mtu %d, offloads ", text(tun, "name"),
+		(int)number(tun, "mtu"));
 	names(json_object_get(tun, "offloads"), " ", to);
 	if (json_object_get(tun, "table"))
 		fprintf(to, ", routes in table %d (all but fwmark 0x%x)", (int)number(tun, "table"),
@@ -146,7 +150,8 @@ void format_status(const json_t *s, FILE *to)
 	char a[FORMAT_LEN], b[FORMAT_LEN];
 
 	fprintf(to, "bumpwire %s, up since %s (%s), process %d\n", text(s, "version"),
-		when((time_t)number(s, "started"), a), format_seconds(number(s, "uptime_s"), b), (int)number(s, "pid"));
+		when((time_t)number(s, "started"), a), format_seconds(number(s, "uptime_s"), b),
+		(int)number(s, "pid"));
 	fprintf(to, "config:     %s", text(s, "config"));
 	if (json_is_integer(json_object_get(s, "reloaded")))
 		fprintf(to, ", reloaded %s", when((time_t)number(s, "reloaded"), a));
@@ -172,7 +177,8 @@ void format_status(const json_t *s, FILE *to)
 		format_drops(drops, to);
 	}
 	if (json_is_object(err))
-		fprintf(to, "last error: %s: %s\n", when((time_t)number(err, "when"), a), text(err, "what"));
+		fprintf(to, "last error: %s: %s\n", when((time_t)number(err, "when"), a),
+			text(err, "what"));
 	else
 		fprintf(to, "last error: none\n");
 }
@@ -182,16 +188,19 @@ void format_drops(const json_t *drops, FILE *to)
 	size_t i;
 	json_t *d;
 
-	json_array_foreach (drops, i, d)
-		fprintf(to, "  %-16s %12llu  %s\n", text(d, "reason"), (unsigned long long)number(d, "packets"), text(d, "why"));
+	json_array_foreach(drops, i, d)
+	    fprintf(to, "  %-16s %12llu  %s\n", text(d, "reason"),
+		    (unsigned long long)number(d, "packets"), text(d, "why"));
 }
 
-/* ---- SAs and policies ------------------------------------------------------------------------- */
+/* ---- SAs and policies -------------------------------------------------------------------------
+ */
 
 /* ", 4.0 MB left": the limits that there are. */
 static void limits(const json_t *left, const char *label, FILE *to)
 {
-	const json_t *bytes = json_object_get(left, "bytes"), *packets = json_object_get(left, "packets"),
+	const json_t *bytes = json_object_get(left, "bytes"),
+		     *packets = json_object_get(left, "packets"),
 		     *seconds = json_object_get(left, "seconds");
 	const char *between = "";
 	char out[FORMAT_LEN];
@@ -208,7 +217,8 @@ static void limits(const json_t *left, const char *label, FILE *to)
 		between = ", ";
 	}
 	if (json_is_integer(seconds))
-		fprintf(to, "%s%s", between, format_seconds((uint64_t)json_integer_value(seconds), out));
+		fprintf(to, "%s%s", between,
+			format_seconds((uint64_t)json_integer_value(seconds), out));
 	fputc('\n', to);
 }
 
@@ -218,30 +228,36 @@ static void one_sa(const json_t *sa, FILE *to)
 	char bytes[FORMAT_LEN], age[FORMAT_LEN];
 	bool out = strcmp(text(sa, "dir"), "out") == 0;
 
-	fprintf(to, "%s: %s, spi %s, %s %s, %s\n", text(sa, "name"), text(sa, "dir"), text(sa, "spi"), text(sa, "proto"),
-		text(sa, "mode"), text(sa, "state"));
+	fprintf(to, "%s: %s, spi %s, %s %s, %s\n", text(sa, "name"), text(sa, "dir"),
+		text(sa, "spi"), text(sa, "proto"), text(sa, "mode"), text(sa, "state"));
 	fprintf(to, "  %s -> %s%s", text(sa, "src"), text(sa, "dst"),
 		strcmp(text(sa, "encap"), "udp") == 0 ? " in UDP" : "");
 	if (json_is_string(json_object_get(sa, "peer")))
 		fprintf(to, ", peer at %s", text(sa, "peer"));
-	fprintf(to, "\n  %s by %s%s", text(sa, "cipher"), text(sa, "backend"), yes(sa, "esn") ? ", 64-bit sequence numbers" : "");
+	fprintf(to, "\n  %s by %s%s", text(sa, "cipher"), text(sa, "backend"),
+		yes(sa, "esn") ? ", 64-bit sequence numbers" : "");
 	if (out)
 		fprintf(to, ", inner packets up to %d bytes", (int)number(sa, "mtu"));
 	else
 		fprintf(to, ", replay window %d", (int)number(sa, "replay_window"));
-	fprintf(to, "\n  sequence number %llu, %llu packets, %s, installed %s ago", (unsigned long long)number(sa, "seq"),
-		(unsigned long long)number(sa, "packets"), format_bytes(number(sa, "bytes"), bytes),
-		format_seconds(number(sa, "age_s"), age));
+	fprintf(to, "\n  sequence number %llu, %llu packets, %s, installed %s ago",
+		(unsigned long long)number(sa, "seq"), (unsigned long long)number(sa, "packets"),
+		format_bytes(number(sa, "bytes"), bytes), format_seconds(number(sa, "age_s"), age));
 	if (json_is_integer(json_object_get(sa, "idle_s")))
 		fprintf(to, ", used %s ago", format_seconds(number(sa, "idle_s"), age));
 	fputc('\n', to);
 	limits(json_object_get(life, "soft_left"), "soft", to);
 	limits(json_object_get(life, "hard_left"), "hard", to);
-	uint64_t n = number(drops, "replay") + number(drops, "auth") + number(drops, "policy") + number(drops, "other");
+	uint64_t n = number(drops, "replay") + number(drops, "auth") + number(drops, "policy") +
+		     number(drops, "other");
 	if (n)
-		fprintf(to, "  dropped: %llu replayed or too old, %llu failed authentication, %llu against policy, %llu other\n",
-			(unsigned long long)number(drops, "replay"), (unsigned long long)number(drops, "auth"),
-			(unsigned long long)number(drops, "policy"), (unsigned long long)number(drops, "other"));
+		fprintf(to,
+			"  dropped: %llu replayed or too old, %llu failed authentication, %llu "
+			"against policy, %llu other\n",
+			(unsigned long long)number(drops, "replay"),
+			(unsigned long long)number(drops, "auth"),
+			(unsigned long long)number(drops, "policy"),
+			(unsigned long long)number(drops, "other"));
 }
 
 void format_sas(const json_t *sas, FILE *to)
@@ -249,8 +265,7 @@ void format_sas(const json_t *sas, FILE *to)
 	size_t i;
 	json_t *sa;
 
-	json_array_foreach (sas, i, sa)
-		one_sa(sa, to);
+	json_array_foreach(sas, i, sa) one_sa(sa, to);
 }
 
 void format_policies(const json_t *policies, FILE *to)
@@ -259,8 +274,10 @@ void format_policies(const json_t *policies, FILE *to)
 	json_t *p;
 	char ago[FORMAT_LEN];
 
-	json_array_foreach (policies, i, p) {
-		fprintf(to, "%d %s: %s", (int)number(p, "order"), text(p, "name"), text(p, "action"));
+	json_array_foreach(policies, i, p)
+	{
+		fprintf(to, "%d %s: %s", (int)number(p, "order"), text(p, "name"),
+			text(p, "action"));
 		if (strcmp(text(p, "dir"), "both") != 0)
 			fprintf(to, " (%s only)", text(p, "dir"));
 		fprintf(to, "\n  ");
@@ -273,12 +290,14 @@ void format_policies(const json_t *policies, FILE *to)
 		}
 		fprintf(to, "\n  %llu flows", (unsigned long long)number(p, "hits"));
 		if (json_is_integer(json_object_get(p, "last_hit_s")))
-			fprintf(to, ", the last %s ago", format_seconds(number(p, "last_hit_s"), ago));
+			fprintf(to, ", the last %s ago",
+				format_seconds(number(p, "last_hit_s"), ago));
 		fputc('\n', to);
 	}
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events -----------------------------------------------------------------------------------
+ */
 
 void format_event(const json_t *event, FILE *to)
 {
@@ -287,8 +306,10 @@ void format_event(const json_t *event, FILE *to)
 	json_t *v;
 	char at[FORMAT_LEN];
 
-	fprintf(to, "%s.%03d %s", when((time_t)t, at), (int)((t - (double)(time_t)t) * 1000), text(event, "event"));
-	json_object_foreach ((json_t *)(uintptr_t)event, key, v) {
+	fprintf(to, "%s.%03d %s", when((time_t)t, at), (int)((t - (double)(time_t)t) * 1000),
+		text(event, "event"));
+	json_object_foreach((json_t *)(uintptr_t)event, key, v)
+	{
 		if (strcmp(key, "time") == 0 || strcmp(key, "event") == 0 || json_is_null(v))
 			continue;
 		if (json_is_array(v) && json_array_size(v) == 0)

@@ -1,4 +1,5 @@
-/* Answers of the daemon for people to read. What is missing in the JSON is left out; nothing here fails. */
+/* Answers of the daemon for people to read. What is missing in the JSON is left out; nothing here
+ * fails. */
 #ifndef CONTROL_FORMAT_H
 #define CONTROL_FORMAT_H
 

@@ -1,6 +1,7 @@
 /*
- * One line an SA, as Wireshark's own preferences file has it: protocol, source, destination, SPI, cipher, key (with the salt), integrity,
- * key, width of the sequence number. An address not known in advance is "*".
+ * One line an SA, as Wireshark's own preferences file has it: protocol, source, destination, SPI,
+ * cipher, key (with the salt), integrity, key, width of the sequence number. An address not known
+ * in advance is "*".
  */
 #include "control/keys.h"
 
@@ -78,7 +79,8 @@ static void put_key(FILE *f, const struct secret *key)
 static bool put_sa(FILE *f, const struct sa_conf *c)
 {
 	const char *encr = find(encr_names, ARRAY_LEN(encr_names), c->suite.encr->id);
-	const char *integ = find(integ_names, ARRAY_LEN(integ_names), c->suite.integ ? (int)c->suite.integ->id : INTEG_NONE);
+	const char *integ = find(integ_names, ARRAY_LEN(integ_names),
+				 c->suite.integ ? (int)c->suite.integ->id : INTEG_NONE);
 	int ver = c->dst.ver ? c->dst.ver : c->src.ver;
 	char src[IP_ADDR_STRLEN], dst[IP_ADDR_STRLEN];
 
@@ -87,8 +89,8 @@ static bool put_sa(FILE *f, const struct sa_conf *c)
 	for (int v = 4; v <= 6; v += 2) { /* a peer anywhere may come by either version */
 		if (ver && ver != v)
 			continue;
-		fprintf(f, "\"IPv%d\",\"%s\",\"%s\",\"0x%08x\",\"%s\",", v, addr_text(&c->src, src), addr_text(&c->dst, dst),
-			c->spi, encr);
+		fprintf(f, "\"IPv%d\",\"%s\",\"%s\",\"0x%08x\",\"%s\",", v, addr_text(&c->src, src),
+			addr_text(&c->dst, dst), c->spi, encr);
 		put_key(f, &c->encr_key);
 		fprintf(f, ",\"%s\",", integ);
 		put_key(f, &c->integ_key);
@@ -97,7 +99,8 @@ static bool put_sa(FILE *f, const struct sa_conf *c)
 	return true;
 }
 
-int keys_wireshark(const struct config *c, const char *dir, unsigned *skipped, char *why, size_t whylen)
+int keys_wireshark(const struct config *c, const char *dir, unsigned *skipped, char *why,
+		   size_t whylen)
 {
 	char path[PATH_MAX];
 	int n = 0;

@@ -8,13 +8,13 @@
 
 void linebuf_init(struct linebuf *b, size_t max)
 {
-	*b = (struct linebuf) { .max = max };
+	*b = (struct linebuf){ .max = max };
 }
 
 void linebuf_fini(struct linebuf *b)
 {
 	free(b->p);
-	*b = (struct linebuf) { .max = b->max };
+	*b = (struct linebuf){ .max = b->max };
 }
 
 char *linebuf_room(struct linebuf *b, size_t *room)
@@ -47,7 +47,8 @@ void linebuf_put(struct linebuf *b, size_t n)
 
 char *linebuf_next(struct linebuf *b)
 {
-	char *nl = b->len > b->scanned ? memchr(b->p + b->scanned, '\n', b->len - b->scanned) : NULL;
+	char *nl =
+	    b->len > b->scanned ? memchr(b->p + b->scanned, '\n', b->len - b->scanned) : NULL;
 
 	if (!nl) {
 		b->scanned = b->len;

@@ -1,12 +1,15 @@
 /*
- * From one running state to the next. Everything is built aside first (draft.c), network additions are made, and only then it is
- * switched, in this order, so that traffic which did not change never stops:
+ * From one running state to the next. Everything is built aside first (draft.c), network additions
+ * are made, and only then it is switched, in this order, so that traffic which did not change never
+ * stops:
  *
- *   1. SAs in the way of new ones (same name or same inbound SPI) leave the SAD; policies still hold them, so that they go on sending
- *   2. new SAs take over sequence numbers and replay windows where SPI and key are the same (from the state directory, when they ran
- *      in an earlier process), and enter the SAD
+ *   1. SAs in the way of new ones (same name or same inbound SPI) leave the SAD; policies still
+ * hold them, so that they go on sending
+ *   2. new SAs take over sequence numbers and replay windows where SPI and key are the same (from
+ * the state directory, when they ran in an earlier process), and enter the SAD
  *   3. the new SPD is published: one pointer
- *   4. SAs that nobody wants any more leave the SAD; addresses, routes and rules that nobody wants are removed
+ *   4. SAs that nobody wants any more leave the SAD; addresses, routes and rules that nobody wants
+ * are removed
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +25,8 @@
 
 #define LINE 512
 
-/* ---- sockets a configuration needs ------------------------------------------------------------ */
+/* ---- sockets a configuration needs ------------------------------------------------------------
+ */
 
 static bool kernel_has_v6(void)
 {
@@ -40,7 +44,7 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 	unsigned workers = c->workers ? c->workers : cpus > 0 ? (unsigned)cpus : 1;
 	bool v6 = kernel_has_v6();
 
-	*o = (struct plane_opts) {
+	*o = (struct plane_opts){
 		.workers = workers > PLANE_MAX_WORKERS ? PLANE_MAX_WORKERS : workers,
 		.port = c->port,
 		.bind4 = c->bind4,
@@ -63,9 +67,10 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		o->raw6 |= !udp && (ver == 6 || (ver == 0 && v6));
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
-		o->bypass |= c->policy[i].action == POLICY_BYPASS && (c->policy[i].dirs & POLICY_DIR_OUT);
-	/* IPv4 alone takes a packet from a device for forged when its source is an address of this host: such an error
-	 * comes from the packet's own destination instead. */
+		o->bypass |=
+		    c->policy[i].action == POLICY_BYPASS && (c->policy[i].dirs & POLICY_DIR_OUT);
+	/* IPv4 alone takes a packet from a device for forged when its source is an address of this
+	 * host: such an error comes from the packet's own destination instead. */
 	for (unsigned i = 0; c->tun && i < c->tun->n_address; i++) {
 		const struct ip_addr *a = &c->tun->address[i].addr;
 		if (a->ver == 6 && !o->icmp6.ver)
@@ -73,7 +78,8 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 	}
 }
 
-/* ---- the switch ------------------------------------------------------------------------------- */
+/* ---- the switch -------------------------------------------------------------------------------
+ */
 
 static int first_path(struct plane *p, struct sa *sa)
 {
@@ -93,8 +99,9 @@ static int carry_path(struct plane *p, const struct sa *old, struct sa *sa)
 {
 	const struct sa_conf *a = old->conf, *b = sa->conf;
 	const struct sa_path *path = atomic_load(&old->path);
-	bool same = a->encap == b->encap && ip_addr_eq(&a->src, &b->src) && ip_addr_eq(&a->dst, &b->dst) &&
-		    a->src_port == b->src_port && a->dst_port == b->dst_port;
+	bool same = a->encap == b->encap && ip_addr_eq(&a->src, &b->src) &&
+		    ip_addr_eq(&a->dst, &b->dst) && a->src_port == b->src_port &&
+		    a->dst_port == b->dst_port;
 
 	if (same && path && path->dst.addr.ver)
 		return plane_set_path(p, sa, &path->src, &path->dst);
@@ -139,7 +146,9 @@ static void enter(struct draft *f)
 			if (f->plan.new_op[i] == PLAN_CARRY)
 				seqstore_release(d->seqs, d->sas[f->plan.source[i]].sa);
 			if (seqstore_adopt(d->seqs, sa))
-				log_error(LOG_SAD, "sa %s: out of memory: its sequence numbers are not kept", sa->conf->name);
+				log_error(LOG_SAD,
+					  "sa %s: out of memory: its sequence numbers are not kept",
+					  sa->conf->name);
 		}
 		if (f->plan.new_op[i] == PLAN_CARRY) {
 			const struct sa *old = d->sas[f->plan.source[i]].sa;
@@ -151,7 +160,8 @@ static void enter(struct draft *f)
 		if (rc == 0)
 			rc = sad_install(plane_sad(d->plane), sa);
 		if (rc) /* memory ran out in the middle: the SA is not used, everything else is */
-			log_error(LOG_SAD, "sa %s: cannot be installed: %s", sa->conf->name, strerror(-rc));
+			log_error(LOG_SAD, "sa %s: cannot be installed: %s", sa->conf->name,
+				  strerror(-rc));
 	}
 }
 
@@ -160,7 +170,8 @@ static int by_policy_name(const void *a, const void *b)
 	return strcmp((*(struct policy *const *)a)->name, (*(struct policy *const *)b)->name);
 }
 
-/* Policies count on under their name. After the grace period: nobody counts in the old ones any more. */
+/* Policies count on under their name. After the grace period: nobody counts in the old ones any
+ * more. */
 static void carry_hits(const struct spd *old, const struct spd *new)
 {
 	unsigned n = old ? spd_count(old) : 0;
@@ -205,7 +216,8 @@ static void commit(struct draft *f)
 	d->sas = f->sas;
 	d->n_sas = f->plan.n_new;
 	f->sas = NULL;
-	/* Events about SAs that left may still wait; workers raise no more of them, so after this nobody has their address. */
+	/* Events about SAs that left may still wait; workers raise no more of them, so after this
+	 * nobody has their address. */
 	watch_events(d);
 	for (unsigned i = 0; i < n_old; i++)
 		sa_unref(&old[i].sa);
@@ -217,20 +229,23 @@ static void switch_net(struct draft *f)
 	struct daemon *d = f->d;
 
 	if (f->net.mtu != d->net.mtu && netlink_link_mtu(d->nl, d->tun.ifindex, f->net.mtu))
-		log_error(LOG_NET, "tun %s: mtu %u: %s", d->tun.name, f->net.mtu, netlink_why(d->nl));
+		log_error(LOG_NET, "tun %s: mtu %u: %s", d->tun.name, f->net.mtu,
+			  netlink_why(d->nl));
 	netcfg_drop(d->nl, d->tun.ifindex, &d->net, &f->net);
 	netcfg_fini(&d->net);
 	d->net = f->net;
-	f->net = (struct netcfg) { .mtu = 0 };
+	f->net = (struct netcfg){ .mtu = 0 };
 }
 
 static void set_log_levels(const struct config *was, const struct config *now)
 {
 	for (unsigned i = 0; i < LOG_SUBSYSTEMS; i++) {
-		int old = was ? (was->log_subsys[i] >= 0 ? was->log_subsys[i] : (int)was->log_level) : -1;
+		int old =
+		    was ? (was->log_subsys[i] >= 0 ? was->log_subsys[i] : (int)was->log_level) : -1;
 		int new = now->log_subsys[i] >= 0 ? now->log_subsys[i] : (int)now->log_level;
-		if (old != new) /* a level set by `bumpwire log` outlives a reload that does not touch it */
-			log_set_level(i, (enum log_level)new);
+		if (old != new) /* a level set by `bumpwire log` outlives a reload that does not
+				   touch it */
+			log_set_level(i, (enum log_level) new);
 	}
 }
 
@@ -253,8 +268,8 @@ int model_apply(struct daemon *d, struct config **cfg, FILE *err, FILE *warn)
 		draft_fini(&f);
 		return rc;
 	}
-	log_info(LOG_CONFIG, "%u SAs kept, %u changed, %u new, %u gone; %u policies", f.plan.kept, f.plan.carried,
-		 f.plan.fresh, f.plan.leaving - f.plan.carried, (*cfg)->n_policy);
+	log_info(LOG_CONFIG, "%u SAs kept, %u changed, %u new, %u gone; %u policies", f.plan.kept,
+		 f.plan.carried, f.plan.fresh, f.plan.leaving - f.plan.carried, (*cfg)->n_policy);
 	if (d->plane) {
 		commit(&f);
 		switch_net(&f);
@@ -269,7 +284,8 @@ int model_apply(struct daemon *d, struct config **cfg, FILE *err, FILE *warn)
 	return 0;
 }
 
-/* ---- reload ----------------------------------------------------------------------------------- */
+/* ---- reload -----------------------------------------------------------------------------------
+ */
 
 /* The lines of a text as an array of strings. */
 static json_t *lines_of(const char *text)
@@ -293,8 +309,8 @@ static void log_lines(const json_t *lines, enum log_level l)
 	size_t i;
 	json_t *line;
 
-	json_array_foreach (lines, i, line)
-		log_msg(LOG_CONFIG, l, "reload: %s", json_string_value(line));
+	json_array_foreach(lines, i, line)
+	    log_msg(LOG_CONFIG, l, "reload: %s", json_string_value(line));
 }
 
 /* Loads and applies with errors and warnings as text. */
@@ -318,9 +334,11 @@ static void tell_result(struct daemon *d, int rc, json_t *errors, json_t *warnin
 	} else {
 		log_warn(LOG_CONFIG, "reload failed, nothing was changed:");
 	}
-	log_lines(errors, LOG_LVL_ERROR); /* last, so that `status` shows a reason and not that there is one */
-	notify_send(&d->notify, "READY=1\nSTATUS=%s%u SAs, %u policies", rc ? "last reload failed; " : "", d->n_sas,
-		    d->cfg->n_policy);
+	log_lines(
+	    errors,
+	    LOG_LVL_ERROR); /* last, so that `status` shows a reason and not that there is one */
+	notify_send(&d->notify, "READY=1\nSTATUS=%s%u SAs, %u policies",
+		    rc ? "last reload failed; " : "", d->n_sas, d->cfg->n_policy);
 	if (rc)
 		daemon_event(d, "reload_failed", json_pack("{s:O}", "errors", errors));
 	else
@@ -333,7 +351,7 @@ int model_reload(struct daemon *d, json_t **errors, json_t **warnings)
 		FILE *f;
 		char *text;
 		size_t len;
-	} t[3] = { { NULL } }; /* of the file, of applying it, warnings of applying it */
+	} t[3] = {}; /* of the file, of applying it, warnings of applying it */
 	int rc = 0;
 
 	notify_send(&d->notify, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reading %s",

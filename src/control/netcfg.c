@@ -1,4 +1,5 @@
-/* The difference between two sets of addresses, routes and rules, and rtnetlink to get from one to the other. */
+/* The difference between two sets of addresses, routes and rules, and rtnetlink to get from one to
+ * the other. */
 #include "control/netcfg.h"
 
 #include <errno.h>
@@ -35,11 +36,12 @@ bool netcfg_needs_table(const struct config *c, const struct ip_addr *peers, uns
 	return false;
 }
 
-int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark, struct netcfg *out)
+int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark,
+		struct netcfg *out)
 {
 	const struct config_tun *t = c->tun;
 
-	*out = (struct netcfg) { .mark = mark };
+	*out = (struct netcfg){ .mark = mark };
 	if (!t)
 		return 0;
 	out->addr = calloc(t->n_address + 1, sizeof(*out->addr));
@@ -51,11 +53,13 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 	/* Whoever names the main table wants no rule. */
 	bool rule = mark && t->table != RT_TABLE_MAIN_NUMBER && netcfg_needs_table(c, peers, n);
 	out->mtu = t->mtu;
-	out->table = t->table == RT_TABLE_MAIN_NUMBER ? 0 : t->table ? t->table : rule ? NETCFG_TABLE : 0;
+	if (t->table != RT_TABLE_MAIN_NUMBER)
+		out->table = t->table || !rule ? t->table : NETCFG_TABLE;
 	for (unsigned i = 0; i < t->n_address; i++)
 		out->addr[out->n_addr++].prefix = t->address[i];
 	for (unsigned i = 0; i < t->n_routes; i++) {
-		out->route[out->n_route++] = (struct net_item) { .prefix = t->routes[i], .table = out->table };
+		out->route[out->n_route++] =
+		    (struct net_item){ .prefix = t->routes[i], .table = out->table };
 		if (rule)
 			out->rule[t->routes[i].addr.ver == 6] = true;
 	}
@@ -85,8 +89,8 @@ static const char *table_name(uint32_t table, char out[24])
 	return out;
 }
 
-static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
-		     size_t whylen)
+static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have,
+		     struct netcfg *want, char *why, size_t whylen)
 {
 	char text[IP_RANGE_STRLEN];
 
@@ -98,15 +102,16 @@ static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have,
 		}
 		int rc = netlink_addr_add(nl, ifindex, &a->prefix, &a->ours);
 		if (rc) {
-			snprintf(why, whylen, "address %s: %s", ip_prefix_format(&a->prefix, text), netlink_why(nl));
+			snprintf(why, whylen, "address %s: %s", ip_prefix_format(&a->prefix, text),
+				 netlink_why(nl));
 			return rc;
 		}
 	}
 	return 0;
 }
 
-static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
-		      size_t whylen)
+static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have,
+		      struct netcfg *want, char *why, size_t whylen)
 {
 	char text[IP_RANGE_STRLEN], table[24];
 
@@ -123,7 +128,8 @@ static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have
 			continue;
 		}
 		if (rc) {
-			snprintf(why, whylen, "route %s: %s", ip_prefix_format(&r->prefix, text), netlink_why(nl));
+			snprintf(why, whylen, "route %s: %s", ip_prefix_format(&r->prefix, text),
+				 netlink_why(nl));
 			return rc;
 		}
 		r->ours = true;
@@ -131,7 +137,8 @@ static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have
 	return 0;
 }
 
-static int add_rules(struct netlink *nl, const struct netcfg *have, struct netcfg *want, char *why, size_t whylen)
+static int add_rules(struct netlink *nl, const struct netcfg *have, struct netcfg *want, char *why,
+		     size_t whylen)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
 		if (!want->rule[v6])
@@ -140,10 +147,12 @@ static int add_rules(struct netlink *nl, const struct netcfg *have, struct netcf
 			want->rule_ours[v6] = have->rule_ours[v6];
 			continue;
 		}
-		int rc = netlink_rule_add(nl, v6 ? 6 : 4, want->mark, want->table, NETCFG_RULE_PRIORITY);
+		int rc =
+		    netlink_rule_add(nl, v6 ? 6 : 4, want->mark, want->table, NETCFG_RULE_PRIORITY);
 		/* One that an earlier run left behind after a crash is ours too. */
 		if (rc && rc != -EEXIST) {
-			snprintf(why, whylen, "routing rule for table %u: %s", want->table, netlink_why(nl));
+			snprintf(why, whylen, "routing rule for table %u: %s", want->table,
+				 netlink_why(nl));
 			return rc;
 		}
 		want->rule_ours[v6] = true;
@@ -151,8 +160,8 @@ static int add_rules(struct netlink *nl, const struct netcfg *have, struct netcf
 	return 0;
 }
 
-int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
-	       size_t whylen)
+int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want,
+	       char *why, size_t whylen)
 {
 	int rc = add_addrs(nl, ifindex, have, want, why, whylen);
 
@@ -172,7 +181,8 @@ static void gone(struct netlink *nl, int rc, const char *what)
 		log_warn(LOG_NET, "cannot remove %s: %s", what, netlink_why(nl));
 }
 
-void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have, const struct netcfg *want)
+void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have,
+		 const struct netcfg *want)
 {
 	static const struct netcfg nothing;
 	char what[64 + IP_RANGE_STRLEN], text[IP_RANGE_STRLEN];
@@ -181,7 +191,9 @@ void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have, con
 		want = &nothing;
 	for (int v6 = 0; v6 < 2; v6++)
 		if (have->rule[v6] && have->rule_ours[v6] && !same_rule(have, want, v6))
-			gone(nl, netlink_rule_del(nl, v6 ? 6 : 4, have->mark, have->table, NETCFG_RULE_PRIORITY),
+			gone(nl,
+			     netlink_rule_del(nl, v6 ? 6 : 4, have->mark, have->table,
+					      NETCFG_RULE_PRIORITY),
 			     "routing rule");
 	for (unsigned i = 0; i < have->n_route; i++) {
 		struct net_item *r = &have->route[i];
@@ -203,5 +215,5 @@ void netcfg_fini(struct netcfg *n)
 {
 	free(n->addr);
 	free(n->route);
-	*n = (struct netcfg) { .mtu = 0 };
+	*n = (struct netcfg){ .mtu = 0 };
 }

@@ -1,6 +1,7 @@
 /*
- * Addresses, routes and rules that belong to the TUN device. What is wanted follows from the configuration (netcfg_plan(), no side
- * effects); netcfg_add() brings in what is missing and netcfg_drop() takes away what is not wanted any more.
+ * Addresses, routes and rules that belong to the TUN device. What is wanted follows from the
+ * configuration (netcfg_plan(), no side effects); netcfg_add() brings in what is missing and
+ * netcfg_drop() takes away what is not wanted any more.
  */
 #ifndef CONTROL_NETCFG_H
 #define CONTROL_NETCFG_H
@@ -11,12 +12,13 @@
 #include "io/netlink.h"
 
 /*
- * Routes of the TUN device must not catch our own packets: those to the peers, and those a bypass policy lets go. When they could, the
- * routes go into a table of their own, which everything but packets with our mark is looked up in.
+ * Routes of the TUN device must not catch our own packets: those to the peers, and those a bypass
+ * policy lets go. When they could, the routes go into a table of their own, which everything but
+ * packets with our mark is looked up in.
  */
-#define NETCFG_TABLE 25186u
+#define NETCFG_TABLE         25186u
 #define NETCFG_RULE_PRIORITY 25186u
-#define NETCFG_MARK 0x6277u
+#define NETCFG_MARK          0x6277u
 
 struct net_item {
 	struct ip_prefix prefix;
@@ -28,20 +30,23 @@ struct netcfg {
 	uint32_t mtu;
 	struct net_item *addr, *route;
 	unsigned n_addr, n_route;
-	uint32_t mark, table;   /* of the rules */
+	uint32_t mark, table;       /* of the rules */
 	bool rule[2], rule_ours[2]; /* IPv4, IPv6 */
 };
 
 /* Does the configuration need the separate table? peers[0..n): where outer packets go. */
 bool netcfg_needs_table(const struct config *c, const struct ip_addr *peers, unsigned n);
-/* What the configuration wants. mark: what our sockets set, 0 when they set none (no rule then). 0 or -ENOMEM. */
-int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark, struct netcfg *out) warn_unused;
-/* Adds what *want has and *have does not, and marks in *want what is ours. On failure everything added is taken away again.
- * 0, or -errno with a sentence. */
-int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want, char *why,
-	       size_t whylen) warn_unused;
+/* What the configuration wants. mark: what our sockets set, 0 when they set none (no rule then). 0
+ * or -ENOMEM. */
+int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark,
+		struct netcfg *out) warn_unused;
+/* Adds what *want has and *have does not, and marks in *want what is ours. On failure everything
+ * added is taken away again. 0, or -errno with a sentence. */
+int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want,
+	       char *why, size_t whylen) warn_unused;
 /* Takes away what is ours in *have and not in *want (NULL: everything). */
-void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have, const struct netcfg *want);
+void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have,
+		 const struct netcfg *want);
 void netcfg_fini(struct netcfg *n);
 
 #endif

@@ -20,7 +20,8 @@ static int cmp_u32(uint32_t a, uint32_t b)
 	return (a > b) - (a < b);
 }
 
-/* What identifies an SA for its peer: direction, protocol, SPI. Several outbound SAs may share an SPI. */
+/* What identifies an SA for its peer: direction, protocol, SPI. Several outbound SAs may share an
+ * SPI. */
 static int by_spi(const void *a, const void *b)
 {
 	const struct sa_conf *x = ((const struct ref *)a)->c, *y = ((const struct ref *)b)->c;
@@ -31,7 +32,8 @@ static int by_spi(const void *a, const void *b)
 	return c ? c : cmp_u32(x->spi, y->spi);
 }
 
-static struct ref *find(struct ref *sorted, unsigned n, const struct sa_conf *c, int (*cmp)(const void *, const void *))
+static struct ref *find(struct ref *sorted, unsigned n, const struct sa_conf *c,
+			int (*cmp)(const void *, const void *))
 {
 	struct ref key = { .c = c };
 	return n ? bsearch(&key, sorted, n, sizeof(key), cmp) : NULL;
@@ -42,8 +44,10 @@ static bool same_key(const struct sa_conf *a, const struct sa_conf *b)
 	return memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0;
 }
 
-/* An old SA, not kept, that used the same key under the same SPI: the peer will not take the same sequence numbers twice. */
-static struct ref *find_carry(struct ref *spis, unsigned n, const struct sa_conf *c, const struct plan *p)
+/* An old SA, not kept, that used the same key under the same SPI: the peer will not take the same
+ * sequence numbers twice. */
+static struct ref *find_carry(struct ref *spis, unsigned n, const struct sa_conf *c,
+			      const struct plan *p)
 {
 	struct ref *r = find(spis, n, c, by_spi);
 
@@ -51,13 +55,14 @@ static struct ref *find_carry(struct ref *spis, unsigned n, const struct sa_conf
 		return NULL;
 	while (r > spis && by_spi(r - 1, r) == 0)
 		r--;
-	for (struct ref *end = spis + n; r < end && by_spi(r, &(struct ref) { .c = c }) == 0; r++)
+	for (struct ref *end = spis + n; r < end && by_spi(r, &(struct ref){ .c = c }) == 0; r++)
 		if (p->old_op[r->i] != PLAN_STAYS && same_key(r->c, c))
 			return r;
 	return NULL;
 }
 
-static void match(const struct sa_conf *const *new, struct ref *names, struct ref *spis, struct plan *p)
+static void match(const struct sa_conf *const *new, struct ref *names, struct ref *spis,
+		  struct plan *p)
 {
 	/* First who stays, for the second pass to know. */
 	for (unsigned i = 0; i < p->n_new; i++) {
@@ -89,19 +94,20 @@ static void match(const struct sa_conf *const *new, struct ref *names, struct re
 	p->leaving = p->n_old - p->kept;
 }
 
-static struct ref *sorted(const struct sa_conf *const *v, unsigned n, int (*cmp)(const void *, const void *))
+static struct ref *sorted(const struct sa_conf *const *v, unsigned n,
+			  int (*cmp)(const void *, const void *))
 {
 	struct ref *r = calloc(n ? n : 1, sizeof(*r));
 
 	for (unsigned i = 0; r && i < n; i++)
-		r[i] = (struct ref) { .c = v[i], .i = i };
+		r[i] = (struct ref){ .c = v[i], .i = i };
 	if (r)
 		qsort(r, n, sizeof(*r), cmp);
 	return r;
 }
 
-int plan_make(const struct sa_conf *const *old, unsigned n_old, const struct sa_conf *const *new, unsigned n_new,
-	      struct plan *out)
+int plan_make(const struct sa_conf *const *old, unsigned n_old, const struct sa_conf *const *new,
+	      unsigned n_new, struct plan *out)
 {
 	struct plan p = { .n_new = n_new, .n_old = n_old };
 	struct ref *names = sorted(old, n_old, by_name), *spis = sorted(old, n_old, by_spi);
@@ -132,5 +138,5 @@ void plan_fini(struct plan *p)
 	free(p->new_op);
 	free(p->source);
 	free(p->old_op);
-	*p = (struct plan) { .n_new = 0 };
+	*p = (struct plan){ .n_new = 0 };
 }

@@ -54,8 +54,11 @@ int privilege_drop(char *why, size_t whylen)
 	capng_clear(CAPNG_SELECT_ALL);
 	for (unsigned i = 0; i < ARRAY_LEN(keep); i++)
 		if (had[i])
-			(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, keep[i]);
-	/* The bounding set needs CAP_SETPCAP to shrink; without it there is nothing in it that no-new-privs would let us gain. */
+			(void)capng_update(CAPNG_ADD,
+					   CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+					   keep[i]);
+	/* The bounding set needs CAP_SETPCAP to shrink; without it there is nothing in it that
+	 * no-new-privs would let us gain. */
 	int rc = capng_apply(bounds ? CAPNG_SELECT_ALL : CAPNG_SELECT_CAPS);
 	if (rc < 0) {
 		snprintf(why, whylen, "cannot drop capabilities (libcap-ng says %d)", rc);

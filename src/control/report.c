@@ -18,7 +18,8 @@ static json_t *opt_text(const char *text)
 	return text && *text ? json_string(text) : json_null();
 }
 
-/* ---- status ----------------------------------------------------------------------------------- */
+/* ---- status -----------------------------------------------------------------------------------
+ */
 
 static double per_second(uint64_t now, uint64_t before, uint64_t span_ns)
 {
@@ -27,8 +28,8 @@ static double per_second(uint64_t now, uint64_t before, uint64_t span_ns)
 
 static json_t *traffic(uint64_t packets, uint64_t bytes, double pps, double bps)
 {
-	return json_pack("{s:o, s:o, s:f, s:f}", "packets", u64(packets), "bytes", u64(bytes), "packets_per_s", pps,
-			 "bits_per_s", bps);
+	return json_pack("{s:o, s:o, s:f, s:f}", "packets", u64(packets), "bytes", u64(bytes),
+			 "packets_per_s", pps, "bits_per_s", bps);
 }
 
 static json_t *tun_status(const struct daemon *d)
@@ -36,8 +37,11 @@ static json_t *tun_status(const struct daemon *d)
 	static const struct {
 		unsigned bit;
 		const char *name;
-	} can[] = { { TUN_CAN_CSUM, "checksum" }, { TUN_CAN_TSO4, "tso4" }, { TUN_CAN_TSO6, "tso6" },
-		    { TUN_CAN_USO4, "uso4" },     { TUN_CAN_USO6, "uso6" } };
+	} can[] = { { TUN_CAN_CSUM, "checksum" },
+		    { TUN_CAN_TSO4, "tso4" },
+		    { TUN_CAN_TSO6, "tso6" },
+		    { TUN_CAN_USO4, "uso4" },
+		    { TUN_CAN_USO6, "uso6" } };
 	char text[IP_RANGE_STRLEN];
 
 	if (!d->tun_open)
@@ -47,12 +51,14 @@ static json_t *tun_status(const struct daemon *d)
 		if (d->tun.can & can[i].bit)
 			json_array_append_new(offloads, json_string(can[i].name));
 	for (unsigned i = 0; i < d->net.n_addr; i++)
-		json_array_append_new(addrs, json_string(ip_prefix_format(&d->net.addr[i].prefix, text)));
+		json_array_append_new(addrs,
+				      json_string(ip_prefix_format(&d->net.addr[i].prefix, text)));
 	for (unsigned i = 0; i < d->net.n_route; i++)
-		json_array_append_new(routes, json_string(ip_prefix_format(&d->net.route[i].prefix, text)));
-	json_t *v = json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:b}", "name", d->tun.name, "mtu", (int)d->net.mtu, "queues",
-			      (int)d->tun.queues, "offloads", offloads, "addresses", addrs, "routes", routes, "persist",
-			      (int)d->tun.persist);
+		json_array_append_new(routes,
+				      json_string(ip_prefix_format(&d->net.route[i].prefix, text)));
+	json_t *v = json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:b}", "name", d->tun.name, "mtu",
+			      (int)d->net.mtu, "queues", (int)d->tun.queues, "offloads", offloads,
+			      "addresses", addrs, "routes", routes, "persist", (int)d->tun.persist);
 	if (d->net.rule[0] || d->net.rule[1]) {
 		json_object_set_new(v, "table", u64(d->net.table));
 		json_object_set_new(v, "fwmark", u64(d->net.mark));
@@ -66,9 +72,10 @@ static json_t *socket_status(const struct daemon *d)
 
 	if (!d->plane)
 		return json_null();
-	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:i, s:b, s:b}", "udp4", (int)o->udp4, "udp6", (int)o->udp6, "raw4",
-			 (int)o->raw4, "raw6", (int)o->raw6, "bypass", (int)o->bypass, "port", (int)o->port, "gso",
-			 (int)plane_has_gso(d->plane), "gro", (int)plane_has_gro(d->plane));
+	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:i, s:b, s:b}", "udp4", (int)o->udp4, "udp6",
+			 (int)o->udp6, "raw4", (int)o->raw4, "raw6", (int)o->raw6, "bypass",
+			 (int)o->bypass, "port", (int)o->port, "gso", (int)plane_has_gso(d->plane),
+			 "gro", (int)plane_has_gro(d->plane));
 }
 
 static json_t *crypto_status(void)
@@ -98,16 +105,20 @@ json_t *report_drops(struct daemon *d)
 {
 	struct plane_stats s = { 0 };
 	json_t *v = json_array();
-	static const char *const sev[] = { [DROP_SEV_INFO] = "info", [DROP_SEV_WARN] = "warn", [DROP_SEV_ERROR] = "error" };
-	static const char *const dir[] = { [DROP_DIR_OUT] = "out", [DROP_DIR_IN] = "in", [DROP_DIR_ANY] = "any" };
+	static const char *const sev[] = {
+		[DROP_SEV_INFO] = "info", [DROP_SEV_WARN] = "warn", [DROP_SEV_ERROR] = "error"
+	};
+	static const char *const dir[] = {
+		[DROP_DIR_OUT] = "out", [DROP_DIR_IN] = "in", [DROP_DIR_ANY] = "any"
+	};
 
 	if (d->plane)
 		plane_stats(d->plane, &s);
 	for (enum drop r = DROP_NONE + 1; r < DROP_REASONS; r++) {
 		const struct drop_info *i = drop_info(r);
-		json_array_append_new(v, json_pack("{s:s, s:o, s:s, s:s, s:s}", "reason", i->metric, "packets",
-						   u64(s.drop.n[r]), "dir", dir[i->dir], "severity", sev[i->severity],
-						   "why", i->why));
+		json_array_append_new(v, json_pack("{s:s, s:o, s:s, s:s, s:s}", "reason", i->metric,
+						   "packets", u64(s.drop.n[r]), "dir", dir[i->dir],
+						   "severity", sev[i->severity], "why", i->why));
 	}
 	return v;
 }
@@ -118,8 +129,9 @@ static json_t *drops_seen(const struct plane_stats *s)
 
 	for (enum drop r = DROP_NONE + 1; r < DROP_REASONS; r++)
 		if (s->drop.n[r])
-			json_array_append_new(v, json_pack("{s:s, s:o, s:s}", "reason", drop_info(r)->metric, "packets",
-							   u64(s->drop.n[r]), "why", drop_info(r)->why));
+			json_array_append_new(
+			    v, json_pack("{s:s, s:o, s:s}", "reason", drop_info(r)->metric,
+					 "packets", u64(s->drop.n[r]), "why", drop_info(r)->why));
 	return v;
 }
 
@@ -128,15 +140,19 @@ static json_t *traffic_status(const struct daemon *d, const struct plane_stats *
 	const struct plane_stats *a = &d->before, *b = &d->now;
 	uint64_t span = d->before_ns ? d->now_ns - d->before_ns : 0;
 
-	json_t *out = traffic(s->out_packets, s->out_bytes, per_second(b->out_packets, a->out_packets, span),
-			      8 * per_second(b->out_bytes, a->out_bytes, span));
-	json_t *in = traffic(s->in_packets, s->in_bytes, per_second(b->in_packets, a->in_packets, span),
-			     8 * per_second(b->in_bytes, a->in_bytes, span));
-	json_t *bypass = traffic(s->bypass_packets, s->bypass_bytes, per_second(b->bypass_packets, a->bypass_packets, span),
+	json_t *out =
+	    traffic(s->out_packets, s->out_bytes, per_second(b->out_packets, a->out_packets, span),
+		    8 * per_second(b->out_bytes, a->out_bytes, span));
+	json_t *in =
+	    traffic(s->in_packets, s->in_bytes, per_second(b->in_packets, a->in_packets, span),
+		    8 * per_second(b->in_bytes, a->in_bytes, span));
+	json_t *bypass = traffic(s->bypass_packets, s->bypass_bytes,
+				 per_second(b->bypass_packets, a->bypass_packets, span),
 				 8 * per_second(b->bypass_bytes, a->bypass_bytes, span));
-	return json_pack("{s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}}", "out", out, "in", in, "bypass", bypass, "wire_out",
-			 "packets", u64(s->out_wire_packets), "bytes", u64(s->out_wire_bytes), "wire_in", "packets",
-			 u64(s->in_wire_packets), "bytes", u64(s->in_wire_bytes));
+	return json_pack("{s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}}", "out", out, "in", in,
+			 "bypass", bypass, "wire_out", "packets", u64(s->out_wire_packets), "bytes",
+			 u64(s->out_wire_bytes), "wire_in", "packets", u64(s->in_wire_packets),
+			 "bytes", u64(s->in_wire_bytes));
 }
 
 static json_t *work_status(const struct plane_stats *s)
@@ -145,10 +161,17 @@ static json_t *work_status(const struct plane_stats *s)
 		const char *name;
 		uint64_t n;
 	} row[] = {
-		{ "tun_reads", s->tun_reads },     { "tun_writes", s->tun_writes },   { "sends", s->sends },
-		{ "recvs", s->recvs },             { "flow_hits", s->flow_hits },     { "flow_misses", s->flow_misses },
-		{ "icmp_sent", s->icmp_sent },     { "rst_sent", s->rst_sent },       { "mss_clamped", s->mss_clamped },
-		{ "fragmented", s->fragmented },   { "keepalives_in", s->keepalives_in },
+		{ "tun_reads", s->tun_reads },
+		{ "tun_writes", s->tun_writes },
+		{ "sends", s->sends },
+		{ "recvs", s->recvs },
+		{ "flow_hits", s->flow_hits },
+		{ "flow_misses", s->flow_misses },
+		{ "icmp_sent", s->icmp_sent },
+		{ "rst_sent", s->rst_sent },
+		{ "mss_clamped", s->mss_clamped },
+		{ "fragmented", s->fragmented },
+		{ "keepalives_in", s->keepalives_in },
 	};
 	json_t *v = json_object();
 
@@ -163,31 +186,37 @@ json_t *report_status(struct daemon *d)
 
 	if (d->plane)
 		plane_stats(d->plane, &s);
-	json_t *v = json_pack("{s:s, s:i, s:s, s:s, s:o, s:o}", "version", PACKAGE_VERSION, "pid", (int)getpid(), "config",
-			      d->conf_path, "run_dir", d->run_dir, "started", u64(d->started_wall_ns / NS_PER_S), "uptime_s",
+	json_t *v = json_pack("{s:s, s:i, s:s, s:s, s:o, s:o}", "version", PACKAGE_VERSION, "pid",
+			      (int)getpid(), "config", d->conf_path, "run_dir", d->run_dir,
+			      "started", u64(d->started_wall_ns / NS_PER_S), "uptime_s",
 			      u64((clock_now_ns() - d->started_ns) / NS_PER_S));
 	if (!v)
 		return NULL;
-	json_object_set_new(v, "reloaded", d->reloaded_wall_ns ? u64(d->reloaded_wall_ns / NS_PER_S) : json_null());
+	json_object_set_new(
+	    v, "reloaded", d->reloaded_wall_ns ? u64(d->reloaded_wall_ns / NS_PER_S) : json_null());
 	json_object_set_new(v, "workers", json_integer(d->plane ? plane_workers(d->plane) : 0));
 	json_object_set_new(v, "tun", tun_status(d));
 	json_object_set_new(v, "sockets", socket_status(d));
 	json_object_set_new(v, "crypto", crypto_status());
 	json_object_set_new(v, "seccomp", json_boolean(d->filtered));
 	json_object_set_new(v, "sas", sa_counts(d));
-	json_object_set_new(v, "policies", json_integer(d->plane && plane_spd(d->plane) ? spd_count(plane_spd(d->plane)) : 0));
+	json_object_set_new(
+	    v, "policies",
+	    json_integer(d->plane && plane_spd(d->plane) ? spd_count(plane_spd(d->plane)) : 0));
 	json_object_set_new(v, "traffic", traffic_status(d, &s));
 	json_object_set_new(v, "work", work_status(&s));
 	json_object_set_new(v, "drops", drops_seen(&s));
 	if (d->error[0])
-		json_object_set_new(v, "last_error", json_pack("{s:o, s:s}", "when", u64(d->error_wall_ns / NS_PER_S), "what",
-							       d->error));
+		json_object_set_new(v, "last_error",
+				    json_pack("{s:o, s:s}", "when",
+					      u64(d->error_wall_ns / NS_PER_S), "what", d->error));
 	else
 		json_object_set_new(v, "last_error", json_null());
 	return v;
 }
 
-/* ---- SAs -------------------------------------------------------------------------------------- */
+/* ---- SAs --------------------------------------------------------------------------------------
+ */
 
 static json_t *addr_json(const struct ip_addr *a)
 {
@@ -206,11 +235,11 @@ static json_t *lifetime(const struct sa *sa, uint64_t age_ns)
 {
 	const struct sa_lifetime *l = &sa->conf->life;
 	uint64_t bytes = atomic_load(&sa->bytes), packets = atomic_load(&sa->packets);
-	json_t *soft = json_pack("{s:o, s:o, s:o}", "bytes", left_of(l->soft_bytes, bytes), "packets",
-				 left_of(l->soft_packets, packets), "seconds",
+	json_t *soft = json_pack("{s:o, s:o, s:o}", "bytes", left_of(l->soft_bytes, bytes),
+				 "packets", left_of(l->soft_packets, packets), "seconds",
 				 left_of(l->soft_ns / NS_PER_S, age_ns / NS_PER_S));
-	json_t *hard = json_pack("{s:o, s:o, s:o}", "bytes", left_of(l->hard_bytes, bytes), "packets",
-				 left_of(l->hard_packets, packets), "seconds",
+	json_t *hard = json_pack("{s:o, s:o, s:o}", "bytes", left_of(l->hard_bytes, bytes),
+				 "packets", left_of(l->hard_packets, packets), "seconds",
 				 left_of(l->hard_ns / NS_PER_S, age_ns / NS_PER_S));
 	return json_pack("{s:o, s:o}", "soft_left", soft, "hard_left", hard);
 }
@@ -235,29 +264,38 @@ static json_t *sa_json(struct sa *sa, uint64_t now)
 		endpoint_format(&path->dst, peer);
 	else if (path && path->dst.addr.ver)
 		ip_addr_format(&path->dst.addr, peer);
-	json_t *v = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", c->name, "spi", spi, "dir",
-			      sa->dir == DIR_OUT ? "out" : "in", "proto", sa->proto == SA_AH ? "ah" : "esp", "mode",
+	json_t *v = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", c->name,
+			      "spi", spi, "dir", sa->dir == DIR_OUT ? "out" : "in", "proto",
+			      sa->proto == SA_AH ? "ah" : "esp", "mode",
 			      sa->mode == SA_TUNNEL ? "tunnel" : "transport", "encap",
-			      sa->encap == SA_ENCAP_UDP ? "udp" : "none", "src", addr_json(&c->src), "dst",
-			      addr_json(&c->dst), "peer", opt_text(peer));
+			      sa->encap == SA_ENCAP_UDP ? "udp" : "none", "src", addr_json(&c->src),
+			      "dst", addr_json(&c->dst), "peer", opt_text(peer));
 	if (!v)
 		return NULL;
 	json_object_set_new(v, "cipher", json_string(suite));
-	json_object_set_new(v, "backend", json_string(crypt_backend_name(crypt_key_backend(sa->key))));
+	json_object_set_new(v, "backend",
+			    json_string(crypt_backend_name(crypt_key_backend(sa->key))));
 	json_object_set_new(v, "esn", json_boolean(sa->esn));
-	json_object_set_new(v, "seq", u64(sa->dir == DIR_OUT ? atomic_load(&sa->seq) : atomic_load(&sa->replay.top)));
-	json_object_set_new(v, "replay_window", sa->dir == DIR_IN ? json_integer(sa->replay.window) : json_null());
-	json_object_set_new(v, "mtu", sa->dir == DIR_OUT ? json_integer(atomic_load(&sa->inner_mtu)) : json_null());
+	json_object_set_new(
+	    v, "seq",
+	    u64(sa->dir == DIR_OUT ? atomic_load(&sa->seq) : atomic_load(&sa->replay.top)));
+	json_object_set_new(v, "replay_window",
+			    sa->dir == DIR_IN ? json_integer(sa->replay.window) : json_null());
+	json_object_set_new(
+	    v, "mtu", sa->dir == DIR_OUT ? json_integer(atomic_load(&sa->inner_mtu)) : json_null());
 	json_object_set_new(v, "packets", u64(atomic_load(&sa->packets)));
 	json_object_set_new(v, "bytes", u64(atomic_load(&sa->bytes)));
 	json_object_set_new(v, "state", json_string(state_name(sa)));
 	json_object_set_new(v, "age_s", u64(age / NS_PER_S));
-	json_object_set_new(v, "idle_s", used && used <= now ? u64((now - used) / NS_PER_S) : json_null());
+	json_object_set_new(v, "idle_s",
+			    used && used <= now ? u64((now - used) / NS_PER_S) : json_null());
 	json_object_set_new(v, "lifetime", lifetime(sa, age));
-	json_object_set_new(v, "drops", json_pack("{s:o, s:o, s:o, s:o}", "replay", u64(atomic_load(&sa->drops[SA_DROP_REPLAY])),
-						  "auth", u64(atomic_load(&sa->drops[SA_DROP_AUTH])), "policy",
-						  u64(atomic_load(&sa->drops[SA_DROP_POLICY])), "other",
-						  u64(atomic_load(&sa->drops[SA_DROP_OTHER]))));
+	json_object_set_new(v, "drops",
+			    json_pack("{s:o, s:o, s:o, s:o}", "replay",
+				      u64(atomic_load(&sa->drops[SA_DROP_REPLAY])), "auth",
+				      u64(atomic_load(&sa->drops[SA_DROP_AUTH])), "policy",
+				      u64(atomic_load(&sa->drops[SA_DROP_POLICY])), "other",
+				      u64(atomic_load(&sa->drops[SA_DROP_OTHER]))));
 	return v;
 }
 
@@ -271,7 +309,8 @@ json_t *report_sas(struct daemon *d)
 	return v;
 }
 
-/* ---- policies --------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------------
+ */
 
 static json_t *sa_names(struct sa *const *v, unsigned n)
 {
@@ -284,19 +323,23 @@ static json_t *sa_names(struct sa *const *v, unsigned n)
 
 static json_t *policy_json(const struct policy *p, uint64_t now)
 {
-	static const char *const action[] = { [POLICY_PROTECT] = "protect", [POLICY_BYPASS] = "bypass",
-					      [POLICY_DISCARD] = "discard", [POLICY_REJECT] = "reject" };
+	static const char *const action[] = { [POLICY_PROTECT] = "protect",
+					      [POLICY_BYPASS] = "bypass",
+					      [POLICY_DISCARD] = "discard",
+					      [POLICY_REJECT] = "reject" };
 	char text[SELECTOR_STRLEN];
 	json_t *sel = json_array();
 	uint64_t last = atomic_load(&p->last_hit_ns);
 
 	for (unsigned i = 0; i < p->n_sel; i++)
 		json_array_append_new(sel, json_string(selector_format(&p->sel[i], text)));
-	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "order", (int)p->order, "name", p->name, "action",
-			 action[p->action], "dir",
-			 p->dirs == POLICY_DIR_OUT ? "out" : p->dirs == POLICY_DIR_IN ? "in" : "both", "selectors", sel,
-			 "out", sa_names(p->out, p->n_out), "in", sa_names(p->in, p->n_in), "hits",
-			 u64(atomic_load(&p->hits)), "last_hit_s",
+	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "order", (int)p->order,
+			 "name", p->name, "action", action[p->action], "dir",
+			 p->dirs == POLICY_DIR_OUT  ? "out"
+			 : p->dirs == POLICY_DIR_IN ? "in"
+						    : "both",
+			 "selectors", sel, "out", sa_names(p->out, p->n_out), "in",
+			 sa_names(p->in, p->n_in), "hits", u64(atomic_load(&p->hits)), "last_hit_s",
 			 last && last <= now ? u64((now - last) / NS_PER_S) : json_null());
 }
 

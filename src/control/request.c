@@ -1,6 +1,6 @@
 /*
- * The requests of the control socket: {"cmd": NAME, ...} -> {"ok": true, "result": ...} or {"ok": false, "error": SENTENCE, ...}. One
- * row a command.
+ * The requests of the control socket: {"cmd": NAME, ...} -> {"ok": true, "result": ...} or {"ok":
+ * false, "error": SENTENCE, ...}. One row a command.
  */
 #include <string.h>
 
@@ -33,7 +33,9 @@ static json_t *do_list(struct daemon *d, const json_t *req, bool *monitor)
 	static const struct {
 		const char *what;
 		json_t *(*make)(struct daemon *d);
-	} row[] = { { "sas", report_sas }, { "policies", report_policies }, { "drops", report_drops } };
+	} row[] = { { "sas", report_sas },
+		    { "policies", report_policies },
+		    { "drops", report_drops } };
 	const char *what = text_of(req, "what");
 
 	for (unsigned i = 0; what && i < ARRAY_LEN(row); i++)
@@ -56,7 +58,8 @@ static json_t *do_reload(struct daemon *d, const json_t *req, bool *monitor)
 		json_decref(errors);
 		return done(json_pack("{s:o}", "warnings", warnings));
 	}
-	return json_pack("{s:b, s:s, s:o, s:o}", "ok", 0, "error", "nothing was changed", "errors", errors, "warnings", warnings);
+	return json_pack("{s:b, s:s, s:o, s:o}", "ok", 0, "error", "nothing was changed", "errors",
+			 errors, "warnings", warnings);
 }
 
 static json_t *do_log(struct daemon *d, const json_t *req, bool *monitor)

@@ -1,4 +1,5 @@
-/* A lock file tells instances apart: the lock goes with the process, whatever becomes of the file. */
+/* A lock file tells instances apart: the lock goes with the process, whatever becomes of the file.
+ */
 #include "control/rundir.h"
 
 #include <errno.h>
@@ -51,11 +52,17 @@ static int busy(int fd, const char *dir, char *why, size_t whylen)
 	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
 
 	if (pid > 0)
-		snprintf(why, whylen, "another bumpwire (process %ld) runs with run directory %s; stop it, or give "
-			 "this one its own with --run-dir", pid, dir);
+		snprintf(
+		    why, whylen,
+		    "another bumpwire (process %ld) runs with run directory %s; stop it, or give "
+		    "this one its own with --run-dir",
+		    pid, dir);
 	else
-		snprintf(why, whylen, "another bumpwire runs with run directory %s; stop it, or give this one its own "
-			 "with --run-dir", dir);
+		snprintf(why, whylen,
+			 "another bumpwire runs with run directory %s; stop it, or give this one "
+			 "its own "
+			 "with --run-dir",
+			 dir);
 	return -EBUSY;
 }
 
@@ -100,8 +107,8 @@ void rundir_release(const char *dir, int *fd)
 	if (*fd < 0)
 		return;
 	/*
-	 * The file stays: were it removed, a starting instance that had just opened it would lock a file nobody can see any more. Empty, it
-	 * names nobody.
+	 * The file stays: were it removed, a starting instance that had just opened it would lock a
+	 * file nobody can see any more. Empty, it names nobody.
 	 */
 	(void)!ftruncate(*fd, 0);
 	close(*fd);

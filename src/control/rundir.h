@@ -9,8 +9,9 @@
 #define RUNDIR_SOCKET "control.sock"
 
 /*
- * Makes the directory (mode 0700, parents 0755) and takes its lock file, which holds our process number. *fd stays open for as long as
- * the lock is held. Returns 0, or -errno with a sentence in why: -EBUSY when another instance has it.
+ * Makes the directory (mode 0700, parents 0755) and takes its lock file, which holds our process
+ * number. *fd stays open for as long as the lock is held. Returns 0, or -errno with a sentence in
+ * why: -EBUSY when another instance has it.
  */
 int rundir_take(const char *dir, int *fd, char *why, size_t whylen) warn_unused;
 /* Makes a directory, mode 0700, and its parents, mode 0755, where they are missing. 0 or -errno. */

@@ -16,20 +16,20 @@
 #include "base/bytes.h"
 #include "base/hex.h"
 
-#define FILE_NAME "sequence-numbers"
+#define FILE_NAME   "sequence-numbers"
 #define MAX_ENTRIES 200000u /* old keys are forgotten beyond that, the oldest first */
 
 struct seq_entry {
 	uint8_t print[16];
-	uint64_t next;           /* in the file: the first number not given out */
-	const struct sa *sa;     /* in use now; NULL: of an earlier run */
+	uint64_t next;       /* in the file: the first number not given out */
+	const struct sa *sa; /* in use now; NULL: of an earlier run */
 };
 
 struct seqstore {
 	char *path, *tmp;
 	struct seq_entry *entry; /* in the order they were first seen */
 	unsigned n, cap;
-	uint32_t *slot;          /* 2 * cap (a power of two) of them: place in entry + 1, 0 for none */
+	uint32_t *slot; /* 2 * cap (a power of two) of them: place in entry + 1, 0 for none */
 	bool dirty;
 };
 
@@ -74,7 +74,7 @@ static struct seq_entry *add(struct seqstore *s, const uint8_t print[16], uint64
 	if (s->n == s->cap && !grow(s))
 		return NULL;
 	struct seq_entry *e = &s->entry[s->n++];
-	*e = (struct seq_entry) { .next = next };
+	*e = (struct seq_entry){ .next = next };
 	memcpy(e->print, print, 16);
 	*slot_of(s, print) = s->n;
 	return e;
@@ -118,7 +118,8 @@ static int load(struct seqstore *s, char *why, size_t whylen)
 	}
 	if (rc == -EINVAL)
 		snprintf(why, whylen,
-			 "%s:%u: found something else than a fingerprint and a number; remove the file only if the peers are restarted too",
+			 "%s:%u: found something else than a fingerprint and a number; remove the "
+			 "file only if the peers are restarted too",
 			 s->path, n);
 	fclose(f);
 	return rc;
@@ -141,7 +142,8 @@ int seqstore_open(const char *dir, struct seqstore **out, char *why, size_t whyl
 		rc = 0;
 		if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
 			rc = -errno;
-			snprintf(why, whylen, "cannot make the state directory %s: %s", dir, strerror(errno));
+			snprintf(why, whylen, "cannot make the state directory %s: %s", dir,
+				 strerror(errno));
 		}
 	}
 	if (rc == 0)
@@ -167,14 +169,16 @@ int seqstore_adopt(struct seqstore *s, struct sa *sa)
 	}
 	e->sa = sa;
 	atomic_store_explicit(&sa->seq, e->next ? e->next - 1 : 0, memory_order_relaxed);
-	s->dirty = true; /* reserve before the first packet: the caller ticks before the SA is used */
+	s->dirty =
+	    true; /* reserve before the first packet: the caller ticks before the SA is used */
 	return 0;
 }
 
 /* The first number that a restart may use, `ahead` of what was given out. */
 static uint64_t reserve(const struct sa *sa, uint64_t ahead)
 {
-	uint64_t next = atomic_load_explicit(&((struct sa *)(uintptr_t)sa)->seq, memory_order_relaxed) + 1;
+	uint64_t next =
+	    atomic_load_explicit(&((struct sa *)(uintptr_t)sa)->seq, memory_order_relaxed) + 1;
 	uint64_t limit = sa->esn ? UINT64_MAX : (uint64_t)UINT32_MAX + 1;
 
 	return limit - next < ahead ? limit : next + ahead;

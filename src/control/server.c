@@ -1,4 +1,5 @@
-/* A fixed array of clients, each with a request buffer and an output buffer; nothing in here ever waits. */
+/* A fixed array of clients, each with a request buffer and an output buffer; nothing in here ever
+ * waits. */
 #define _GNU_SOURCE 1 /* accept4 */
 
 #include "control/server.h"
@@ -17,10 +18,10 @@
 
 struct client {
 	struct server *s;
-	int fd;              /* -1: free */
+	int fd; /* -1: free */
 	bool monitor, closing;
 	struct linebuf in;
-	char *out;           /* out[sent..len) waits */
+	char *out; /* out[sent..len) waits */
 	size_t sent, len, cap;
 	ev_io rd, wr;
 	ev_timer idle;
@@ -57,7 +58,8 @@ static void client_drop(struct client *c)
 static bool client_flush(struct client *c)
 {
 	while (c->sent < c->len) {
-		ssize_t n = send(c->fd, c->out + c->sent, c->len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+		    send(c->fd, c->out + c->sent, c->len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -151,7 +153,8 @@ static void client_request(struct client *c, const char *line)
 		return;
 	}
 	json_t *answer = c->s->handle(c->s->arg, req, &c->monitor);
-	/* An event raised meanwhile may have dropped this client, if it monitors and does not read. */
+	/* An event raised meanwhile may have dropped this client, if it monitors and does not read.
+	 */
 	if (c->fd >= 0 && (!answer || !client_line(c, answer, SIZE_MAX)))
 		c->closing = true;
 	json_decref(answer);
@@ -194,7 +197,8 @@ static void on_idle(struct ev_loop *loop, ev_timer *w, int what)
 {
 	struct client *c = w->data;
 
-	log_debug(LOG_CONTROL, "client dropped: %s", c->sent < c->len ? "it does not read" : "idle");
+	log_debug(LOG_CONTROL, "client dropped: %s",
+		  c->sent < c->len ? "it does not read" : "idle");
 	client_drop(c);
 }
 
@@ -209,7 +213,7 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int what)
 		struct client *c = &s->client[i];
 		if (c->fd >= 0)
 			continue;
-		*c = (struct client) { .s = s, .fd = fd };
+		*c = (struct client){ .s = s, .fd = fd };
 		linebuf_init(&c->in, SERVER_REQUEST_MAX);
 		ev_io_init(&c->rd, on_read, fd, EV_READ);
 		ev_io_init(&c->wr, on_write, fd, EV_WRITE);
@@ -220,7 +224,8 @@ static void on_accept(struct ev_loop *loop, ev_io *w, int what)
 		ev_timer_again(loop, &c->idle);
 		return;
 	}
-	static const char full[] = "{\"ok\":false,\"error\":\"too many clients of the control socket\"}\n";
+	static const char full[] =
+	    "{\"ok\":false,\"error\":\"too many clients of the control socket\"}\n";
 	(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 }
@@ -230,8 +235,8 @@ static int listen_on(struct server *s, const char *path, char *why, size_t whyle
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
-		snprintf(why, whylen, "%s: longer than the %zu bytes a socket's name may have", path,
-			 sizeof(sun.sun_path) - 1);
+		snprintf(why, whylen, "%s: longer than the %zu bytes a socket's name may have",
+			 path, sizeof(sun.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
 	strcpy(sun.sun_path, path);
@@ -249,8 +254,8 @@ static int listen_on(struct server *s, const char *path, char *why, size_t whyle
 	return rc;
 }
 
-int server_new(struct ev_loop *loop, const char *path, server_handler *handle, void *arg, struct server **out, char *why,
-	       size_t whylen)
+int server_new(struct ev_loop *loop, const char *path, server_handler *handle, void *arg,
+	       struct server **out, char *why, size_t whylen)
 {
 	struct server *s = calloc(1, sizeof(*s));
 

@@ -1,7 +1,8 @@
 /*
- * The control socket: a Unix stream socket on which a client sends one JSON object a line and gets one back for each; a client that
- * asked to monitor gets a line for every event from then on. The number of clients, the length of a request and the
- * time a client may take are bounded: whoever does not read is dropped.
+ * The control socket: a Unix stream socket on which a client sends one JSON object a line and gets
+ * one back for each; a client that asked to monitor gets a line for every event from then on. The
+ * number of clients, the length of a request and the time a client may take are bounded: whoever
+ * does not read is dropped.
  */
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
@@ -13,19 +14,20 @@
 
 #include "base/bytes.h"
 
-#define SERVER_CLIENTS 16
+#define SERVER_CLIENTS     16
 #define SERVER_REQUEST_MAX 4096       /* bytes of a request line */
 #define SERVER_MONITOR_MAX (1u << 20) /* bytes of events that may wait for one client */
-#define SERVER_IDLE_S 30.              /* a client that is neither asking, reading nor monitoring */
+#define SERVER_IDLE_S      30.        /* a client that is neither asking, reading nor monitoring */
 
 struct server;
 
 /* Answers one request (borrowed) with a new object. *monitor set: events follow. */
 typedef json_t *server_handler(void *arg, json_t *request, bool *monitor);
 
-/* Listens on path, mode 0600; a socket left there is replaced (the caller holds the directory's lock). 0, or -errno with a sentence. */
-int server_new(struct ev_loop *loop, const char *path, server_handler *handle, void *arg, struct server **out, char *why,
-	       size_t whylen) warn_unused;
+/* Listens on path, mode 0600; a socket left there is replaced (the caller holds the directory's
+ * lock). 0, or -errno with a sentence. */
+int server_new(struct ev_loop *loop, const char *path, server_handler *handle, void *arg,
+	       struct server **out, char *why, size_t whylen) warn_unused;
 /* Drops all clients, after a last try to hand them what waits, and removes the socket. */
 void server_free(struct server **s);
 /* Sends an event to every monitoring client. */

@@ -1,5 +1,6 @@
 /*
- * The running daemon, as the files of control/ see it. One instance, owned by daemon_run(); everything here belongs to the control thread.
+ * The running daemon, as the files of control/ see it. One instance, owned by daemon_run();
+ * everything here belongs to the control thread.
  *
  *   daemon.c   starts, stops, drives the loop
  *   model.c    configuration -> SAs, SPD, network; reload
@@ -25,15 +26,15 @@
 
 /* An installed SA and what the control thread remembers of it. */
 struct managed_sa {
-	struct sa *sa;            /* a reference of ours */
-	uint64_t keepalive_ns;    /* last NAT keepalive sent */
+	struct sa *sa;         /* a reference of ours */
+	uint64_t keepalive_ns; /* last NAT keepalive sent */
 };
 
 struct daemon {
 	struct ev_loop *loop;
 	char *conf_path;
-	char *run_dir;            /* owned */
-	struct config *cfg;       /* of the last successful load; keys already moved into the SAs */
+	char *run_dir;      /* owned */
+	struct config *cfg; /* of the last successful load; keys already moved into the SAs */
 	struct tun tun;
 	bool tun_open;
 	struct netlink *nl;
@@ -43,15 +44,15 @@ struct daemon {
 	struct plane *plane;      /* NULL: no tun section, nothing to carry */
 	struct managed_sa *sas;   /* in the order of the file */
 	unsigned n_sas;
-	struct seqstore *seqs;    /* NULL: there is no place to keep sequence numbers */
+	struct seqstore *seqs; /* NULL: there is no place to keep sequence numbers */
 	struct server *server;
 	struct notify notify;
-	bool filtered;            /* system-call filter is in place */
+	bool filtered; /* system-call filter is in place */
 	int lock_fd;
 	/* what status tells */
 	uint64_t started_ns, started_wall_ns, reloaded_wall_ns;
 	uint64_t error_wall_ns;
-	char error[512];          /* last error in words, "" for none */
+	char error[512];                /* last error in words, "" for none */
 	struct plane_stats now, before; /* at the last tick and the one before it */
 	uint64_t now_ns, before_ns;
 	struct dropwatch drops;
@@ -59,12 +60,12 @@ struct daemon {
 	ev_signal on_term, on_int, on_hup;
 	ev_timer tick;
 	ev_io plane_io;
-	struct peer_sent {        /* by a hash of the peer: something was sent there last */
+	struct peer_sent { /* by a hash of the peer: something was sent there last */
 		struct ip_addr src;
 		struct endpoint dst;
 		uint64_t ns;
 	} sent[256];
-	uint32_t mtu_warned;      /* the number last warned about */
+	uint32_t mtu_warned; /* the number last warned about */
 	uint64_t mtu_checked_ns;
 	bool stopping;
 };
@@ -72,13 +73,15 @@ struct daemon {
 /* ---- model.c ---- */
 
 /*
- * Puts a configuration into force: the first one, or the next, of which only what changed is touched. Takes *cfg over on success; on
- * failure nothing has changed and every reason is a line in err, and *cfg stays the caller's. Warnings go to warn, a line each.
+ * Puts a configuration into force: the first one, or the next, of which only what changed is
+ * touched. Takes *cfg over on success; on failure nothing has changed and every reason is a line in
+ * err, and *cfg stays the caller's. Warnings go to warn, a line each.
  */
 int model_apply(struct daemon *d, struct config **cfg, FILE *err, FILE *warn) warn_unused;
 /* Sockets that a configuration needs, into o; everything else of it is filled in too. */
 void model_plane_opts(const struct config *c, struct plane_opts *o);
-/* Reads the file again and applies it. errors and warnings: arrays of sentences, new references. 0 or -errno. */
+/* Reads the file again and applies it. errors and warnings: arrays of sentences, new references. 0
+ * or -errno. */
 int model_reload(struct daemon *d, json_t **errors, json_t **warnings) warn_unused;
 /* Brings rules and routes in line with where the peers are now. */
 void model_peers_changed(struct daemon *d);
@@ -93,7 +96,8 @@ int model_find(const struct daemon *d, const struct sa *sa);
 void watch_events(struct daemon *d);
 /* Once a second: lifetimes by time, keepalives, drop reports, path MTU. */
 void watch_tick(struct daemon *d);
-/* Tells of the lifetime bits (SA_SOFT, SA_HARD) of an SA: log and monitor. what: which limit it was, "time" for one. */
+/* Tells of the lifetime bits (SA_SOFT, SA_HARD) of an SA: log and monitor. what: which limit it
+ * was, "time" for one. */
 void watch_lifetime(struct daemon *d, const struct sa *sa, unsigned bits, const char *what);
 /* Keeps the state directory ahead of the sequence numbers in use. */
 void watch_seqs(struct daemon *d);
@@ -102,7 +106,8 @@ void watch_mtu(struct daemon *d);
 
 /* ---- request.c ---- */
 
-/* Answers one request of the control socket; NULL never: failures are answers too. *monitor: the client wants events from now on. */
+/* Answers one request of the control socket; NULL never: failures are answers too. *monitor: the
+ * client wants events from now on. */
 json_t *request_handle(void *daemon, json_t *request, bool *monitor);
 
 /* ---- report.c ---- */

@@ -1,10 +1,11 @@
 /*
- * What happens by itself: the plane's events become log lines, `monitor` events and new paths; once a second come lifetimes by time,
- * NAT keepalives, growing drop counters, and path MTUs.
+ * What happens by itself: the plane's events become log lines, `monitor` events and new paths; once
+ * a second come lifetimes by time, NAT keepalives, growing drop counters, and path MTUs.
  *
- * Where a peer is followed to: an authenticated packet from a new outer address or port moves the inbound SA, and of the policies that use this SA
- * every outbound SA whose dst is %any, or that is UDP-encapsulated (a NAT gave the peer a new address or port; RFC 3948, and RFC 7296
- * 2.23). Raw ESP to a configured address stays where the file says.
+ * Where a peer is followed to: an authenticated packet from a new outer address or port moves the
+ * inbound SA, and of the policies that use this SA every outbound SA whose dst is %any, or that is
+ * UDP-encapsulated (a NAT gave the peer a new address or port; RFC 3948, and RFC 7296 2.23). Raw
+ * ESP to a configured address stays where the file says.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +16,8 @@
 #include "control/state.h"
 
 #define EVENTS_PER_READ 64
-#define MTU_EVERY_NS (10 * NS_PER_S)
-#define ROUTE_CACHE 256u
+#define MTU_EVERY_NS    (10 * NS_PER_S)
+#define ROUTE_CACHE     256u
 
 static struct log_limit unknown_limit = { .burst = 5, .every_ns = 10 * NS_PER_S };
 static struct log_limit acquire_limit = { .burst = 5, .every_ns = 10 * NS_PER_S };
@@ -35,20 +36,23 @@ static json_t *sa_fields(const struct sa *sa)
 	return json_pack("{s:s, s:s, s:s}", "sa", sa->conf->name, "spi", spi, "dir", dir_name(sa));
 }
 
-/* ---- lifetimes -------------------------------------------------------------------------------- */
+/* ---- lifetimes --------------------------------------------------------------------------------
+ */
 
 void watch_lifetime(struct daemon *d, const struct sa *sa, unsigned bits, const char *what)
 {
 	if (bits & SA_SOFT) {
-		log_notice(LOG_SAD, "sa %s spi 0x%08x: soft lifetime reached (%s): replace it soon", sa->conf->name,
-			   sa->spi, what);
+		log_notice(LOG_SAD, "sa %s spi 0x%08x: soft lifetime reached (%s): replace it soon",
+			   sa->conf->name, sa->spi, what);
 		json_t *v = sa_fields(sa);
 		json_object_set_new(v, "limit", json_string(what));
 		daemon_event(d, "sa_soft_lifetime", v);
 	}
 	if (bits & SA_HARD) {
-		log_warn(LOG_SAD, "sa %s spi 0x%08x: hard lifetime reached (%s): it carries nothing any more",
-			 sa->conf->name, sa->spi, what);
+		log_warn(
+		    LOG_SAD,
+		    "sa %s spi 0x%08x: hard lifetime reached (%s): it carries nothing any more",
+		    sa->conf->name, sa->spi, what);
 		json_t *v = sa_fields(sa);
 		json_object_set_new(v, "limit", json_string(what));
 		daemon_event(d, "sa_hard_lifetime", v);
@@ -64,7 +68,8 @@ static const char *which_limit(const struct sa *sa, bool hard)
 	return limit && atomic_load(&sa->bytes) >= limit ? "bytes" : "packets";
 }
 
-/* ---- peers ------------------------------------------------------------------------------------ */
+/* ---- peers ------------------------------------------------------------------------------------
+ */
 
 static bool follows(const struct sa *out)
 {
@@ -90,13 +95,15 @@ static bool follow(struct daemon *d, struct sa *out, const struct ipsec_event *e
 		src = &none;
 	int rc = plane_set_path(d->plane, out, src, &dst);
 	if (rc) {
-		log_error(LOG_SAD, "sa %s: cannot follow its peer: %s", out->conf->name, strerror(-rc));
+		log_error(LOG_SAD, "sa %s: cannot follow its peer: %s", out->conf->name,
+			  strerror(-rc));
 		return false;
 	}
 	return true;
 }
 
-static void tell_moved(struct daemon *d, const struct sa *out, const struct endpoint *was, const struct endpoint *is)
+static void tell_moved(struct daemon *d, const struct sa *out, const struct endpoint *was,
+		       const struct endpoint *is)
 {
 	char from[ENDPOINT_STRLEN] = "", to[ENDPOINT_STRLEN];
 	uint32_t swallowed;
@@ -106,7 +113,8 @@ static void tell_moved(struct daemon *d, const struct sa *out, const struct endp
 	endpoint_format(is, to);
 	if (log_limit_pass(&moved_limit, &swallowed)) {
 		if (from[0])
-			log_notice(LOG_SAD, "sa %s: peer moved from %s to %s", out->conf->name, from, to);
+			log_notice(LOG_SAD, "sa %s: peer moved from %s to %s", out->conf->name,
+				   from, to);
 		else
 			log_notice(LOG_SAD, "sa %s: peer is at %s", out->conf->name, to);
 	}
@@ -139,7 +147,7 @@ static void peer_addr(struct daemon *d, const struct ipsec_event *e)
 		for (unsigned j = 0; j < p->n_out; j++) {
 			struct sa *out = p->out[j];
 			const struct sa_path *path = atomic_load(&out->path);
-			struct endpoint was = path ? path->dst : (struct endpoint) { .port = 0 };
+			struct endpoint was = path ? path->dst : (struct endpoint){ .port = 0 };
 			if (!follows(out) || !follow(d, out, e))
 				continue;
 			tell_moved(d, out, &was, &e->peer);
@@ -152,7 +160,8 @@ static void peer_addr(struct daemon *d, const struct ipsec_event *e)
 	}
 }
 
-/* ---- events of the plane ---------------------------------------------------------------------- */
+/* ---- events of the plane ----------------------------------------------------------------------
+ */
 
 static void unknown_spi(struct daemon *d, const struct ipsec_event *e)
 {
@@ -163,13 +172,15 @@ static void unknown_spi(struct daemon *d, const struct ipsec_event *e)
 		return;
 	endpoint_format(&e->peer, peer);
 	snprintf(spi, sizeof(spi), "0x%08x", e->spi);
-	log_info(LOG_SAD, "ESP from %s with SPI %s: no such SA (%u more not shown)", peer, spi, swallowed);
+	log_info(LOG_SAD, "ESP from %s with SPI %s: no such SA (%u more not shown)", peer, spi,
+		 swallowed);
 	daemon_event(d, "unknown_spi", json_pack("{s:s, s:s}", "spi", spi, "peer", peer));
 }
 
 static void acquire(struct daemon *d, const struct ipsec_event *e)
 {
-	const struct policy *p = plane_spd(d->plane) ? spd_policy(plane_spd(d->plane), e->policy) : NULL;
+	const struct policy *p =
+	    plane_spd(d->plane) ? spd_policy(plane_spd(d->plane), e->policy) : NULL;
 	struct ip_addr src = flow_key_src(&e->flow), dst = flow_key_dst(&e->flow);
 	char a[IP_ADDR_STRLEN], b[IP_ADDR_STRLEN];
 	uint32_t swallowed;
@@ -178,9 +189,12 @@ static void acquire(struct daemon *d, const struct ipsec_event *e)
 		return;
 	ip_addr_format(&src, a);
 	ip_addr_format(&dst, b);
-	log_info(LOG_SPD, "policy %s: a packet from %s to %s is to be protected, and no SA is usable (%u more not shown)",
+	log_info(LOG_SPD,
+		 "policy %s: a packet from %s to %s is to be protected, and no SA is usable (%u "
+		 "more not shown)",
 		 p->name, a, b, swallowed);
-	daemon_event(d, "acquire", json_pack("{s:s, s:s, s:s}", "policy", p->name, "src", a, "dst", b));
+	daemon_event(d, "acquire",
+		     json_pack("{s:s, s:s, s:s}", "policy", p->name, "src", a, "dst", b));
 }
 
 static void handle(struct daemon *d, const struct ipsec_event *e)
@@ -193,8 +207,10 @@ static void handle(struct daemon *d, const struct ipsec_event *e)
 		watch_lifetime(d, e->sa, SA_HARD, which_limit(e->sa, true));
 		break;
 	case EV_SEQ_EXHAUSTED:
-		log_warn(LOG_SAD, "sa %s spi 0x%08x: sequence numbers are used up: it sends nothing any more",
-			 e->sa->conf->name, e->sa->spi);
+		log_warn(
+		    LOG_SAD,
+		    "sa %s spi 0x%08x: sequence numbers are used up: it sends nothing any more",
+		    e->sa->conf->name, e->sa->spi);
 		daemon_event(d, "sa_sequence_exhausted", sa_fields(e->sa));
 		break;
 	case EV_PEER_ADDR:
@@ -224,7 +240,8 @@ void watch_events(struct daemon *d)
 	} while (n == EVENTS_PER_READ);
 }
 
-/* ---- path MTU --------------------------------------------------------------------------------- */
+/* ---- path MTU ---------------------------------------------------------------------------------
+ */
 
 /* Many SAs lead to few peers: what the kernel said for an address, for the length of one pass. */
 struct route_cache {
@@ -244,7 +261,7 @@ static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const str
 		return c->mtu;
 	if (netlink_route_get(d->nl, dst, d->mark, &r) || r.mtu == 0)
 		return 0;
-	*c = (struct route_cache) { .dst = *dst, .mtu = r.mtu };
+	*c = (struct route_cache){ .dst = *dst, .mtu = r.mtu };
 	return r.mtu;
 }
 
@@ -259,8 +276,11 @@ static void warn_tun_mtu(struct daemon *d, const struct sa *tightest, uint32_t i
 	if (d->mtu_warned == inner)
 		return;
 	d->mtu_warned = inner;
-	log_warn(LOG_NET, "tun %s: mtu is %u, but only %u bytes fit through sa %s: larger packets are fragmented or refused; "
-		 "set mtu = %u", d->tun.name, mtu, inner, tightest->conf->name, inner);
+	log_warn(LOG_NET,
+		 "tun %s: mtu is %u, but only %u bytes fit through sa %s: larger packets are "
+		 "fragmented or refused; "
+		 "set mtu = %u",
+		 d->tun.name, mtu, inner, tightest->conf->name, inner);
 }
 
 void watch_mtu(struct daemon *d)
@@ -277,12 +297,14 @@ void watch_mtu(struct daemon *d)
 		const struct sa_path *path = atomic_load(&sa->path);
 		if (sa->dir != DIR_OUT || !sa_usable(sa) || !path || !path->dst.addr.ver)
 			continue;
-		uint32_t outer = sa->conf->path_mtu ? sa->conf->path_mtu : outer_mtu(d, cache, &path->dst.addr);
+		uint32_t outer =
+		    sa->conf->path_mtu ? sa->conf->path_mtu : outer_mtu(d, cache, &path->dst.addr);
 		if (!outer) /* no route just now: keep what we knew */
 			continue;
 		uint32_t inner = sa_inner_mtu(sa, outer, path->dst.addr.ver);
 		if (inner != atomic_load(&sa->inner_mtu)) {
-			log_debug(LOG_SAD, "sa %s: path MTU %u, inner packets up to %u bytes", sa->conf->name, outer, inner);
+			log_debug(LOG_SAD, "sa %s: path MTU %u, inner packets up to %u bytes",
+				  sa->conf->name, outer, inner);
 			atomic_store(&sa->inner_mtu, inner);
 		}
 		if (inner < least) {
@@ -295,10 +317,11 @@ void watch_mtu(struct daemon *d)
 		warn_tun_mtu(d, tightest, least);
 }
 
-/* ---- once a second ---------------------------------------------------------------------------- */
+/* ---- once a second ----------------------------------------------------------------------------
+ */
 
-/* Where it is remembered when something was last sent from here to there. Peers with the same hash forget each other, which costs a
- * keepalive too many and never one too few. */
+/* Where it is remembered when something was last sent from here to there. Peers with the same hash
+ * forget each other, which costs a keepalive too many and never one too few. */
 static struct peer_sent *sent_to(struct daemon *d, const struct sa_path *path)
 {
 	uint32_t h = path->dst.port;
@@ -307,18 +330,20 @@ static struct peer_sent *sent_to(struct daemon *d, const struct sa_path *path)
 		h = h * 31 + path->dst.addr.b[i];
 	struct peer_sent *p = &d->sent[h % ARRAY_LEN(d->sent)];
 	if (!endpoint_eq(&p->dst, &path->dst) || !ip_addr_eq(&p->src, &path->src))
-		*p = (struct peer_sent) { .src = path->src, .dst = path->dst };
+		*p = (struct peer_sent){ .src = path->src, .dst = path->dst };
 	return p;
 }
 
-/* RFC 3948 4: so that the NAT's mapping lives, something must be sent to a peer every so often; only when nothing else was. */
+/* RFC 3948 4: so that the NAT's mapping lives, something must be sent to a peer every so often;
+ * only when nothing else was. */
 static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
 {
 	const struct sa *sa = m->sa;
 	const struct sa_path *path = atomic_load(&m->sa->path);
 	uint64_t last = atomic_load(&m->sa->last_used_ns);
 
-	if (sa->dir != DIR_OUT || sa->encap != SA_ENCAP_UDP || !path || !path->dst.addr.ver || !sa_usable(sa))
+	if (sa->dir != DIR_OUT || sa->encap != SA_ENCAP_UDP || !path || !path->dst.addr.ver ||
+	    !sa_usable(sa))
 		return;
 	if (m->keepalive_ns > last)
 		last = m->keepalive_ns;
@@ -338,9 +363,9 @@ static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
 
 static void report_drops_now(struct daemon *d, uint64_t now)
 {
-	static const enum log_level level[] = {
-		[DROP_SEV_INFO] = LOG_LVL_INFO, [DROP_SEV_WARN] = LOG_LVL_WARN, [DROP_SEV_ERROR] = LOG_LVL_ERROR
-	};
+	static const enum log_level level[] = { [DROP_SEV_INFO] = LOG_LVL_INFO,
+						[DROP_SEV_WARN] = LOG_LVL_WARN,
+						[DROP_SEV_ERROR] = LOG_LVL_ERROR };
 	uint64_t grown, over_s;
 
 	for (enum drop r = DROP_NONE + 1; r < DROP_REASONS; r++) {
@@ -348,15 +373,20 @@ static void report_drops_now(struct daemon *d, uint64_t now)
 		if (!dropwatch_step(&d->drops, r, d->now.drop.n[r], now, &grown, &over_s))
 			continue;
 		/* Dropped as it should be: worth a counter, not a line. */
-		enum log_level l = r == DROP_KEEPALIVE || r == DROP_DUMMY ? LOG_LVL_DEBUG : level[i->severity];
+		enum log_level l =
+		    r == DROP_KEEPALIVE || r == DROP_DUMMY ? LOG_LVL_DEBUG : level[i->severity];
 		if (over_s)
-			log_msg(LOG_PLANE, l, "%llu packets dropped in %llu s: %s (%s)", (unsigned long long)grown,
-				(unsigned long long)over_s, i->why, i->metric);
+			log_msg(LOG_PLANE, l, "%llu packets dropped in %llu s: %s (%s)",
+				(unsigned long long)grown, (unsigned long long)over_s, i->why,
+				i->metric);
 		else
-			log_msg(LOG_PLANE, l, "%llu packet%s dropped: %s (%s)", (unsigned long long)grown,
-				grown == 1 ? "" : "s", i->why, i->metric);
-		daemon_event(d, "drops", json_pack("{s:s, s:I, s:I, s:s}", "reason", i->metric, "packets", (json_int_t)grown,
-						   "seconds", (json_int_t)over_s, "why", i->why));
+			log_msg(LOG_PLANE, l, "%llu packet%s dropped: %s (%s)",
+				(unsigned long long)grown, grown == 1 ? "" : "s", i->why,
+				i->metric);
+		daemon_event(d, "drops",
+			     json_pack("{s:s, s:I, s:I, s:s}", "reason", i->metric, "packets",
+				       (json_int_t)grown, "seconds", (json_int_t)over_s, "why",
+				       i->why));
 	}
 }
 
@@ -367,7 +397,8 @@ void watch_seqs(struct daemon *d)
 	int rc = d->seqs ? seqstore_tick(d->seqs) : 0;
 
 	if (rc && log_limit_pass(&limit, &swallowed))
-		log_error(LOG_SAD, "sequence numbers cannot be kept for the next start: %s", strerror(-rc));
+		log_error(LOG_SAD, "sequence numbers cannot be kept for the next start: %s",
+			  strerror(-rc));
 }
 
 void watch_tick(struct daemon *d)

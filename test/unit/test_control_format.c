@@ -50,13 +50,18 @@ END_TEST
 
 START_TEST(test_sa)
 {
-	const char *t = by(format_sas,
-			   "[{\"name\":\"a-to-b\",\"dir\":\"out\",\"spi\":\"0x00001001\",\"proto\":\"esp\",\"mode\":\"tunnel\","
-			   "\"state\":\"alive\",\"src\":\"192.0.2.1\",\"dst\":\"%any\",\"encap\":\"udp\",\"peer\":\"198.51.100.7:1024\","
-			   "\"cipher\":\"aes128gcm16\",\"backend\":\"openssl\",\"esn\":false,\"mtu\":1438,\"seq\":5,\"packets\":5,"
-			   "\"bytes\":1500,\"age_s\":61,\"idle_s\":null,\"lifetime\":{\"soft_left\":{\"bytes\":null,\"packets\":null,"
-			   "\"seconds\":null},\"hard_left\":{\"bytes\":2000,\"packets\":7,\"seconds\":90}},"
-			   "\"drops\":{\"replay\":1,\"auth\":2,\"policy\":0,\"other\":0}}]");
+	const char *t =
+	    by(format_sas,
+	       "[{\"name\":\"a-to-b\",\"dir\":\"out\",\"spi\":\"0x00001001\",\"proto\":\"esp\","
+	       "\"mode\":\"tunnel\","
+	       "\"state\":\"alive\",\"src\":\"192.0.2.1\",\"dst\":\"%any\",\"encap\":\"udp\","
+	       "\"peer\":\"198.51.100.7:1024\","
+	       "\"cipher\":\"aes128gcm16\",\"backend\":\"openssl\",\"esn\":false,\"mtu\":1438,"
+	       "\"seq\":5,\"packets\":5,"
+	       "\"bytes\":1500,\"age_s\":61,\"idle_s\":null,\"lifetime\":{\"soft_left\":{\"bytes\":"
+	       "null,\"packets\":null,"
+	       "\"seconds\":null},\"hard_left\":{\"bytes\":2000,\"packets\":7,\"seconds\":90}},"
+	       "\"drops\":{\"replay\":1,\"auth\":2,\"policy\":0,\"other\":0}}]");
 
 	ck_assert_ptr_nonnull(strstr(t, "a-to-b: out, spi 0x00001001, esp tunnel, alive\n"));
 	ck_assert_ptr_nonnull(strstr(t, "192.0.2.1 -> %any in UDP, peer at 198.51.100.7:1024\n"));
@@ -70,29 +75,41 @@ END_TEST
 
 START_TEST(test_policy)
 {
-	const char *t = by(format_policies,
-			   "[{\"order\":0,\"name\":\"net\",\"action\":\"protect\",\"dir\":\"both\",\"selectors\":[\"10.1.0.0/16 === "
-			   "10.2.0.0/16\",\"x === y\"],\"out\":[\"a\"],\"in\":[\"b\",\"c\"],\"hits\":3,\"last_hit_s\":null},"
-			   "{\"order\":1,\"name\":\"rest\",\"action\":\"discard\",\"dir\":\"out\",\"selectors\":[\"any\"],\"out\":[],"
-			   "\"in\":[],\"hits\":0,\"last_hit_s\":5}]");
+	const char *t =
+	    by(format_policies,
+	       "[{\"order\":0,\"name\":\"net\",\"action\":\"protect\",\"dir\":\"both\","
+	       "\"selectors\":[\"10.1.0.0/16 === "
+	       "10.2.0.0/16\",\"x === "
+	       "y\"],\"out\":[\"a\"],\"in\":[\"b\",\"c\"],\"hits\":3,\"last_hit_s\":null},"
+	       "{\"order\":1,\"name\":\"rest\",\"action\":\"discard\",\"dir\":\"out\","
+	       "\"selectors\":[\"any\"],\"out\":[],"
+	       "\"in\":[],\"hits\":0,\"last_hit_s\":5}]");
 
-	ck_assert_str_eq(t, "0 net: protect\n  10.1.0.0/16 === 10.2.0.0/16\n  x === y\n  out by a; in by b, c\n  3 flows\n"
+	ck_assert_str_eq(t, "0 net: protect\n  10.1.0.0/16 === 10.2.0.0/16\n  x === y\n  out by a; "
+			    "in by b, c\n  3 flows\n"
 			    "1 rest: discard (out only)\n  any\n  0 flows, the last 5s ago\n");
 }
 END_TEST
 
 START_TEST(test_status)
 {
-	const char *t = by(format_status,
-			   "{\"version\":\"1.2\",\"pid\":7,\"config\":\"/x\",\"started\":0,\"uptime_s\":5,\"workers\":2,\"tun\":{\"name\":"
-			   "\"bw0\",\"mtu\":1400,\"offloads\":[\"tso4\"],\"table\":25186,\"fwmark\":25207},\"sockets\":{\"udp4\":true,"
-			   "\"raw6\":true,\"port\":4500,\"gso\":true,\"gro\":false},\"sas\":{\"in\":1,\"out\":2,\"expired\":1},"
-			   "\"policies\":4,\"traffic\":{\"out\":{\"packets\":10,\"bytes\":1000,\"bits_per_s\":2000,\"packets_per_s\":3}},"
-			   "\"drops\":[{\"reason\":\"auth\",\"packets\":9,\"why\":\"because\"}],\"last_error\":{\"when\":0,\"what\":\"oh\"}}");
+	const char *t =
+	    by(format_status, "{\"version\":\"1.2\",\"pid\":7,\"config\":\"/"
+			      "x\",\"started\":0,\"uptime_s\":5,\"workers\":2,\"tun\":{\"name\":"
+			      "\"bw0\",\"mtu\":1400,\"offloads\":[\"tso4\"],\"table\":25186,"
+			      "\"fwmark\":25207},\"sockets\":{\"udp4\":true,"
+			      "\"raw6\":true,\"port\":4500,\"gso\":true,\"gro\":false},\"sas\":{"
+			      "\"in\":1,\"out\":2,\"expired\":1},"
+			      "\"policies\":4,\"traffic\":{\"out\":{\"packets\":10,\"bytes\":1000,"
+			      "\"bits_per_s\":2000,\"packets_per_s\":3}},"
+			      "\"drops\":[{\"reason\":\"auth\",\"packets\":9,\"why\":\"because\"}],"
+			      "\"last_error\":{\"when\":0,\"what\":\"oh\"}}");
 
 	ck_assert_ptr_nonnull(strstr(t, "bumpwire 1.2, up since 1970-01-01 "));
-	ck_assert_ptr_nonnull(strstr(t, "bw0, mtu 1400, offloads tso4, routes in table 25186 (all but fwmark 0x6277)"));
-	ck_assert_ptr_nonnull(strstr(t, "UDP over IPv4, raw ESP over IPv6; port 4500, segmentation offload on, receive coalescing off"));
+	ck_assert_ptr_nonnull(strstr(
+	    t, "bw0, mtu 1400, offloads tso4, routes in table 25186 (all but fwmark 0x6277)"));
+	ck_assert_ptr_nonnull(strstr(t, "UDP over IPv4, raw ESP over IPv6; port 4500, segmentation "
+					"offload on, receive coalescing off"));
 	ck_assert_ptr_nonnull(strstr(t, "2 out, 1 in, 1 of them expired"));
 	ck_assert_ptr_nonnull(strstr(t, "10 packets, 1.0 kB (now 2.0 kbit/s, 3 packets/s)"));
 	ck_assert_ptr_nonnull(strstr(t, "auth                        9  because\n"));
@@ -102,7 +119,8 @@ END_TEST
 
 START_TEST(test_event)
 {
-	const char *t = by(format_event, "{\"event\":\"peer_moved\",\"time\":1.5,\"sa\":\"a\",\"from\":null,\"to\":\"x y\",\"n\":3,"
+	const char *t = by(format_event, "{\"event\":\"peer_moved\",\"time\":1.5,\"sa\":\"a\","
+					 "\"from\":null,\"to\":\"x y\",\"n\":3,"
 					 "\"warnings\":[],\"errors\":[\"p\",\"q\"]}");
 
 	ck_assert_ptr_nonnull(strstr(t, ".500 peer_moved sa=a to=\"x y\" n=3 errors=p; q\n"));
@@ -112,7 +130,10 @@ END_TEST
 /* A newer or older daemon, or nonsense: something is printed, nothing breaks. */
 START_TEST(test_missing)
 {
-	static const char *const odd[] = { "{}", "[]", "[{}]", "null", "[null, 7]", "{\"tun\":7,\"traffic\":[],\"drops\":\"x\"}" };
+	static const char *const odd[] = {
+		"{}",   "[]",        "[{}]",
+		"null", "[null, 7]", "{\"tun\":7,\"traffic\":[],\"drops\":\"x\"}"
+	};
 
 	by(format_status, odd[_i]);
 	by(format_sas, odd[_i]);

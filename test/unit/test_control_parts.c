@@ -1,4 +1,5 @@
-/* Small parts: lines out of a stream, the service manager, reports of drops, the run directory, export of keys; and what network a configuration wants. */
+/* Small parts: lines out of a stream, the service manager, reports of drops, the run directory,
+ * export of keys; and what network a configuration wants. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +23,8 @@
 #include "control/rundir.h"
 #include "test_control.h"
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------------
+ */
 
 static void feed(struct linebuf *b, const char *text, size_t piece)
 {
@@ -72,7 +74,8 @@ START_TEST(test_line_limit)
 }
 END_TEST
 
-/* ---- the service manager ---------------------------------------------------------------------- */
+/* ---- the service manager ----------------------------------------------------------------------
+ */
 
 START_TEST(test_notify)
 {
@@ -81,7 +84,8 @@ START_TEST(test_notify)
 	bool abstract = _i == 1;
 	struct notify n;
 
-	snprintf(name, sizeof(name), abstract ? "@bw-notify-%d" : "/tmp/bw-notify-%d", (int)getpid());
+	snprintf(name, sizeof(name), abstract ? "@bw-notify-%d" : "/tmp/bw-notify-%d",
+		 (int)getpid());
 	strcpy(sun.sun_path, name);
 	if (abstract)
 		sun.sun_path[0] = '\0';
@@ -113,7 +117,8 @@ START_TEST(test_notify_nobody)
 }
 END_TEST
 
-/* ---- drops ------------------------------------------------------------------------------------ */
+/* ---- drops ------------------------------------------------------------------------------------
+ */
 
 START_TEST(test_dropwatch)
 {
@@ -128,7 +133,8 @@ START_TEST(test_dropwatch)
 	ck_assert(dropwatch_step(&w, DROP_AUTH, 53, t + 10 * NS_PER_S, &grown, &over));
 	ck_assert_uint_eq(grown, 50);
 	ck_assert_uint_eq(over, 10);
-	ck_assert(!dropwatch_step(&w, DROP_AUTH, 99, t + 29 * NS_PER_S, &grown, &over)); /* 20 s now */
+	ck_assert(
+	    !dropwatch_step(&w, DROP_AUTH, 99, t + 29 * NS_PER_S, &grown, &over)); /* 20 s now */
 	ck_assert(dropwatch_step(&w, DROP_AUTH, 99, t + 30 * NS_PER_S, &grown, &over));
 	ck_assert(dropwatch_step(&w, DROP_REPLAY, 1, t, &grown, &over)); /* each reason by itself */
 	/* a long quiet spell, then it starts over */
@@ -151,7 +157,8 @@ START_TEST(test_dropwatch_is_bounded)
 }
 END_TEST
 
-/* ---- run directory ---------------------------------------------------------------------------- */
+/* ---- run directory ----------------------------------------------------------------------------
+ */
 
 START_TEST(test_rundir)
 {
@@ -184,9 +191,11 @@ START_TEST(test_rundir)
 }
 END_TEST
 
-/* ---- keys for Wireshark ----------------------------------------------------------------------- */
+/* ---- keys for Wireshark -----------------------------------------------------------------------
+ */
 
-static struct config_sa wireshark_sa(const char *cipher, const char *integ, const char *key_hex, size_t key_len)
+static struct config_sa wireshark_sa(const char *cipher, const char *integ, const char *key_hex,
+				     size_t key_len)
 {
 	struct config_sa s = { .conf = { .proto = SA_ESP, .dir = DIR_OUT, .spi = 0x1001 } };
 	uint8_t key[64];
@@ -202,8 +211,9 @@ static struct config_sa wireshark_sa(const char *cipher, const char *integ, cons
 START_TEST(test_wireshark)
 {
 	char dir[] = "/tmp/bw-keys-XXXXXX", path[64], why[256], line[512];
-	struct config_sa sa[2] = { wireshark_sa("aes128gcm16", NULL, NULL, 20), wireshark_sa("aes128ccm16", NULL, NULL, 19) };
-	struct config c = { .path = (char *)(uintptr_t)"x.conf", .sa = sa, .n_sa = 2 };
+	struct config_sa sa[2] = { wireshark_sa("aes128gcm16", NULL, NULL, 20),
+				   wireshark_sa("aes128ccm16", NULL, NULL, 19) };
+	struct config c = { .path = (char *)(uintptr_t) "x.conf", .sa = sa, .n_sa = 2 };
 	unsigned skipped;
 	struct stat st;
 
@@ -220,8 +230,10 @@ START_TEST(test_wireshark)
 	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
 	ck_assert_int_eq(line[0], '#');
 	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
-	ck_assert_str_eq(line, "\"IPv4\",\"192.0.2.1\",\"*\",\"0x00001001\",\"AES-GCM with 16 octet ICV [RFC4106]\","
-			       "\"0xabababababababababababababababababababab\",\"NULL\",\"\",\"32-bit\"\n");
+	ck_assert_str_eq(
+	    line,
+	    "\"IPv4\",\"192.0.2.1\",\"*\",\"0x00001001\",\"AES-GCM with 16 octet ICV [RFC4106]\","
+	    "\"0xabababababababababababababababababababab\",\"NULL\",\"\",\"32-bit\"\n");
 	fclose(f);
 	unlink(path);
 	rmdir(dir);
@@ -245,7 +257,8 @@ TCase *control_parts_tests(void)
 	return c;
 }
 
-/* ---- network ---------------------------------------------------------------------------------- */
+/* ---- network ----------------------------------------------------------------------------------
+ */
 
 static struct ip_prefix routes[2], addresses[1];
 static struct config_tun tun;
@@ -258,9 +271,14 @@ static void net_config(const char *r0, const char *r1)
 	ck_assert_int_eq(ip_prefix_parse(r0, &routes[0]), 0);
 	if (r1)
 		ck_assert_int_eq(ip_prefix_parse(r1, &routes[1]), 0);
-	tun = (struct config_tun) { .address = addresses, .n_address = 1, .routes = routes, .n_routes = r1 ? 2 : 1, .mtu = 1400 };
-	policy = (struct config_policy) { .action = POLICY_PROTECT, .dirs = POLICY_DIR_OUT | POLICY_DIR_IN };
-	conf = (struct config) { .tun = &tun, .policy = &policy, .n_policy = 1 };
+	tun = (struct config_tun){ .address = addresses,
+				   .n_address = 1,
+				   .routes = routes,
+				   .n_routes = r1 ? 2 : 1,
+				   .mtu = 1400 };
+	policy = (struct config_policy){ .action = POLICY_PROTECT,
+					 .dirs = POLICY_DIR_OUT | POLICY_DIR_IN };
+	conf = (struct config){ .tun = &tun, .policy = &policy, .n_policy = 1 };
 }
 
 static struct ip_addr addr(const char *text)
@@ -342,7 +360,7 @@ START_TEST(test_sockets_of_sa)
 	ck_assert(!draft_has_socket(&o, &c));
 	c.encap = SA_ENCAP_NONE;
 	ck_assert(draft_has_socket(&o, &c));
-	c.dst = (struct ip_addr) { 0 }; /* %any: one of the two is enough */
+	c.dst = (struct ip_addr){ 0 }; /* %any: one of the two is enough */
 	ck_assert(draft_has_socket(&o, &c));
 	c.src = addr("192.0.2.1");
 	ck_assert(!draft_has_socket(&o, &c));

@@ -13,11 +13,17 @@ static unsigned n_old, n_new;
 static struct plan plan;
 
 /* key: any number; equal numbers are equal keys. */
-static struct sa_conf *add(struct sa_conf *v, unsigned *n, const char *name, enum ipsec_dir dir, uint32_t spi, uint8_t key)
+static struct sa_conf *add(struct sa_conf *v, unsigned *n, const char *name, enum ipsec_dir dir,
+			   uint32_t spi, uint8_t key)
 {
 	struct sa_conf *c = &v[(*n)++];
 
-	*c = (struct sa_conf) { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = spi, .replay_window = 64, .dscp = -1 };
+	*c = (struct sa_conf){ .proto = SA_ESP,
+			       .mode = SA_TUNNEL,
+			       .dir = dir,
+			       .spi = spi,
+			       .replay_window = 64,
+			       .dscp = -1 };
 	c->name = (char *)(uintptr_t)name;
 	c->key_id[0] = key;
 	return c;
@@ -124,7 +130,8 @@ START_TEST(test_renamed_goes_on)
 	make();
 	ck_assert_int_eq(plan.new_op[0], PLAN_CARRY);
 	ck_assert_int_eq(plan.new_op[1], PLAN_CARRY);
-	ck_assert_int_eq(plan.old_op[0], PLAN_LEAVES_LAST);  /* policies send by it until they are replaced */
+	ck_assert_int_eq(plan.old_op[0],
+			 PLAN_LEAVES_LAST); /* policies send by it until they are replaced */
 	ck_assert_int_eq(plan.old_op[1], PLAN_LEAVES_FIRST); /* its SPI is in the way */
 }
 END_TEST
@@ -176,12 +183,19 @@ TCase *control_plan_tests(void)
 	return c;
 }
 
-/* ---- carrying over ---------------------------------------------------------------------------- */
+/* ---- carrying over ----------------------------------------------------------------------------
+ */
 
 static struct sa *make_sa(enum ipsec_dir dir, uint32_t window, bool esn)
 {
-	struct sa_conf c = { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = 0x1001, .encap = SA_ENCAP_UDP,
-			     .replay_window = window, .dscp = -1, .esn = esn };
+	struct sa_conf c = { .proto = SA_ESP,
+			     .mode = SA_TUNNEL,
+			     .dir = dir,
+			     .spi = 0x1001,
+			     .encap = SA_ENCAP_UDP,
+			     .replay_window = window,
+			     .dscp = -1,
+			     .esn = esn };
 	uint8_t key[20] = { 1 };
 	char why[128];
 	struct sa *sa;
@@ -225,11 +239,15 @@ START_TEST(test_numbers_end)
 }
 END_TEST
 
-/* Whatever the widths: nothing that was accepted is accepted again, and what the old window still allowed is too. */
+/* Whatever the widths: nothing that was accepted is accepted again, and what the old window still
+ * allowed is too. */
 START_TEST(test_window_goes_on)
 {
-	static const uint32_t widths[][2] = { { 64, 64 }, { 64, 1024 }, { 1024, 64 }, { 2048, 2048 } };
-	struct sa *old = make_sa(DIR_IN, widths[_i][0], true), *new = make_sa(DIR_IN, widths[_i][1], true);
+	static const uint32_t widths[][2] = {
+		{ 64, 64 }, { 64, 1024 }, { 1024, 64 }, { 2048, 2048 }
+	};
+	struct sa *old = make_sa(DIR_IN, widths[_i][0], true),
+		  *new = make_sa(DIR_IN, widths[_i][1], true);
 	uint64_t top = (1ull << 32) + 500;
 
 	for (uint64_t s = 1; s <= top; s = s < top - 3000 && s > 3000 ? top - 3000 : s + 1)
@@ -240,7 +258,8 @@ START_TEST(test_window_goes_on)
 	for (uint64_t s = top - 3000; s <= top; s++) {
 		bool in_new = old->replay.top - s < new->replay.window;
 		bool fresh = replay_may_accept(&old->replay, s) && in_new;
-		ck_assert_msg(s > old->replay.top || replay_may_accept(&new->replay, s) == fresh, "number %llu", (unsigned long long)s);
+		ck_assert_msg(s > old->replay.top || replay_may_accept(&new->replay, s) == fresh,
+			      "number %llu", (unsigned long long)s);
 	}
 	ck_assert(replay_may_accept(&new->replay, top + 1));
 	sa_unref(&old);

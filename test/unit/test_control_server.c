@@ -1,4 +1,5 @@
-/* The control socket with real clients, driven step by step: good and bad requests, limits, monitors that do not read. */
+/* The control socket with real clients, driven step by step: good and bad requests, limits,
+ * monitors that do not read. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -49,7 +50,8 @@ static void up(void)
 	snprintf(path, sizeof(path), "/tmp/bw-control-%d.sock", (int)getpid());
 	loop = ev_loop_new(0);
 	asked = 0;
-	ck_assert_msg(server_new(loop, path, handle, &asked, &server, why, sizeof(why)) == 0, "%s", why);
+	ck_assert_msg(server_new(loop, path, handle, &asked, &server, why, sizeof(why)) == 0, "%s",
+		      why);
 }
 
 static void down(void)
@@ -118,7 +120,10 @@ END_TEST
 
 START_TEST(test_bad_requests)
 {
-	static const char *const bad[] = { "hello\n", "[1]\n", "\n", "{\"cmd\":\"a\",\"cmd\":\"b\"}\n", "{\"cmd\":\"\xff\"}\n", "7\n" };
+	static const char *const bad[] = {
+		"hello\n", "[1]\n", "\n", "{\"cmd\":\"a\",\"cmd\":\"b\"}\n", "{\"cmd\":\"\xff\"}\n",
+		"7\n"
+	};
 	int fd = dial();
 
 	say(fd, bad[_i]);
@@ -209,7 +214,8 @@ START_TEST(test_monitor)
 }
 END_TEST
 
-/* A monitor that stops reading costs at most its buffer, and is then dropped; also when the last straw is its own request. */
+/* A monitor that stops reading costs at most its buffer, and is then dropped; also when the last
+ * straw is its own request. */
 START_TEST(test_monitor_that_does_not_read)
 {
 	int fd = dial(), i = 0;
@@ -243,14 +249,17 @@ START_TEST(test_left_over_socket)
 	struct server *second;
 	char why[256], bad[200];
 
-	/* as after a crash: the file is there, nobody listens on it (the lock says who may replace it) */
+	/* as after a crash: the file is there, nobody listens on it (the lock says who may replace
+	 * it) */
 	ck_assert_int_eq(server_new(loop, path, handle, &asked, &second, why, sizeof(why)), 0);
 	server_free(&second);
 	memset(bad, 'a', sizeof(bad));
 	bad[0] = '/';
 	bad[sizeof(bad) - 1] = '\0';
-	ck_assert_int_eq(server_new(loop, bad, handle, &asked, &second, why, sizeof(why)), -ENAMETOOLONG);
-	ck_assert_int_lt(server_new(loop, "/nonexistent/x", handle, &asked, &second, why, sizeof(why)), 0);
+	ck_assert_int_eq(server_new(loop, bad, handle, &asked, &second, why, sizeof(why)),
+			 -ENAMETOOLONG);
+	ck_assert_int_lt(
+	    server_new(loop, "/nonexistent/x", handle, &asked, &second, why, sizeof(why)), 0);
 }
 END_TEST
 
