@@ -14,7 +14,7 @@ enum ipsec_event_type {
 	EV_PEER_ADDR,    /* sa (inbound), peer: an authenticated packet came from another address or port */
 	EV_ACQUIRE,      /* policy order, flow: a protected packet found no SA */
 	EV_UNKNOWN_SPI,  /* spi, peer */
-	EV_IKE,          /* a datagram for IKE */
+	EV_TYPES
 };
 
 struct sa;

@@ -18,9 +18,6 @@
 #include "packet/icmp.h"
 #include "plane/worker.h"
 
-/* While the control thread follows a peer that moved, every packet of its shows the new address: say it once in a while. */
-#define MOVED_PAUSE_NS (20 * NS_PER_MS)
-
 static void sa_drop(struct worker *w, struct sa *sa, enum drop why)
 {
 	unsigned slot = why == DROP_REPLAY ? SA_DROP_REPLAY : why == DROP_AUTH ? SA_DROP_AUTH : why == DROP_POLICY_IN ? SA_DROP_POLICY : SA_DROP_OTHER;
@@ -44,6 +41,16 @@ static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag
 	sad_prefetch(plane_sad(w->plane), load_be32(esp), SA_ESP);
 	w->c.in_wire_packets++;
 	w->c.in_wire_bytes += len;
+}
+
+/* Strangers can send these: one event in a while, whatever the SPI. */
+static void unknown_spi(struct worker *w, const struct in_pkt *p)
+{
+	struct ipsec_event e = { .type = EV_UNKNOWN_SPI, .spi = load_be32(p->esp) };
+
+	worker_drop(w, DROP_UNKNOWN_SPI);
+	if (endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &e.peer) == 0)
+		worker_event_paced(w, &e, w);
 }
 
 /* Looks up the SAs and fills the ops; packets that fail leave the batch. */
@@ -76,7 +83,7 @@ static void look_up_all(struct worker *w, bool udp)
 		struct sa *sa = p->sa;
 
 		if (unlikely(!sa)) {
-			worker_drop(w, DROP_UNKNOWN_SPI);
+			unknown_spi(w, p);
 			continue;
 		}
 		if (unlikely((sa->encap == SA_ENCAP_UDP) != udp)) {
@@ -104,17 +111,13 @@ static void peer_moved(struct worker *w, const struct in_pkt *p)
 {
 	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .sa = p->sa };
 
-	if (w->moved == p->sa && w->now_ns - w->moved_ns < MOVED_PAUSE_NS)
-		return;
 	/* only the newest packet tells where the peer is: an old one may have been held back or replayed from elsewhere */
 	if (p->seq < atomic_load_explicit(&p->sa->replay.top, memory_order_relaxed))
 		return;
 	if (endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &e.peer) < 0)
 		return;
 	e.local.addr = p->rx->to;
-	w->moved = p->sa;
-	w->moved_ns = w->now_ns;
-	worker_event(w, &e);
+	worker_event_paced(w, &e, p->sa);
 }
 
 /* Takes the decrypted text apart: the inner packet, its ECN field, its size. */

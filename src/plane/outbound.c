@@ -100,7 +100,7 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 		worker_drop(w, DROP_POLICY_REJECT);
 	} else if (pol->action == POLICY_PROTECT) {
 		struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .flow = p->info.key };
-		worker_event(w, &e);
+		worker_event_paced(w, &e, pol);
 		worker_drop(w, DROP_NO_SA);
 	} else {
 		struct gso g;
@@ -274,7 +274,7 @@ static void seq_exhausted(struct worker *w, struct sa *sa, uint64_t packets)
 {
 	struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .sa = sa };
 
-	worker_event(w, &e);
+	worker_event_paced(w, &e, sa);
 	w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
 }
 

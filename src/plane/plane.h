@@ -32,7 +32,6 @@ struct plane_opts {
 	uint32_t mark;            /* SO_MARK of everything sent; 0 none */
 	uint32_t busy_poll_us;    /* keep polling this long after traffic before sleeping; 0: sleep at once */
 	struct ip_addr icmp4, icmp6; /* source of ICMP errors towards the inner network; ver 0: the packet's own destination */
-	bool have_ike;            /* IKE datagrams become events instead of drops */
 };
 
 /* Sums over all workers. Bytes are of inner IP packets unless said otherwise. */

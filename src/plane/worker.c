@@ -16,6 +16,7 @@
 #include "plane/internal.h"
 
 #define RX_BUFFER 65536
+#define EVENT_PAUSE_NS (20 * NS_PER_MS)
 
 void worker_event(struct worker *w, const struct ipsec_event *e)
 {
@@ -23,6 +24,15 @@ void worker_event(struct worker *w, const struct ipsec_event *e)
 		worker_drop(w, DROP_RING_FULL);
 	else
 		plane_wake_control(w->plane);
+}
+
+void worker_event_paced(struct worker *w, const struct ipsec_event *e, const void *about)
+{
+	if (w->told[e->type].about == about && w->now_ns - w->told[e->type].ns < EVENT_PAUSE_NS)
+		return;
+	w->told[e->type].about = about;
+	w->told[e->type].ns = w->now_ns;
+	worker_event(w, e);
 }
 
 unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_t bytes)

@@ -126,14 +126,16 @@ struct worker {
 	unsigned rx_want;         /* datagrams to ask for next time */
 	struct in_pkt in[BATCH_FRAMES];
 	unsigned n_in;
-	const struct sa *moved;   /* the last SA whose peer was reported to have moved, and when */
-	uint64_t moved_ns;
 	struct gro_slot gro[GRO_FLOWS];
 
 	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the packet in question */
 	uint64_t icmp_tokens_ns;  /* token bucket of ICMP errors: time up to which they are used */
 	struct worker_counters c;
 	struct event_ring events;
+	struct {
+		const void *about;
+		uint64_t ns;
+	} told[EV_TYPES];         /* what the last event of each type was about, and when it was raised */
 };
 
 static inline void worker_drop(struct worker *w, enum drop why)
@@ -173,5 +175,8 @@ int worker_init(struct worker *w, struct plane *p, unsigned number) warn_unused;
 void worker_fini(struct worker *w);
 /* Tells the control thread; a full ring is a counted drop. */
 void worker_event(struct worker *w, const struct ipsec_event *e);
+/* The same for what every packet could raise again until the control thread has done something about it: at most one event of a
+ * type about the same object in a while. */
+void worker_event_paced(struct worker *w, const struct ipsec_event *e, const void *about);
 
 #endif

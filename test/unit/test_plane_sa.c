@@ -136,8 +136,11 @@ START_TEST(test_seq_exhausted)
 	ck_assert_uint_eq(rig.n_wire, 3);
 	ck_assert_uint_eq(load_be32(rig.wire[2].p + 4), UINT32_MAX);
 	send_some(1);
+	rig_event(rig.pa, -1); /* told a moment ago */
+	rig_now_ns += 20 * NS_PER_MS;
+	send_some(1);
 	rig_event(rig.pa, EV_SEQ_EXHAUSTED);
-	rig_dropped(rig.a, DROP_SEQ_EXHAUSTED, 1);
+	rig_dropped(rig.a, DROP_SEQ_EXHAUSTED, 2);
 	rig_in_all(&rig);
 	ck_assert_uint_eq(rig.n_got, 3);
 
@@ -145,6 +148,7 @@ START_TEST(test_seq_exhausted)
 	static uint8_t big[3000];
 	rig_got_clear(&rig);
 	rig.out->seq = UINT32_MAX - 1;
+	rig_now_ns += 20 * NS_PER_MS;
 	rig_send(&rig, big, rig_udp(4, 1, 2800, big));
 	ck_assert_uint_eq(rig.n_wire, 1);
 	rig_dropped(rig.a, DROP_SEQ_EXHAUSTED, 1);
@@ -399,7 +403,10 @@ START_TEST(test_events)
 
 	rig_new(&rig, &o);
 	ck_assert_int_lt(read(plane_event_fd(rig.pa), &n, sizeof(n)), 0);
-	send_some(15);
+	for (unsigned i = 0; i < 15; i++) {
+		send_some(3); /* one event for the three */
+		rig_now_ns += 20 * NS_PER_MS;
+	}
 	ck_assert_int_gt(read(plane_event_fd(rig.pa), &n, sizeof(n)), 0);
 	ck_assert_uint_eq(n, 1); /* one system call for all */
 	ck_assert_uint_eq(plane_events(rig.pa, e, 10), 10);
