@@ -46,6 +46,8 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 		{ "seccomp", was->seccomp == now->seccomp },
 		{ "run_dir",
 		  strcmp(was->run_dir ? was->run_dir : "", now->run_dir ? now->run_dir : "") == 0 },
+		{ "state_dir", strcmp(was->state_dir ? was->state_dir : "",
+				      now->state_dir ? now->state_dir : "") == 0 },
 		{ "tun name", strcmp(tw->name ? tw->name : "", tn->name ? tn->name : "") == 0 },
 		{ "tun offload", tw->offload == tn->offload },
 		{ "tun persist", tw->persist == tn->persist },
