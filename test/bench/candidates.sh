@@ -23,16 +23,18 @@ have_relay() { [ -x "$bench_bin/relay" ] || { echo "no $bench_bin/relay"; return
 up_relay() {
 	local flag=()
 	[ "${1:-}" != single ] || flag=(-1)
-	background "$ns_a" "$work/a.log" "$bench_bin/relay" "${flag[@]}" bw0 $wan_a $wan_b 4500 $tun_a $tun_b "$tun_mtu"
+	background "$ns_a" "$work/a.log" "$bench_bin/relay" "${flag[@]}" bw0 \
+		$wan_a $wan_b 4500 $tun_a $tun_b "$tun_mtu"
 	daemons+=("$last")
-	background "$ns_b" "$work/b.log" "$bench_bin/relay" "${flag[@]}" bw0 $wan_b $wan_a 4500 $tun_b $tun_a "$tun_mtu"
+	background "$ns_b" "$work/b.log" "$bench_bin/relay" "${flag[@]}" bw0 \
+		$wan_b $wan_a 4500 $tun_b $tun_a "$tun_mtu"
 	daemons+=("$last")
 	target=$tun_b
 }
 
 # ---- bumpwire [WORD...]: manual keys, AES-128-GCM, UDP port 4500 ---------------------------------
 # Words: a number of workers; nogso nogro notun (the fall-backs, one by one), nooffload (all three);
-# openssl (without ipsec-mb); busy (busy_poll); chacha, aes256, cbc (another suite).
+# nocsum (UDP checksum 0); openssl (without ipsec-mb); busy (busy_poll); chacha, aes256, cbc (another suite).
 have_bumpwire() { [ -x "$bumpwire" ] || { echo "no $bumpwire"; return 1; }; }
 
 bytes_hex() { # bytes_hex COUNT SEED
@@ -41,7 +43,8 @@ bytes_hex() { # bytes_hex COUNT SEED
 }
 
 bumpwire_sa() { # bumpwire_sa NAME DIRECTION SPI SRC DST SEED
-	printf 'sa %s {\n  direction = %s\n  spi = %s\n  src = "%s"\n  dst = "%s"\n  encap = udp\n' "$1" "$2" "$3" "$4" "$5"
+	printf 'sa %s {\n  direction = %s\n  spi = %s\n' "$1" "$2" "$3"
+	printf '  src = "%s"\n  dst = "%s"\n  encap = udp\n' "$4" "$5"
 	printf '  cipher = "%s"\n  key = "%s"\n' "$cipher" "$(bytes_hex "$key_len" "$6")"
 	[ "$integ_len" = 0 ] || printf '  integ_key = "%s"\n' "$(bytes_hex "$integ_len" $(($6 + 64)))"
 	printf '}\n'
@@ -49,7 +52,8 @@ bumpwire_sa() { # bumpwire_sa NAME DIRECTION SPI SRC DST SEED
 
 bumpwire_conf() { # bumpwire_conf OWN_WAN PEER_WAN OWN_TUN PEER_TUN OUT_SPI IN_SPI
 	printf '%s' "$top"
-	printf 'tun bw0 {\n  address = {"%s/32"}\n  mtu = %s\n  routes = {"%s/32"}\n%s}\n' "$3" "$tun_mtu" "$4" "$tun"
+	printf 'tun bw0 {\n  address = {"%s/32"}\n  mtu = %s\n' "$3" "$tun_mtu"
+	printf '  routes = {"%s/32"}\n%s}\n' "$4" "$tun"
 	bumpwire_sa to-peer out "$5" "$1" "$2" "$5"
 	bumpwire_sa from-peer in "$6" "$2" "$1" "$6"
 	printf 'policy net {\n  local = {"%s/32"}\n  remote = {"%s/32"}\n  action = protect\n' "$3" "$4"
@@ -65,6 +69,7 @@ up_bumpwire() {
 		nogro) top+=$'gro = no\n' ;;
 		notun) tun+=$'  offload = no\n' ;;
 		nooffload) top+=$'gso = no\ngro = no\n' tun+=$'  offload = no\n' ;;
+		nocsum) top+=$'udp_checksum = no\n' ;;
 		openssl) top+=$'crypto_backend = openssl\n' ;;
 		busy) top+=$'busy_poll = 50us\n' ;;
 		aes256) cipher=aes256gcm16 key_len=36 ;;
@@ -153,7 +158,7 @@ up_strongswan() {
 		STRONGSWAN_CONF=$work/$s.strongswan timeout 10 swanctl --load-all --uri "unix://$work/$s.vici" \
 			--file "$work/$s.swanctl" >"$work/$s.load" 2>&1 || return 1
 	done
-	timeout 15 swanctl --initiate --child net --uri "unix://$work/a.vici" >"$work/initiate" 2>&1 || return 1
+	timeout 15 swanctl --initiate --child net --uri "unix://$work/a.vici" >"$work/a.initiate" 2>&1 || return 1
 	for s in a b; do
 		ns=ns_$s
 		ip -n "${!ns}" link set ipsec0 mtu "$tun_mtu" || return 1

@@ -22,7 +22,8 @@ bumpwire=${BUMPWIRE:-$here/../../bumpwire}
 out=${BENCH_OUT:-$here/out}
 reps=${BENCH_REPS:-3}
 seconds=${BENCH_SECONDS:-5}
-candidates=${BENCH_CANDIDATES:-raw relay bumpwire-1 bumpwire bumpwire-1-nooffload strongswan wireguard_go openvpn}
+candidates=${BENCH_CANDIDATES:-raw relay bumpwire-1 bumpwire bumpwire-1-nooffload
+	strongswan wireguard_go openvpn}
 pipeline=${BENCH_PIPELINE:-yes}
 tun_mtu=1400
 export PYTHONDONTWRITEBYTECODE=1
@@ -62,7 +63,7 @@ split_name() {
 }
 
 # show_logs: why a candidate did not come up
-show_logs() { tail -qn 8 "$work"/*.log "$work"/*.charon "$work"/*.load "$work"/initiate 2>/dev/null | sed 's/^/  /' >&2; }
+show_logs() { tail -qn 8 "$work"/*.log "$work"/*.{charon,load,initiate} 2>/dev/null | sed 's/^/  /' >&2; }
 
 # measure_one NAME ROUND: one line of JSON in e2e.jsonl
 measure_one() {

@@ -51,7 +51,10 @@ topology_down() {
 	local p
 	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
 	for p in "${pids[@]}"; do
-		wait_for 3 ended "$p" || kill -9 "$p" 2>/dev/null
+		if ! wait_for 3 ended "$p"; then
+			say "$(tr '\0' ' ' <"/proc/$p/cmdline" | cut -c 1-60): does not end; killed"
+			kill -9 "$p" 2>/dev/null
+		fi
 		wait "$p" 2>/dev/null
 	done
 	pids=()
