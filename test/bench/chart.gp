@@ -16,6 +16,6 @@ do for [i=1:4] {
 	set title value(sprintf("title%d", i))
 	m = 3 * i - 1
 	plot data using 0:m:(colour(strcol(1))):xtic(1) with boxes lc rgb variable, \
-	     data using 0:m:m+1:m+2 with yerrorbars ps 0 lw 1.5 lc rgb "#303030"
+	     data using 0:m+1:(0):(column(m + 2) - column(m + 1)) with vectors nohead lw 2 lc rgb "#303030"
 }
 unset multiplot
