@@ -43,6 +43,7 @@ ok() {
 		fail "$what"
 		note "$*"
 		note "$out" | tail -n 30
+		gw_drops
 		return 1
 	fi
 }
@@ -308,6 +309,14 @@ gw_start() {
 	fi
 }
 
+# What every running gateway has dropped so far: the first thing one wants to know.
+gw_drops() {
+	local g
+	for g in "${!gw_pid[@]}"; do
+		note "gateway $g dropped: $(bw "$g" status --json 2>/dev/null | jq -c '[.drops[] | {(.reason): .packets}] | add')"
+	done
+}
+
 gw_show() { note "$(tail -n 30 "$work/$1.log" "$work/$1.log.err" 2>/dev/null)"; }
 
 # bw a|b SUBCOMMAND...: talks to that gateway
@@ -352,9 +361,10 @@ finish() {
 
 # ping_ok NS ADDR [ARGUMENTS]: all of a few pings are answered
 ping_ok() {
-	local ns=$1 to=$2
+	local ns=$1 to=$2 said
 	shift 2
-	in_ns "$ns" ping -q -n -c 3 -i 0.05 -W 2 "$@" "$to" | grep -q ' 0% packet loss'
+	said=$(in_ns "$ns" ping -q -n -c 3 -i 0.05 -W 2 "$@" "$to" 2>&1)
+	[[ $said == *' 0% packet loss'* ]] || { echo "$said"; return 1; }
 }
 
 # serve NS PORT: an iperf3 server for one test
