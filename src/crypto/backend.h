@@ -10,10 +10,10 @@
  * 7296 3.14, RFC 5282) are those of transform.h, but its frame is not ESP's: the associated data is
  * the IKE header up to the IV and has any length. struct crypt_raw is that form (also that of the
  * published test vectors): one message, nonce and associated data given. IKE seals a few messages
- * a second, so it takes no part in batches; a file of its own beside crypt.c puts a key made by
- * crypt_key_new() and crypt_raw behind a public name. Key derivation (PRF), Diffie-Hellman and
- * signatures share nothing with the packet ciphers and get files of their own in this folder, on
- * OpenSSL and libsodium, called from the crypto pool.
+ * a second, so it takes no part in batches: sk.h puts crypt_raw behind a public name, by the OpenSSL
+ * backend alone and with a key expanded per message. Key derivation (prf.h), Diffie-Hellman (dh.h)
+ * and signatures (sig.h) share nothing with the packet ciphers; they are called from the crypto
+ * pool.
  */
 #ifndef CRYPTO_BACKEND_H
 #define CRYPTO_BACKEND_H

@@ -3,11 +3,23 @@ libcrypt_a_SOURCES = \
 	src/crypto/backend.h \
 	src/crypto/crypt.c \
 	src/crypto/crypt.h \
+	src/crypto/dh.c \
+	src/crypto/dh.h \
+	src/crypto/gather.h \
+	src/crypto/hash.c \
+	src/crypto/hash.h \
 	src/crypto/ivgen.c \
 	src/crypto/ivgen.h \
 	src/crypto/openssl.c \
 	src/crypto/openssl_mac.c \
 	src/crypto/openssl_mac.h \
+	src/crypto/prf.c \
+	src/crypto/prf.h \
+	src/crypto/sig.c \
+	src/crypto/sig.h \
+	src/crypto/sig_key.c \
+	src/crypto/sk.c \
+	src/crypto/sk.h \
 	src/crypto/sodium.c \
 	src/crypto/transform.c \
 	src/crypto/transform.h
