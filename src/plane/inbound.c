@@ -331,14 +331,12 @@ void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(s
 		in_batch(w, udp, deliver);
 }
 
-unsigned inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w))
+void inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w))
 {
-	if (s->fd < 0)
-		return 0;
-	int n = sock_recv(s, w->rxq, w->rx, w->rx_want);
+	int n = sock_recv(s, w->rxq, w->rx, SOCK_RX_MAX);
+
 	if (n <= 0)
-		return 0;
+		return;
 	w->c.recvs += (unsigned)n;
 	inbound_datagrams(w, (unsigned)n, s->kind == SOCK_KIND_UDP, deliver);
-	return (unsigned)n;
 }

@@ -15,9 +15,9 @@
 
 #define DEFAULT_SOCKBUF (4u << 20)
 
-static int watch(struct worker *w, int fd)
+static int watch(struct worker *w, int fd, unsigned end)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = end };
 
 	if (fd < 0)
 		return 0;
@@ -61,14 +61,14 @@ static int open_ends(struct worker *w, char *why, size_t whylen)
 
 static int watch_ends(struct worker *w)
 {
-	int rc = watch(w, w->plane->stop_fd);
+	int rc = watch(w, w->plane->stop_fd, WORKER_STOP);
 
 	if (rc == 0)
-		rc = watch(w, w->tun_fd);
+		rc = watch(w, w->tun_fd, WORKER_TUN);
 	for (unsigned v = 0; v < 2 && rc == 0; v++) {
-		rc = watch(w, w->udp[v].fd);
+		rc = watch(w, w->udp[v].fd, WORKER_UDP + v);
 		if (rc == 0)
-			rc = watch(w, w->raw[v].fd);
+			rc = watch(w, w->raw[v].fd, WORKER_RAW + v);
 	}
 	return rc;
 }

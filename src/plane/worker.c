@@ -1,6 +1,6 @@
 /*
- * The loop of a worker: a batch from each end in turn, so that neither direction starves the other; when both are empty it
- * announces a quiescent state and sleeps until there is something to do.
+ * The loop of a worker: ask which ends are readable, sleeping if none is; then a batch from each of those, so that neither
+ * direction starves the other. Between batches it holds no reference to what RCU protects.
  */
 #include "plane/worker.h"
 
@@ -61,47 +61,51 @@ static void begin_batch(struct worker *w)
 	w->batch++;
 }
 
-/* One batch in each direction. True when there was something to do. */
-static bool poll_once(struct worker *w)
+/* A batch from each end that has something, the open side first. Ends that have nothing cost no system call. */
+static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 {
-	unsigned n = 0;
+	bool ready[WORKER_ENDS] = { false };
 
+	for (int i = 0; i < n; i++)
+		ready[ev[i].data.u32] = true;
 	for (unsigned v = 0; v < 2; v++) {
-		n += inbound_socket(w, &w->udp[v], deliver_packets);
-		n += inbound_socket(w, &w->raw[v], deliver_packets);
+		if (ready[WORKER_UDP + v])
+			inbound_socket(w, &w->udp[v], deliver_packets);
+		if (ready[WORKER_RAW + v])
+			inbound_socket(w, &w->raw[v], deliver_packets);
 	}
-	if (outbound_read(w) > 0) {
+	if (ready[WORKER_TUN] && outbound_read(w) > 0)
 		outbound_batch(w, send_frames);
-		n++;
-	}
-	return n > 0;
 }
 
-/* Sleeps until an end is readable or plane_stop() asks. */
-static void sleep_until_work(struct worker *w)
+/* Asks which ends are readable; sleeps until one is, or plane_stop() asks, unless the worker is to keep looking. */
+static int wait_for_work(struct worker *w, struct epoll_event *ev, bool keep_looking)
 {
-	struct epoll_event ev;
-
+	if (keep_looking) {
+		int n = epoll_wait(w->epoll_fd, ev, WORKER_ENDS, 0);
+		urcu_qsbr_quiescent_state();
+		return n;
+	}
 	urcu_qsbr_thread_offline();
-	(void)!epoll_wait(w->epoll_fd, &ev, 1, -1);
+	int n = epoll_wait(w->epoll_fd, ev, WORKER_ENDS, -1);
 	urcu_qsbr_thread_online();
+	return n;
 }
 
 void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	struct epoll_event ev[WORKER_ENDS];
 	uint64_t busy_ns = w->plane->opts.busy_poll_us * NS_PER_US;
-	uint64_t last_work_ns = 0;
 
 	urcu_qsbr_register_thread();
 	while (!atomic_load_explicit(&w->plane->stop, memory_order_relaxed)) {
+		bool keep_looking = busy_ns && clock_now_ns() - w->now_ns < busy_ns;
+		int n = wait_for_work(w, ev, keep_looking);
+		if (n <= 0)
+			continue;
 		begin_batch(w);
-		bool worked = poll_once(w);
-		urcu_qsbr_quiescent_state();
-		if (worked)
-			last_work_ns = w->now_ns;
-		else if (busy_ns == 0 || w->now_ns - last_work_ns >= busy_ns)
-			sleep_until_work(w);
+		work_on(w, ev, n);
 	}
 	urcu_qsbr_unregister_thread();
 	return NULL;
@@ -119,7 +123,6 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	w->number = number;
 	w->tun_fd = -1;
 	w->epoll_fd = -1;
-	w->rx_want = SOCK_RX_MAX;
 	for (unsigned v = 0; v < 2; v++)
 		w->udp[v].fd = w->raw[v].fd = w->clear[v].fd = -1;
 	w->read_arena = arena_new(READ_ARENA);

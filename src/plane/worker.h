@@ -91,6 +91,9 @@ struct gro_slot {
 	struct gro_run run;
 };
 
+/* What a worker's epoll watches; UDP and RAW are followed by their IPv6 twins. */
+enum worker_end { WORKER_STOP, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_ENDS = WORKER_RAW + 2 };
+
 struct worker {
 	struct plane *plane;
 	unsigned number;
@@ -123,7 +126,6 @@ struct worker {
 
 	/* inbound batch */
 	struct sock_rx rx[SOCK_RX_MAX];
-	unsigned rx_want;         /* datagrams to ask for next time */
 	struct in_pkt in[BATCH_FRAMES];
 	unsigned n_in;
 	struct gro_slot gro[GRO_FLOWS];
@@ -152,8 +154,8 @@ void send_frames(struct worker *w);
 /* An inner packet in the clear. */
 void send_clear(struct worker *w, const uint8_t *ip, uint32_t len);
 
-/* inbound.c: receives from one socket and works on what came; packets that pass go to `deliver`. How many ESP packets came. */
-unsigned inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w));
+/* inbound.c: receives from one socket and works on what came; packets that pass go to `deliver`. */
+void inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w));
 /* Splits w->rx[0..n) into ESP packets and works on them. UDP-encapsulated or raw. */
 void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(struct worker *w));
 /* deliver.c: w->in[0..n_in) to TUN, joined where they can be. */
