@@ -132,15 +132,15 @@ int prf_compute(const struct prf_info *info, struct span key, const struct span 
 }
 
 /* T1 = prf(K, S | 1), Tn = prf(K, Tn-1 | S | n): `in` is room for the previous block, S and n. */
-static int expand(struct ossl_mac *m, size_t block, uint8_t *in, size_t seed_len,
-		  struct secret *out)
+static int expand(struct ossl_mac *m, size_t block, uint8_t *in, size_t seed_len, uint8_t *out,
+		  size_t len)
 {
 	uint8_t t[PRF_LEN_MAX];
 	size_t at = 0;
 	int rc = 0;
 
-	for (unsigned i = 1; at < out->len; i++) {
-		size_t skip = i == 1 ? block : 0, take = out->len - at;
+	for (unsigned i = 1; at < len; i++) {
+		size_t skip = i == 1 ? block : 0, take = len - at;
 		in[block + seed_len] = (uint8_t)i;
 		if (!ossl_mac_compute(m, span_of(in + skip, block - skip + seed_len + 1),
 				      span_of(NULL, 0), t)) {
@@ -148,7 +148,7 @@ static int expand(struct ossl_mac *m, size_t block, uint8_t *in, size_t seed_len
 			break;
 		}
 		take = take < block ? take : block;
-		memcpy(out->p + at, t, take);
+		memcpy(out + at, t, take);
 		memcpy(in, t, block);
 		at += take;
 	}
@@ -156,16 +156,16 @@ static int expand(struct ossl_mac *m, size_t block, uint8_t *in, size_t seed_len
 	return rc;
 }
 
-int prf_plus(const struct prf_info *info, struct span key, const struct span *v, unsigned n,
-	     size_t len, struct secret *out)
+int prf_plus_into(const struct prf_info *info, struct span key, const struct span *v, unsigned n,
+		  uint8_t *out, size_t len)
 {
 	static const uint8_t front[PRF_LEN_MAX], back[1];
 	struct ossl_mac m = { 0 };
 	struct gather seed, in;
 
-	*out = (struct secret){ 0 };
 	if (len == 0 || len > 255u * info->len)
 		return -EINVAL;
+	memset(out, 0, len);
 	int rc = gather_init(&seed, v, n);
 	if (rc)
 		return rc;
@@ -174,14 +174,27 @@ int prf_plus(const struct prf_info *info, struct span key, const struct span *v,
 	if (rc == 0) {
 		rc = keyed(info, key, &m);
 		if (rc == 0) {
-			rc = secret_new(out, len);
-			if (rc == 0)
-				rc = expand(&m, info->len, in.p, seed.len, out);
+			rc = expand(&m, info->len, in.p, seed.len, out, len);
 			ossl_mac_fini(&m);
 		}
 		gather_fini(&in);
 	}
 	gather_fini(&seed);
+	if (rc)
+		wipe(out, len);
+	return rc;
+}
+
+int prf_plus(const struct prf_info *info, struct span key, const struct span *v, unsigned n,
+	     size_t len, struct secret *out)
+{
+	*out = (struct secret){ 0 };
+	if (len == 0 || len > 255u * info->len)
+		return -EINVAL;
+	int rc = secret_new(out, len);
+	if (rc)
+		return rc;
+	rc = prf_plus_into(info, key, v, n, out->p, len);
 	if (rc)
 		secret_free(out);
 	return rc;

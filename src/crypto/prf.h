@@ -54,9 +54,12 @@ int prf_compute(const struct prf_info *info, struct span key, const struct span 
 		uint8_t out[PRF_LEN_MAX]) warn_unused;
 
 /*
- * prf+(key, v[0] | v[1] | ...) (RFC 7296 2.13): *out owns len bytes. len is 1..255 * info->len.
- * Returns 0, -EINVAL (len) or -ENOMEM; on failure *out is empty.
+ * prf+(key, v[0] | v[1] | ...) (RFC 7296 2.13): writes len bytes to out, which is secret memory of
+ * the caller's. len is 1..255 * info->len. Returns 0, -EINVAL (len) or -ENOMEM (out is zero then).
  */
+int prf_plus_into(const struct prf_info *info, struct span key, const struct span *v, unsigned n,
+		  uint8_t *out, size_t len) warn_unused;
+/* The same into a block of its own: *out owns len bytes, or is empty on failure. */
 int prf_plus(const struct prf_info *info, struct span key, const struct span *v, unsigned n,
 	     size_t len, struct secret *out) warn_unused;
 

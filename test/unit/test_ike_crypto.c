@@ -130,6 +130,8 @@ static void prf_plus_by_hand(const struct prf_info *p, void *arg)
 	secret_free(&some);
 	secret_free(&all);
 	ck_assert_int_eq(prf_plus(p, key, seed, 2, 255u * p->len + 1, &all), -EINVAL);
+	ck_assert_int_eq(prf_plus_into(p, key, seed, 2, t, 0), -EINVAL);
+	ck_assert_int_eq(prf_plus_into(p, key, seed, 2, t, 255u * p->len + 1), -EINVAL);
 	ck_assert_int_eq(prf_plus(p, key, seed, 2, 0, &all), -EINVAL);
 	ck_assert_ptr_null(all.p);
 }
