@@ -21,8 +21,10 @@ static const char *arch_name(IMB_ARCH a)
 	switch (a) {
 	case IMB_ARCH_SSE:
 		return "SSE";
+#if IMB_VERSION_NUM < IMB_VERSION(2, 0, 0) /* version 2 has no code of its own for it */
 	case IMB_ARCH_AVX:
 		return "AVX";
+#endif
 	case IMB_ARCH_AVX2:
 		return "AVX2";
 	case IMB_ARCH_AVX512:
