@@ -7,6 +7,7 @@ topology
 again() { in_ns "$ns_a" "$python" "$here/wire.py" frames "$work/$1.pcap" --dev wan; }
 for kind in plain esn raw small off; do
 	conf_defaults
+	top='gso = no' # one packet a frame, or there are fewer frames than packets
 	case $kind in
 	esn) sa_extra=$'\tesn = yes' ;;
 	raw) encap=none ;;

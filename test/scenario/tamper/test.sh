@@ -4,6 +4,7 @@
 need ping tcpdump jq
 topology
 conf_defaults
+top='gso = no' # one packet a frame
 conf_pair
 pair_start || finish
 capture "$ns_a" wan "$work/wire.pcap" 'src host 192.0.2.1' && wire=$last
