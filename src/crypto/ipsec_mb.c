@@ -62,17 +62,25 @@ static const char *mb_describe(void)
 	return description;
 }
 
+static bool is_des(const struct esp_suite *s)
+{
+	return s->encr->id == ENCR_DES || s->encr->id == ENCR_3DES;
+}
+
 static bool mb_can(const struct esp_suite *s)
 {
+#if IMB_VERSION_NUM >= IMB_VERSION(2, 0, 0)
+	/* Version 2.0.0 decrypts DES wrongly when many packets are under way (Debian 13; seen by the cross-check with OpenSSL). */
+	if (is_des(s))
+		return false;
+#endif
 	return !(mb_is_ccm(s) && s->key_len == 24); /* it has CCM for 128 and 256 bits only */
 }
 
 static bool mb_suits(const struct esp_suite *s)
 {
 	/* DES is vectorised for AVX-512 only. */
-	if (s->encr->id == ENCR_DES || s->encr->id == ENCR_3DES)
-		return arch == IMB_ARCH_AVX512;
-	return true;
+	return !is_des(s) || arch == IMB_ARCH_AVX512;
 }
 
 static size_t mb_key_bytes(const struct esp_suite *s, unsigned threads)

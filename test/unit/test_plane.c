@@ -170,7 +170,8 @@ static void one_suite(const struct esp_suite *s, void *arg)
 	for (unsigned i = 0; i < 40; i++)
 		ck_assert_uint_eq(rig.wire[i].len, esp_wire_len(rig.out, n[i]));
 	rig_in_all(&rig);
-	ck_assert_uint_eq(rig.n_got, 40);
+	char name[48];
+	ck_assert_msg(rig.n_got == 40, "%s: %u of 40 packets", esp_suite_name(s, name), rig.n_got);
 	for (unsigned i = 0; i < 40; i++)
 		rig_got_is(&rig, i, p[i], n[i]);
 	rig_free(&rig);
