@@ -5,6 +5,7 @@ include src/io/local.mk
 include src/ipsec/local.mk
 include src/flow/local.mk
 include src/plane/local.mk
+include src/ike/local.mk
 include src/config/local.mk
 include src/control/local.mk
 

@@ -6,5 +6,6 @@ include test/unit/crypto.mk
 include test/unit/ipsec.mk
 include test/unit/io.mk
 include test/unit/plane.mk
+include test/unit/ike.mk
 include test/unit/config.mk
 include test/unit/control.mk

@@ -1,0 +1,17 @@
+noinst_LIBRARIES += libike.a
+libike_a_SOURCES = \
+	src/ike/dump.c \
+	src/ike/msg.h \
+	src/ike/msg_build.c \
+	src/ike/msg_list.c \
+	src/ike/msg_parse.c \
+	src/ike/msg_rule.c \
+	src/ike/msg_rule.h \
+	src/ike/msg_write.c \
+	src/ike/names.c \
+	src/ike/names.h \
+	src/ike/proposal.c \
+	src/ike/proposal.h \
+	src/ike/proposal_select.c \
+	src/ike/proto.h \
+	src/ike/vendor.c

@@ -1,0 +1,14 @@
+# test program of src/ike
+check_PROGRAMS += test/unit/test_ike_msg
+test_unit_test_ike_msg_SOURCES = \
+	test/unit/ike_sample.c \
+	test/unit/ike_sample.h \
+	test/unit/pcap.c \
+	test/unit/pcap.h \
+	test/unit/test_ike.h \
+	test/unit/test_ike_captures.c \
+	test/unit/test_ike_msg.c \
+	test/unit/test_ike_proposal.c
+test_unit_test_ike_msg_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_msg_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_msg
