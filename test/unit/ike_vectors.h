@@ -366,6 +366,7 @@ static const struct dh_vec dh_vecs[] = {
 	  "521c24403085d59a449a5037514a879d" },
 };
 
+/* That of modp2048 begins with a zero byte. */
 static const struct modp_vec modp_vecs[] = {
 	{ "modp768",
 	  "a29f7195bf42a7a01d05ae4f0773552aaa487e5a2b7e349eac5ff8a204c40276",
@@ -381,8 +382,8 @@ static const struct modp_vec modp_vecs[] = {
 	  "8d4e5d5c694080c607eeb328f5198d1776a6edfa41a031c7bc40ff2ceb15a15c" },
 	{ "modp2048",
 	  "db91fd0f0d60862ab4b742d1b5fd03f949611f1591ece92c7f1a9d6835ff3d00",
-	  "b14f9a8d79e7a3a25ba5d699c36238075ad96723a74a28e9b9af13063dda03e2",
-	  "504e4d436206541b2166fcd4a3044931b0d1e4786e15884adceedca887bdcc3a" },
+	  "92e8dcc5fd794b8d7c80beda2454fff30ab830704a8b0beec3524a709d7ed33c",
+	  "a50ff13e243f5c26a7189f7e4ce632ca5b9af47deb62cb16ca311242d015a863" },
 	{ "modp3072",
 	  "a4aed163c5f0b68ea99f213dcc70f1c4b7bd98eab1e6ba5b62aad12164247efd",
 	  "3f75c6d872fba75af1de39bd47b4f20e93a821ffdebe645a395d981c0f121d74",

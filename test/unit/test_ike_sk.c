@@ -90,6 +90,29 @@ START_TEST(test_cbc_by_hand)
 }
 END_TEST
 
+/* RFC 5930 2: counter block = salt | IV | 1, and no padding. */
+START_TEST(test_ctr_by_hand)
+{
+	struct esp_suite s = suite_of("aes128ctr-sha1");
+	struct sk_key *k = key(&s, CRYPT_SEAL);
+	uint8_t msg[ROOM] = "header", counter[16] = { 0 }, plain[64];
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	size_t len;
+	int n;
+
+	ck_assert_int_eq(sk_seal(k, msg, ROOM, HEAD, span_of("seventeen bytes..", 17), &len), 0);
+	ck_assert_uint_eq(len, HEAD + 8 + 18 + 12);
+	memcpy(counter, material + 16, 4);
+	memcpy(counter + 4, msg + HEAD, 8);
+	counter[15] = 1;
+	ck_assert(EVP_DecryptInit_ex(c, EVP_aes_128_ctr(), NULL, material, counter) &&
+		  EVP_DecryptUpdate(c, plain, &n, msg + HEAD + 8, 18));
+	check_bytes("text", span_of(plain, 18), span_of("seventeen bytes..", 18));
+	EVP_CIPHER_CTX_free(c);
+	sk_key_free(&k);
+}
+END_TEST
+
 static void there_and_back(const struct esp_suite *s, void *arg)
 {
 	uint8_t msg[ROOM], copy[ROOM], text[600];
@@ -218,6 +241,7 @@ Suite *suite_sk(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_gcm_by_hand);
 	tcase_add_test(t, test_cbc_by_hand);
+	tcase_add_test(t, test_ctr_by_hand);
 	tcase_add_test(t, test_every_suite);
 	tcase_add_test(t, test_lengths);
 	tcase_add_test(t, test_in_place);
