@@ -1,7 +1,7 @@
 /*
- * A message as text for the debug log: a line of header, then a line or more per payload. What came from
- * a stranger is printed only as numbers, known words, hexadecimal digits, or text without control
- * characters.
+ * A message as text for the debug log: a line of header, then a line or more per payload. What came
+ * from a stranger is printed only as numbers, known words, hexadecimal digits, or text without
+ * control characters.
  */
 #include "ike/msg_rule.h"
 
@@ -12,7 +12,7 @@
 #include "ike/names.h"
 
 #define BYTES_SHOWN 16
-#define TEXT_SHOWN 128
+#define TEXT_SHOWN  128
 
 /* Text growing in memory of fixed size. */
 struct text {
@@ -103,9 +103,9 @@ static void put_value1(struct text *t, bool phase1, uint16_t type, uint16_t valu
 		uint16_t type;
 		enum ike_names table;
 	} words[] = {
-		{ true, 1, IKE_NAMES_ENCR1 }, { true, 2, IKE_NAMES_HASH1 },
-		{ true, 3, IKE_NAMES_AUTH1 }, { true, 4, IKE_NAMES_DH },
-		{ false, 3, IKE_NAMES_DH },   { false, 4, IKE_NAMES_ENCAP1 },
+		{ true, 1, IKE_NAMES_ENCR1 },        { true, 2, IKE_NAMES_HASH1 },
+		{ true, 3, IKE_NAMES_AUTH1 },        { true, 4, IKE_NAMES_DH },
+		{ false, 3, IKE_NAMES_DH },          { false, 4, IKE_NAMES_ENCAP1 },
 		{ false, 5, IKE_NAMES_AUTH1_IPSEC },
 	};
 
@@ -125,7 +125,9 @@ static void put_transform1(struct text *t, const struct ike_msg *m, const struct
 	put(t, "      transform %u", tr->number);
 	if (!phase1) {
 		put(t, " ");
-		put_name(t, p->proto == IKE_PROTO_AH ? IKE_NAMES_TRANSFORM1_AH : IKE_NAMES_TRANSFORM1_ESP,
+		put_name(t,
+			 p->proto == IKE_PROTO_AH ? IKE_NAMES_TRANSFORM1_AH
+						  : IKE_NAMES_TRANSFORM1_ESP,
 			 tr->id);
 	}
 	for (unsigned i = 0; i < tr->n_attrs; i++) {
@@ -144,8 +146,9 @@ static void put_transform1(struct text *t, const struct ike_msg *m, const struct
 static void put_transform2(struct text *t, const struct ike_msg *m, const struct ike_transform *tr)
 {
 	static const enum ike_names names[] = {
-		[IKE_T_ENCR] = IKE_NAMES_ENCR, [IKE_T_PRF] = IKE_NAMES_PRF, [IKE_T_INTEG] = IKE_NAMES_INTEG,
-		[IKE_T_KE] = IKE_NAMES_DH,     [IKE_T_ESN] = IKE_NAMES_ESN,
+		[IKE_T_ENCR] = IKE_NAMES_ENCR,   [IKE_T_PRF] = IKE_NAMES_PRF,
+		[IKE_T_INTEG] = IKE_NAMES_INTEG, [IKE_T_KE] = IKE_NAMES_DH,
+		[IKE_T_ESN] = IKE_NAMES_ESN,
 	};
 
 	put(t, "      ");
@@ -208,7 +211,8 @@ static void put_ts(struct text *t, const struct ike_msg *m, const struct ike_pay
 
 static void put_cp(struct text *t, const struct ike_msg *m, const struct ike_payload *p)
 {
-	enum ike_names table = ike_hdr_major(&m->hdr) == 1 ? IKE_NAMES_CP_ATTR1 : IKE_NAMES_CP_ATTR2;
+	enum ike_names table =
+	    ike_hdr_major(&m->hdr) == 1 ? IKE_NAMES_CP_ATTR1 : IKE_NAMES_CP_ATTR2;
 
 	put(t, " ");
 	put_name(t, IKE_NAMES_CP_TYPE, p->cp.type);
@@ -231,7 +235,8 @@ static void put_cp(struct text *t, const struct ike_msg *m, const struct ike_pay
 static void put_notify(struct text *t, const struct ike_msg *m, const struct ike_payload *p)
 {
 	put(t, " ");
-	put_name(t, ike_hdr_major(&m->hdr) == 1 ? IKE_NAMES_NOTIFY1 : IKE_NAMES_NOTIFY2, p->notify.type);
+	put_name(t, ike_hdr_major(&m->hdr) == 1 ? IKE_NAMES_NOTIFY1 : IKE_NAMES_NOTIFY2,
+		 p->notify.type);
 	if (p->notify.spi.len) {
 		put(t, " for ");
 		put_name(t, IKE_NAMES_PROTOCOL, p->notify.proto);
@@ -296,13 +301,18 @@ static bool put_simple(struct text *t, unsigned major, const struct ike_payload 
 	case IKE2_SK:
 		put_size(t, p->sk.data);
 		break;
+	case IKE2_EAP: /* only its code and number: the rest may be a password */
+		if (p->raw.data.len >= 2)
+			put(t, " code %u number %u", p->raw.data.p[0], p->raw.data.p[1]);
+		put_size(t, p->raw.data);
+		break;
 	case IKE2_SKF:
 		put(t, " fragment %u of %u", p->sk.number, p->sk.total);
 		put_size(t, p->sk.data);
 		break;
 	case IKE1_FRAGMENT:
-		put(t, " fragment %u%s of message %u", p->frag.number, p->frag.flags & 1 ? ", the last" : "",
-		    p->frag.id);
+		put(t, " fragment %u%s of message %u", p->frag.number,
+		    p->frag.flags & 1 ? ", the last" : "", p->frag.id);
 		put_size(t, p->frag.data);
 		break;
 	default:
@@ -383,7 +393,8 @@ char *ike_msg_dump(const struct ike_msg *m, char *out, size_t max)
 	put_name(&t, v1 ? IKE_NAMES_EXCHANGE1 : IKE_NAMES_EXCHANGE2, h->exchange);
 	if (v1)
 		put(&t, "%s%s%s", h->flags & IKE1_FLAG_E ? " encrypted" : "",
-		    h->flags & IKE1_FLAG_C ? " commit" : "", h->flags & IKE1_FLAG_A ? " authentication only" : "");
+		    h->flags & IKE1_FLAG_C ? " commit" : "",
+		    h->flags & IKE1_FLAG_A ? " authentication only" : "");
 	else
 		put(&t, "%s of the %s", h->flags & IKE2_FLAG_R ? " response" : " request",
 		    h->flags & IKE2_FLAG_I ? "initiator" : "responder");

@@ -1,7 +1,7 @@
 /*
  * One IKE message, v1 or v2, taken apart and put together. A datagram enters ike_msg_parse() and a
- * struct ike_msg leaves, whose spans look into the datagram; after decryption the inner payloads are
- * added by ike_msg_parse_inner(). The other way the ike_msg_add_*() calls fill a message and
+ * struct ike_msg leaves, whose spans look into the datagram; after decryption the inner payloads
+ * are added by ike_msg_parse_inner(). The other way the ike_msg_add_*() calls fill a message and
  * ike_msg_write() makes bytes of it. Both ways are driven by one table of payload rules per version
  * (msg_rule.h). Nothing is allocated: a message has fixed room, and what does not fit is refused.
  */
@@ -18,18 +18,18 @@
 #include "ike/proto.h"
 
 /* Room in one message. Beyond it a message is refused, whoever sent it. */
-#define IKE_MSG_PAYLOADS 64
-#define IKE_MSG_PROPOSALS 32
-#define IKE_MSG_TRANSFORMS 512
-#define IKE_MSG_ATTRS 1536
-#define IKE_MSG_SELECTORS 256
+#define IKE_MSG_PAYLOADS        64
+#define IKE_MSG_PROPOSALS       32
+#define IKE_MSG_TRANSFORMS      512
+#define IKE_MSG_ATTRS           1536
+#define IKE_MSG_SELECTORS       256
 #define IKE_PROPOSAL_TRANSFORMS 128 /* in one proposal */
 
 struct ike_hdr {
 	uint8_t spi_i[8]; /* IKEv1: cookies */
 	uint8_t spi_r[8];
-	uint8_t next;     /* first payload; when writing it is found by itself unless v1 and encrypted */
-	uint8_t version;  /* major in the upper four bits */
+	uint8_t next; /* first payload; the writer finds it, unless IKEv1 and encrypted */
+	uint8_t version; /* major in the upper four bits */
 	uint8_t exchange;
 	uint8_t flags;
 	uint32_t id;
@@ -41,8 +41,8 @@ static inline unsigned ike_hdr_major(const struct ike_hdr *h)
 	return h->version >> 4;
 }
 
-/* An attribute of a transform or of a configuration payload: RFC 2408 3.3, RFC 7296 3.3.5 and 3.15.1.
- * A short one (TV) has its value in `value`, a long one (TLV) in `data`. */
+/* An attribute of a transform or of a configuration payload: RFC 2408 3.3, RFC 7296 3.3.5
+ * and 3.15.1. A short one (TV) has its value in `value`, a long one (TLV) in `data`. */
 struct ike_attr {
 	uint16_t type;
 	uint16_t value;
@@ -79,8 +79,8 @@ struct ike_rule;
 
 struct ike_payload {
 	uint8_t type;
-	bool critical; /* IKEv2; kept as received */
-	bool inner;    /* was, or is to be, encrypted */
+	bool critical;               /* IKEv2; kept as received */
+	bool inner;                  /* was, or is to be, encrypted */
 	const struct ike_rule *rule; /* NULL: not known here, see raw */
 	struct span body;            /* as received, after the generic header */
 	union {
@@ -123,12 +123,12 @@ struct ike_payload {
 		struct {
 			uint16_t number, total; /* SKF only, counted from 1 */
 			uint8_t next;           /* type of the first payload inside */
-			struct span data;       /* IV, ciphertext, ICV; to write: see ike_msg_write() */
+			struct span data; /* IV, ciphertext, ICV; to write: see ike_msg_write() */
 		} sk;
 		struct {
 			uint8_t type;
-			uint16_t id;             /* IKEv1 */
-			uint16_t first, n;       /* in the message's attr[] */
+			uint16_t id;       /* IKEv1 */
+			uint16_t first, n; /* in the message's attr[] */
 		} cp;
 		struct {
 			uint16_t id;
@@ -137,7 +137,7 @@ struct ike_payload {
 		} frag;
 		struct {
 			struct span data;
-		} raw; /* nonce, hash, signature, vendor ID, EAP, NAT-D and what is not known here */
+		} raw; /* nonce, hash, signature, vendor ID, EAP, NAT-D, and the unknown */
 	};
 };
 
@@ -159,17 +159,17 @@ struct ike_msg {
 
 /* Why a message was refused. */
 struct ike_bad {
-	uint16_t notify;  /* enum ike1_notify or ike2_notify, by the version of the message */
-	uint8_t payload;  /* type of the payload at fault, 0 for the header */
-	char why[192];    /* in words */
+	uint16_t notify; /* enum ike1_notify or ike2_notify, by the version of the message */
+	uint8_t payload; /* type of the payload at fault, 0 for the header */
+	char why[192];   /* in words */
 };
 
 /* Parses only the header and checks version, flags and length against the datagram (without a
  * non-ESP marker). Returns 0 or -EBADMSG with *bad filled. RFC 7296 3.1, RFC 2408 3.1 and 5.2. */
 int ike_hdr_parse(struct ike_hdr *h, struct span datagram, struct ike_bad *bad) warn_unused;
 
-/* Parses a whole message; *m is overwritten, its spans borrow from the datagram. Encrypted content is
- * left as it is: in an SK or SKF payload, or in m->cipher. Returns 0 or -EBADMSG with *bad. */
+/* Parses a whole message; *m is overwritten, its spans borrow from the datagram. Encrypted content
+ * is left as it is: in an SK or SKF payload, or in m->cipher. Returns 0 or -EBADMSG with *bad. */
 int ike_msg_parse(struct ike_msg *m, struct span datagram, struct ike_bad *bad) warn_unused;
 
 /* Parses decrypted payloads and adds them to m as inner ones. `first` is the type of the first one;
@@ -178,31 +178,34 @@ int ike_msg_parse(struct ike_msg *m, struct span datagram, struct ike_bad *bad) 
 int ike_msg_parse_inner(struct ike_msg *m, uint8_t first, struct span plain,
 			struct ike_bad *bad) warn_unused;
 
-/* Empties a message; version is 0x10 or 0x20, SPIs are 8 bytes each, flags and id as in the header. */
+/* Empties a message; version is 0x10 or 0x20, SPIs are 8 bytes each, flags and id as in the header.
+ */
 void ike_msg_init(struct ike_msg *m, uint8_t version, const uint8_t *spi_i, const uint8_t *spi_r,
 		  uint8_t exchange, uint8_t flags, uint32_t id);
-/* Each of these adds an element at the end and returns it, zeroed, for the caller to fill, or NULL when
- * the room is used up. Elements of one list have to be added one after the other: all transforms of
- * a proposal before the next proposal. Spans given to them are borrowed until the message is written. */
+/* Each of these adds an element at the end and returns it, zeroed, for the caller to fill, or NULL
+ * when the room is used up. Elements of one list have to be added one after the other: all
+ * transforms of a proposal before the next proposal. Spans given to them are borrowed until the
+ * message is written. */
 struct ike_payload *ike_msg_add(struct ike_msg *m, uint8_t type, bool inner);
 struct ike_prop *ike_msg_add_prop(struct ike_msg *m, struct ike_payload *sa, uint8_t number,
 				  uint8_t proto, struct span spi);
 struct ike_transform *ike_msg_add_transform(struct ike_msg *m, struct ike_prop *p, uint8_t type,
 					    uint16_t id);
-struct ike_attr *ike_msg_add_transform_attr(struct ike_msg *m, struct ike_transform *t, uint16_t type);
+struct ike_attr *ike_msg_add_transform_attr(struct ike_msg *m, struct ike_transform *t,
+					    uint16_t type);
 struct ike_attr *ike_msg_add_cp_attr(struct ike_msg *m, struct ike_payload *cp, uint16_t type);
 struct ike_ts *ike_msg_add_ts(struct ike_msg *m, struct ike_payload *p);
 
 /*
  * Writes header and outer payloads (all that are not inner) to w; hdr.length and, where it applies,
- * hdr.next are set. Room for ciphertext: an SK, SKF or m->cipher span with p == NULL writes len zero
- * bytes, to be encrypted in place afterwards (they end the message). Returns 0, -EMSGSIZE when w is
- * too small or a length field cannot hold its value, or -EINVAL when an SK, SKF or
- * fragment payload is not the last or is an inner one.
+ * hdr.next are set. Room for ciphertext: an SK, SKF or m->cipher span with p == NULL writes len
+ * zero bytes, to be encrypted in place afterwards (they end the message). Returns 0, -EMSGSIZE when
+ * w is too small or a length field cannot hold its value, or -EINVAL when an SK, SKF or fragment
+ * payload is not the last or is an inner one.
  */
 int ike_msg_write(struct ike_msg *m, struct wr *w) warn_unused;
-/* Writes the inner payloads alone, without padding; *first is the type of the first one, 0 for none.
- * For IKEv1 m->tail, if any, follows. Errors as above. */
+/* Writes the inner payloads alone, without padding; *first is the type of the first one, 0 for
+ * none. For IKEv1 m->tail, if any, follows. Errors as above. */
 int ike_msg_write_inner(struct ike_msg *m, struct wr *w, uint8_t *first) warn_unused;
 
 /* The first payload of the type after `after` (NULL: from the start), or NULL. */
@@ -214,9 +217,9 @@ const struct ike_payload *ike_msg_notify(const struct ike_msg *m, uint16_t notif
 uint16_t ike_transform_attr(const struct ike_msg *m, const struct ike_transform *t, uint16_t type,
 			    uint16_t fallback);
 
-/* The message as text, one payload or transform a line, indented by two; always ends with a newline.
- * Keys never appear in messages, but identities and addresses do. At most max bytes with the NUL;
- * longer text is cut and ends in "...". Returns out. */
+/* The message as text, one payload or transform a line, indented by two; always ends with a
+ * newline. Nonces, identities and addresses appear; what may be a password (EAP, XAUTH) does not.
+ * At most max bytes with the NUL; longer text is cut and ends in "...". Returns out. */
 char *ike_msg_dump(const struct ike_msg *m, char *out, size_t max);
 
 #endif

@@ -6,7 +6,8 @@
 void ike_msg_init(struct ike_msg *m, uint8_t version, const uint8_t *spi_i, const uint8_t *spi_r,
 		  uint8_t exchange, uint8_t flags, uint32_t id)
 {
-	m->hdr = (struct ike_hdr){ .version = version, .exchange = exchange, .flags = flags, .id = id };
+	m->hdr =
+	    (struct ike_hdr){ .version = version, .exchange = exchange, .flags = flags, .id = id };
 	memcpy(m->hdr.spi_i, spi_i, 8);
 	memcpy(m->hdr.spi_r, spi_r, 8);
 	m->n_payloads = m->n_props = m->n_transforms = m->n_attrs = m->n_ts = 0;
@@ -66,7 +67,8 @@ static struct ike_attr *add_attr(struct ike_msg *m, uint16_t *first, uint16_t *n
 	return a;
 }
 
-struct ike_attr *ike_msg_add_transform_attr(struct ike_msg *m, struct ike_transform *t, uint16_t type)
+struct ike_attr *ike_msg_add_transform_attr(struct ike_msg *m, struct ike_transform *t,
+					    uint16_t type)
 {
 	return add_attr(m, &t->first_attr, &t->n_attrs, type);
 }

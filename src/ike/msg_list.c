@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define MORE_PROPOSALS 2
+#define MORE_PROPOSALS  2
 #define MORE_TRANSFORMS 3
 
 /* Where a list is being read: for the words and notifies of its faults. */
@@ -24,7 +24,8 @@ struct where {
 int ike_parse_attrs(struct ike_msg *m, struct rd *r, bool short_form, uint16_t *n, uint8_t payload,
 		    const char *who, struct ike_bad *bad)
 {
-	uint16_t notify = ike_hdr_major(&m->hdr) == 1 ? IKE1_PAYLOAD_MALFORMED : IKE2_INVALID_SYNTAX;
+	uint16_t notify =
+	    ike_hdr_major(&m->hdr) == 1 ? IKE1_PAYLOAD_MALFORMED : IKE2_INVALID_SYNTAX;
 
 	*n = 0;
 	while (r->left && rd_ok(r)) {
@@ -68,8 +69,8 @@ static int transform_body(struct where *w, struct ike_transform *t, struct rd *r
 	if (!rd_ok(r) || reserved)
 		return ike_refuse(w->bad, w->notify, w->payload, "SA payload: proposal %u: %s",
 				  w->number,
-				  reserved ? "a transform's reserved field is not zero" :
-					     "a transform ends in the middle of a field");
+				  reserved ? "a transform's reserved field is not zero"
+					   : "a transform ends in the middle of a field");
 	t->first_attr = w->m->n_attrs;
 	snprintf(who, sizeof(who), "SA payload: proposal %u", w->number);
 	return ike_parse_attrs(w->m, r, true, &t->n_attrs, w->payload, who, w->bad);
@@ -161,14 +162,18 @@ static int prop_parse(struct where *w, struct ike_payload *sa, struct rd *r)
 
 int ike_parse_props(struct ike_msg *m, struct ike_payload *sa, struct rd *r, struct ike_bad *bad)
 {
-	struct where w = { .m = m, .bad = bad, .major = ike_hdr_major(&m->hdr), .payload = sa->type };
+	struct where w = {
+		.m = m, .bad = bad, .major = ike_hdr_major(&m->hdr), .payload = sa->type
+	};
 	uint8_t next = MORE_PROPOSALS;
 
 	w.notify = w.major == 1 ? IKE1_BAD_PROPOSAL_SYNTAX : IKE2_INVALID_SYNTAX;
 	sa->sa.first = m->n_props;
 	sa->sa.n = 0;
-	/* A wrong domain or situation is told as such by the rule's own check, whatever follows it. */
-	if (w.major == 1 && (sa->sa.doi > IKE1_DOI_IPSEC || sa->sa.situation != IKE1_SIT_IDENTITY_ONLY)) {
+	/* A wrong domain or situation is told as such by the rule's own check, whatever follows it.
+	 */
+	if (w.major == 1 &&
+	    (sa->sa.doi > IKE1_DOI_IPSEC || sa->sa.situation != IKE1_SIT_IDENTITY_ONLY)) {
 		rd_take(r, r->left);
 		return 0;
 	}
@@ -178,8 +183,8 @@ int ike_parse_props(struct ike_msg *m, struct ike_payload *sa, struct rd *r, str
 		uint16_t len = rd_be16(r);
 		const char *why = NULL;
 		if (!rd_ok(r) || len < 8 || len - 4u > r->left)
-			why = sa->sa.n ? "the length of a proposal is wrong" :
-					 "the length of the first proposal is wrong";
+			why = sa->sa.n ? "the length of a proposal is wrong"
+				       : "the length of the first proposal is wrong";
 		else if (next != 0 && next != MORE_PROPOSALS)
 			why = "a proposal is followed by something else";
 		else if (reserved && w.major == 1)

@@ -1,8 +1,8 @@
 /*
- * A datagram becomes a struct ike_msg: the header is checked, the payload chain is followed, and each
- * payload's body is taken apart as its rule's fields say, by a reader that sees only that body.
- * The first fault ends it, with the payload, the rule and the notify to answer with. RFC 7296 3.1,
- * 3.2, 2.5; RFC 2408 3.1, 3.2, 5.2-5.15.
+ * A datagram becomes a struct ike_msg: the header is checked, the payload chain is followed, and
+ * each payload's body is taken apart as its rule's fields say, by a reader that sees only that
+ * body. The first fault ends it, with the payload, the rule and the notify to answer with. RFC
+ * 7296 3.1, 3.2, 2.5; RFC 2408 3.1, 3.2, 5.2-5.15.
  */
 #include "ike/msg_rule.h"
 
@@ -58,9 +58,10 @@ int ike_hdr_parse(struct ike_hdr *h, struct span datagram, struct ike_bad *bad)
 	h->id = rd_be32(&r);
 	h->length = rd_be32(&r);
 	if (!rd_ok(&r) || datagram.len > IKE_MAX_LEN)
-		return ike_refuse(bad, IKE2_INVALID_SYNTAX, 0,
-				  "a datagram of %zu bytes; an IKE message has %d to %d",
-				  datagram.len, IKE_HDR_LEN, IKE_MAX_LEN);
+		return ike_refuse(
+		    bad, ike_hdr_major(h) == 1 ? IKE1_UNEQUAL_PAYLOAD_LENGTHS : IKE2_INVALID_SYNTAX,
+		    0, "a datagram of %zu bytes; an IKE message has %d to %d", datagram.len,
+		    IKE_HDR_LEN, IKE_MAX_LEN);
 	memcpy(h->spi_i, i, 8);
 	memcpy(h->spi_r, resp, 8);
 	return hdr_check(h, datagram.len, bad);
@@ -127,8 +128,8 @@ static int body_parse(struct ike_msg *m, struct ike_payload *p, struct ike_bad *
 	}
 	if (rc == 0 && !rd_end(&r))
 		rc = ike_refuse(bad, malformed(major), p->type, "%s payload: %s", rule->name,
-				rd_ok(&r) ? "bytes left over at its end" :
-					    "ends in the middle of a field");
+				rd_ok(&r) ? "bytes left over at its end"
+					  : "ends in the middle of a field");
 	return rc;
 }
 
@@ -192,9 +193,9 @@ static int payload_parse(struct ike_msg *m, struct rd *r, uint8_t *next, bool in
 	uint16_t len = rd_be16(r);
 	if (!rd_ok(r) || len < 4 || (size_t)len - 4 > r->left)
 		return ike_refuse(bad, notify, type, "%s payload: %s", name,
-				  !rd_ok(r) ? "the message ends before it" :
-				  len < 4   ? "its length is less than its header's" :
-					      "its length goes past the end of the message");
+				  !rd_ok(r) ? "the message ends before it"
+				  : len < 4 ? "its length is less than its header's"
+					    : "its length goes past the end of the message");
 	if (major == 1 && flags)
 		return ike_refuse(bad, notify, type, "%s payload: the reserved field is not zero",
 				  name);
@@ -236,7 +237,8 @@ static int chain_parse(struct ike_msg *m, struct rd *r, uint8_t first, bool inne
 	}
 	size_t left = r->left;
 	if (left && (major == 2 || (!inner && left > V1_SLACK)))
-		return ike_refuse(bad, major == 1 ? IKE1_UNEQUAL_PAYLOAD_LENGTHS : IKE2_INVALID_SYNTAX,
+		return ike_refuse(bad,
+				  major == 1 ? IKE1_UNEQUAL_PAYLOAD_LENGTHS : IKE2_INVALID_SYNTAX,
 				  0, "%zu bytes after the last payload", left);
 	m->tail = rd_span(r, left);
 	return 0;
@@ -253,7 +255,7 @@ int ike_msg_parse(struct ike_msg *m, struct span datagram, struct ike_bad *bad)
 	m->hdr = h;
 	struct rd r = rd_of(datagram.p, datagram.len);
 	rd_take(&r, IKE_HDR_LEN);
-	if (ike_hdr_major(&h) == 1 && (h.flags & IKE1_FLAG_E)) {
+	if (ike_hdr_encrypted(&h)) {
 		m->cipher = rd_span(&r, r.left);
 		if (m->cipher.len == 0)
 			return ike_refuse(bad, IKE1_INVALID_FLAGS, 0,

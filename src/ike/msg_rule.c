@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* clang-format off */
 #define AT(m) offsetof(struct ike_payload, m)
 #define FIELDS(...)                                                                                \
 	(const struct ike_field[]) { __VA_ARGS__, { IKE_F_END, 0, 0 } }
@@ -19,6 +20,7 @@
 #define PROPS { IKE_F_PROPS, 0, 0 }
 #define SELECTORS { IKE_F_TS, 0, 0 }
 #define ATTRS(short_form) { IKE_F_ATTRS, short_form, 0 }
+/* clang-format on */
 
 /* RFC 2408 5.4 */
 static const char *check_sa1(const struct ike_payload *p, uint16_t *notify)
@@ -64,7 +66,7 @@ static const char *check_delete1(const struct ike_payload *p, uint16_t *notify)
 static const char *check_id_len(const struct ike_payload *p)
 {
 	static const uint8_t len[] = {
-		[IKE_ID_IPV4_ADDR] = 4,	    [IKE_ID_IPV4_SUBNET] = 8, [IKE_ID_IPV6_ADDR] = 16,
+		[IKE_ID_IPV4_ADDR] = 4,    [IKE_ID_IPV4_SUBNET] = 8, [IKE_ID_IPV6_ADDR] = 16,
 		[IKE_ID_IPV6_SUBNET] = 32, [IKE_ID_IPV4_RANGE] = 8,  [IKE_ID_IPV6_RANGE] = 32,
 	};
 

@@ -46,6 +46,13 @@ const struct ike_rule *ike_rule(unsigned major, uint8_t type);
 /* Every rule of a version in table order; NULL past the end. */
 const struct ike_rule *ike_rule_nth(unsigned major, unsigned n);
 
+/* True when everything behind the header is ciphertext: IKEv1 with the encryption flag. A fragment
+ * is always in the clear, though some peers leave the flag of the whole message on it. */
+static inline bool ike_hdr_encrypted(const struct ike_hdr *h)
+{
+	return ike_hdr_major(h) == 1 && (h->flags & IKE1_FLAG_E) && h->next != IKE1_FRAGMENT;
+}
+
 /* Records why a message is refused; always returns -EBADMSG. */
 int ike_refuse(struct ike_bad *bad, uint16_t notify, uint8_t payload, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -212,7 +212,7 @@ int ike_msg_write(struct ike_msg *m, struct wr *w)
 	wr_u8(w, h->flags);
 	wr_be32(w, h->id);
 	wr_be32(w, 0);
-	if (ike_hdr_major(h) == 1 && (h->flags & IKE1_FLAG_E)) {
+	if (ike_hdr_encrypted(h)) {
 		write_span(w, m->cipher);
 	} else {
 		rc = write_chain(m, false, w, &first);

@@ -1,8 +1,8 @@
-/* Tables of words, one per number space of IKE. Algorithms take theirs from the tables of crypto/. */
+/* Tables of words, one per number space of IKE. Algorithms take theirs from the tables of crypto/.
+ */
 #include "ike/names.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "crypto/dh.h"
@@ -15,6 +15,7 @@ struct word {
 	const char *text;
 };
 
+/* clang-format off */
 static const struct word exchange1[] = {
 	{ 0, "NONE" },	      { 1, "Base" },	      { 2, "Main Mode" },
 	{ 3, "Authentication Only" }, { 4, "Aggressive Mode" }, { 5, "Informational" },
@@ -266,7 +267,12 @@ static const struct word encap1[] = {
 	{ 61443, "UDP tunnel (draft)" }, { 61444, "UDP transport (draft)" },
 };
 
-#define TABLE(t) { t, ARRAY_LEN(t) }
+/* clang-format on */
+
+#define TABLE(t)                                                                                   \
+	{                                                                                          \
+		t, ARRAY_LEN(t)                                                                    \
+	}
 static const struct {
 	const struct word *w;
 	size_t n;
@@ -307,7 +313,8 @@ static const char *borrowed(enum ike_names table, unsigned n)
 	switch (table) {
 	case IKE_NAMES_PAYLOAD1:
 	case IKE_NAMES_PAYLOAD2:
-		rule = n <= UINT8_MAX ? ike_rule(table == IKE_NAMES_PAYLOAD1 ? 1 : 2, (uint8_t)n) : NULL;
+		rule = n <= UINT8_MAX ? ike_rule(table == IKE_NAMES_PAYLOAD1 ? 1 : 2, (uint8_t)n)
+				      : NULL;
 		return rule ? rule->name : NULL;
 	case IKE_NAMES_ENCR:
 		e = encr_info((enum encr_id)n);

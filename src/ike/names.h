@@ -25,13 +25,13 @@ enum ike_names {
 	IKE_NAMES_INTEG,
 	IKE_NAMES_DH, /* both versions */
 	IKE_NAMES_ESN,
-	IKE_NAMES_CP_TYPE,  /* configuration payload, both versions */
-	IKE_NAMES_CP_ATTR1, /* draft-dukes-ike-mode-cfg-02, XAUTH, Cisco Unity */
-	IKE_NAMES_CP_ATTR2, /* RFC 7296 3.15.1 */
-	IKE_NAMES_ATTR1_IKE,   /* phase 1 transform attributes: RFC 2409 appendix A */
-	IKE_NAMES_ATTR1_IPSEC, /* phase 2: RFC 2407 4.5 */
-	IKE_NAMES_ENCR1,       /* values of phase 1 attribute 1 */
-	IKE_NAMES_HASH1,       /* values of phase 1 attribute 2 */
+	IKE_NAMES_CP_TYPE,        /* configuration payload, both versions */
+	IKE_NAMES_CP_ATTR1,       /* draft-dukes-ike-mode-cfg-02, XAUTH, Cisco Unity */
+	IKE_NAMES_CP_ATTR2,       /* RFC 7296 3.15.1 */
+	IKE_NAMES_ATTR1_IKE,      /* phase 1 transform attributes: RFC 2409 appendix A */
+	IKE_NAMES_ATTR1_IPSEC,    /* phase 2: RFC 2407 4.5 */
+	IKE_NAMES_ENCR1,          /* values of phase 1 attribute 1 */
+	IKE_NAMES_HASH1,          /* values of phase 1 attribute 2 */
 	IKE_NAMES_TRANSFORM1_ESP, /* RFC 2407 4.4.4 */
 	IKE_NAMES_TRANSFORM1_AH,
 	IKE_NAMES_AUTH1_IPSEC, /* values of phase 2 attribute 5 */

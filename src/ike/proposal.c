@@ -1,7 +1,7 @@
 /*
- * Keywords to proposals and back. A list of text enters; each proposal is cut at its dashes, each word
- * is looked up in the tables of crypto/, and the whole is then completed and checked by the protocol's
- * rules. Words and numbers of algorithms are nowhere but in those tables.
+ * Keywords to proposals and back. A list of text enters; each proposal is cut at its dashes, each
+ * word is looked up in the tables of crypto/, and the whole is then completed and checked by the
+ * protocol's rules. Words and numbers of algorithms are nowhere but in those tables.
  */
 #include "ike/proposal.h"
 
@@ -17,8 +17,7 @@
 
 #define WORD_MAX 32
 
-#define DEFAULT_KE                                                                                 \
-	"curve25519-ecp384-ecp256-ecp521-curve448-modp3072-modp4096-modp2048"
+#define DEFAULT_KE "curve25519-ecp384-ecp256-ecp521-curve448-modp3072-modp4096-modp2048"
 static const char default_ike[] =
     "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha384-prfsha256-prfsha512-" DEFAULT_KE
     ",aes256-aes128-sha384-sha256-sha512-" DEFAULT_KE;
@@ -26,8 +25,7 @@ static const char default_esp[] = "aes256gcm16-aes128gcm16-chacha20poly1305-esn-
 				  "aes256-aes128-sha256-sha384-sha512-esn-noesn";
 static const char default_ah[] = "sha256-sha384-sha512-esn-noesn";
 
-static int __attribute__((format(printf, 3, 4)))
-refuse(char *why, size_t len, const char *fmt, ...)
+static int __attribute__((format(printf, 3, 4))) refuse(char *why, size_t len, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -39,7 +37,8 @@ refuse(char *why, size_t len, const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* A cipher's row stands alone in crypto/'s keywords only as part of a suite: one of the two fits. */
+/* A cipher's row stands alone in crypto/'s keywords only as part of a suite: one of the two fits.
+ */
 static bool encr_word(const char *w, struct esp_suite *s)
 {
 	return esp_suite_parse(w, NULL, s, NULL, 0) == 0 ||
@@ -144,7 +143,10 @@ const char *proposal_alg_name(const struct proposal_alg *a, char out[32])
 			snprintf(out, 32, "%s", d->keyword);
 		break;
 	case IKE_T_ESN:
-		snprintf(out, 32, a->id > 1 ? "sequence numbers %u" : a->id ? "esn" : "noesn",
+		snprintf(out, 32,
+			 a->id > 1 ? "sequence numbers %u"
+			 : a->id   ? "esn"
+				   : "noesn",
 			 a->id);
 		break;
 	default:
@@ -319,15 +321,17 @@ static int parse_one(enum ike_protocol proto, const char *text, size_t len, bool
 		n = n < len - at ? n : len - at;
 		snprintf(word, sizeof(word), "%.*s", (int)(n < WORD_MAX ? n : WORD_MAX), text + at);
 		if (n == 0 || n >= WORD_MAX || !word_find(word, &a))
-			return refuse(why, whylen,
-				      "unknown word \"%.*s\" in proposal \"%.*s\"; expected words such "
-				      "as aes256gcm16, prfsha384, sha256, ecp384, curve25519",
-				      (int)n, text + at, (int)len, text);
+			return refuse(
+			    why, whylen,
+			    "unknown word \"%.*s\" in proposal \"%.*s\"; expected words such "
+			    "as aes256gcm16, prfsha384, sha256, ecp384, curve25519",
+			    (int)n, text + at, (int)len, text);
 		if (!allow_weak && proposal_alg_weak(&a))
-			return refuse(why, whylen,
-				      "%s in proposal \"%.*s\" is weak; expected a stronger one, or "
-				      "allow_weak = yes",
-				      word, (int)len, text);
+			return refuse(
+			    why, whylen,
+			    "%s in proposal \"%.*s\" is weak; expected a stronger one, or "
+			    "allow_weak = yes",
+			    word, (int)len, text);
 		if (!alg_add(p, &a))
 			return refuse(why, whylen, "proposal \"%.*s\": more than %d algorithms",
 				      (int)len, text, PROPOSAL_ALGS);
@@ -370,9 +374,9 @@ static int parse_list(enum ike_protocol proto, const char *text, bool allow_weak
 
 void proposals_default(enum ike_protocol proto, struct proposals *out)
 {
-	const char *text = proto == IKE_PROTO_IKE ? default_ike :
-			   proto == IKE_PROTO_ESP ? default_esp :
-						    default_ah;
+	const char *text = proto == IKE_PROTO_IKE   ? default_ike
+			   : proto == IKE_PROTO_ESP ? default_esp
+						    : default_ah;
 
 	out->n = 0;
 	if (parse_list(proto, text, false, out, NULL, 0))

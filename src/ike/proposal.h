@@ -1,7 +1,7 @@
 /*
- * Proposals: what a connection is ready to use and what a peer offers, as lists of algorithms, read from
- * strongSwan's keywords ("aes256gcm16-prfsha384-ecp384") or from an IKEv2 SA payload, and the choice
- * between two such lists, with a sentence when there is none (RFC 7296 2.7, 3.3).
+ * Proposals: what a connection is ready to use and what a peer offers, as lists of algorithms, read
+ * from strongSwan's keywords ("aes256gcm16-prfsha384-ecp384") or from an IKEv2 SA payload, and the
+ * choice between two such lists, with a sentence when there is none (RFC 7296 2.7, 3.3).
  */
 #ifndef IKE_PROPOSAL_H
 #define IKE_PROPOSAL_H
@@ -40,10 +40,11 @@ struct proposals {
 };
 
 /*
- * Parses proposals separated by commas; "default" stands for the default ones, NULL or an empty text
- * too. IKE: a PRF left out follows from the integrity algorithms, also where a combined-mode cipher
- * needs none for itself; a key exchange method is required. ESP and AH: without esn or noesn it is
- * noesn. Returns 0, or -EINVAL with a sentence in why[whylen]: what was found, what was expected.
+ * Parses proposals separated by commas; "default" stands for the default ones, NULL or an empty
+ * text too. IKE: a PRF left out follows from the integrity algorithms, also where a combined-mode
+ * cipher needs none for itself; a key exchange method is required. ESP and AH: without esn or noesn
+ * it is noesn. Returns 0, or -EINVAL with a sentence in why[whylen]: what was found, what was
+ * expected.
  */
 int proposals_parse(enum ike_protocol proto, const char *text, bool allow_weak,
 		    struct proposals *out, char *why, size_t whylen) warn_unused;
@@ -61,9 +62,9 @@ bool proposal_has(const struct proposal *p, enum ike_transform_type type, uint16
 /* True when there is at most one algorithm of each type: what a responder answers. */
 bool proposal_is_choice(const struct proposal *p);
 
-/* Takes the proposals for `proto` out of an IKEv2 SA payload. Of what is unknown here the first few are
- * kept, so that they can be named and no type seems absent; none is ever chosen (RFC 7296 3.3.6).
- * Proposals that exceed the list are left out. Returns how many there are. */
+/* Takes the proposals for `proto` out of an IKEv2 SA payload. Of what is unknown here the first few
+ * are kept, so that they can be named and no type seems absent; none is ever chosen (RFC
+ * 7296 3.3.6). Proposals that exceed the list are left out. Returns how many there are. */
 unsigned proposals_from_sa(const struct ike_msg *m, const struct ike_payload *sa,
 			   enum ike_protocol proto, struct proposals *out);
 /* Adds all proposals to an IKEv2 SA payload, all with one SPI (borrowed; empty for none), with the
@@ -73,12 +74,13 @@ int proposals_to_sa(const struct proposals *list, struct ike_msg *m, struct ike_
 
 enum proposal_flags {
 	PROPOSAL_PREFER_PEER = 1, /* the peer's order decides; otherwise ours */
-	PROPOSAL_NO_KE = 2, /* the exchange has no key exchange of its own (the child of IKE_AUTH) */
+	PROPOSAL_NO_KE =
+	    2, /* the exchange has no key exchange of its own (the child of IKE_AUTH) */
 };
 
 /*
- * Chooses one algorithm of each type. Returns 0 with *chosen (its number is the peer's), or -ENOENT with
- * a sentence for the log in why[whylen].
+ * Chooses one algorithm of each type. Returns 0 with *chosen (its number is the peer's), or -ENOENT
+ * with a sentence for the log in why[whylen].
  */
 int proposal_select(const struct proposals *ours, const struct proposals *peers, unsigned flags,
 		    struct proposal *chosen, char *why, size_t whylen) warn_unused;

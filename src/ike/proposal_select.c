@@ -1,5 +1,5 @@
-/* The choice between our proposals and the peer's, the words for when there is none, and the way to and
- * from IKEv2 SA payloads. RFC 7296 2.7, 3.3. */
+/* The choice between our proposals and the peer's, the words for when there is none, and the way to
+ * and from IKEv2 SA payloads. RFC 7296 2.7, 3.3. */
 #include "ike/proposal.h"
 
 #include <errno.h>
@@ -39,8 +39,8 @@ static const struct proposal_alg *common(const struct proposal *first, const str
 	return NULL;
 }
 
-/* A type that only one side names is agreed on when that side would also do without: number 0 is "none"
- * for integrity and key exchange, and 32-bit sequence numbers (RFC 7296 3.3.2, 3.3.3). */
+/* A type that only one side names is agreed on when that side would also do without: number 0 is
+ * "none" for integrity and key exchange, and 32-bit sequence numbers (RFC 7296 3.3.2, 3.3.3). */
 static bool may_lack(const struct proposal *p, unsigned type)
 {
 	return (type == IKE_T_INTEG || type == IKE_T_KE || type == IKE_T_ESN) &&
@@ -64,7 +64,8 @@ static bool pair_fits(const struct proposal *ours, const struct proposal *peers,
 		      struct proposal *chosen)
 {
 	bool peer_first = flags & PROPOSAL_PREFER_PEER;
-	const struct proposal *first = peer_first ? peers : ours, *other = peer_first ? ours : peers;
+	const struct proposal *first = peer_first ? peers : ours,
+			      *other = peer_first ? ours : peers;
 
 	if (ours->proto != peers->proto)
 		return false;
@@ -126,7 +127,8 @@ static void say_algs(struct sentence *s, const struct proposals *list, unsigned 
 		say(s, "none");
 }
 
-static bool type_ever_fits(const struct proposals *ours, const struct proposals *peers, unsigned type)
+static bool type_ever_fits(const struct proposals *ours, const struct proposals *peers,
+			   unsigned type)
 {
 	const struct proposal_alg *a;
 
@@ -145,12 +147,13 @@ static void say_why(struct sentence *s, const struct proposals *ours, const stru
 
 	if (peers->n == 0) {
 		say(s, "peer offered no proposal for %s",
-		    ours->n ? ike_name_or_number(IKE_NAMES_PROTOCOL, ours->p[0].proto, buf) :
-			      "this protocol");
+		    ours->n ? ike_name_or_number(IKE_NAMES_PROTOCOL, ours->p[0].proto, buf)
+			    : "this protocol");
 		return;
 	}
 	for (unsigned type = IKE_T_ENCR; type <= IKE_T_ESN; type++) {
-		if ((type == IKE_T_KE && (flags & PROPOSAL_NO_KE)) || type_ever_fits(ours, peers, type))
+		if ((type == IKE_T_KE && (flags & PROPOSAL_NO_KE)) ||
+		    type_ever_fits(ours, peers, type))
 			continue;
 		say(s, "%s%s: peer offered only ", said ? "; " : "",
 		    ike_name(IKE_NAMES_TRANSFORM_TYPE, type));
@@ -177,8 +180,8 @@ int proposal_select(const struct proposals *ours, const struct proposals *peers,
 
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned k = 0; k < m; k++)
-			if (pair_fits(&ours->p[peer_first ? k : i], &peers->p[peer_first ? i : k], flags,
-				      chosen))
+			if (pair_fits(&ours->p[peer_first ? k : i], &peers->p[peer_first ? i : k],
+				      flags, chosen))
 				return 0;
 	struct sentence s = { .p = why, .max = whylen };
 	say_why(&s, ours, peers, flags);
@@ -201,8 +204,9 @@ static struct proposal_alg alg_of(const struct ike_msg *m, const struct ike_tran
 static bool known(const struct proposal_alg *a)
 {
 	static const enum ike_names names[] = {
-		[IKE_T_ENCR] = IKE_NAMES_ENCR, [IKE_T_PRF] = IKE_NAMES_PRF, [IKE_T_INTEG] = IKE_NAMES_INTEG,
-		[IKE_T_KE] = IKE_NAMES_DH,     [IKE_T_ESN] = IKE_NAMES_ESN,
+		[IKE_T_ENCR] = IKE_NAMES_ENCR,   [IKE_T_PRF] = IKE_NAMES_PRF,
+		[IKE_T_INTEG] = IKE_NAMES_INTEG, [IKE_T_KE] = IKE_NAMES_DH,
+		[IKE_T_ESN] = IKE_NAMES_ESN,
 	};
 	const struct encr_info *e = encr_info((enum encr_id)a->id);
 
@@ -227,7 +231,8 @@ static bool algs_from(const struct ike_msg *m, const struct ike_prop *w, struct 
 		if (again)
 			continue;
 		/* types beyond the last known one share a count */
-		if (!known(&a) && ++strange[a.type <= IKE_T_ESN ? a.type : IKE_T_ESN + 1] > UNKNOWN_KEPT)
+		if (!known(&a) &&
+		    ++strange[a.type <= IKE_T_ESN ? a.type : IKE_T_ESN + 1] > UNKNOWN_KEPT)
 			continue;
 		if (p->n == PROPOSAL_ALGS)
 			return false;
@@ -259,8 +264,10 @@ int proposals_to_sa(const struct proposals *list, struct ike_msg *m, struct ike_
 		for (unsigned k = 0; k < p->n; k++) {
 			const struct proposal_alg *a = &p->alg[k];
 			struct ike_transform *t = ike_msg_add_transform(m, w, a->type, a->id);
-			struct ike_attr *attr = t && a->key_bits ?
-			    ike_msg_add_transform_attr(m, t, IKE2_ATTR_KEY_LENGTH) : NULL;
+			struct ike_attr *attr =
+			    t && a->key_bits
+				? ike_msg_add_transform_attr(m, t, IKE2_ATTR_KEY_LENGTH)
+				: NULL;
 			if (!t || (a->key_bits && !attr))
 				return -ENOSPC;
 			if (attr) {

@@ -1,13 +1,14 @@
-/* The numbers of ISAKMP/IKEv1 (RFC 2407, 2408, 2409) and IKEv2 (RFC 7296) that code asks for by name. */
+/* The numbers of ISAKMP/IKEv1 (RFC 2407, 2408, 2409) and IKEv2 (RFC 7296) that code asks for by
+ * name. */
 #ifndef IKE_PROTO_H
 #define IKE_PROTO_H
 
-#define IKE_HDR_LEN 28
-#define IKE_MAX_LEN 65535 /* bytes of one message */
+#define IKE_HDR_LEN   28
+#define IKE_MAX_LEN   65535 /* bytes of one message */
 #define IKE_NONCE_MAX 256
 
-/* Payloads of IKEv1: RFC 2408 3.1, RFC 3947 6; the private ones of the NAT traversal drafts 00-03 and of
- * Cisco's fragmentation. */
+/* Payloads of IKEv1: RFC 2408 3.1, RFC 3947 6; the private ones of the NAT traversal drafts 00-03
+ * and of Cisco's fragmentation. */
 enum ike1_payload {
 	IKE1_SA = 1,
 	IKE1_PROPOSAL = 2,  /* inside SA only */
@@ -22,12 +23,12 @@ enum ike1_payload {
 	IKE1_N = 11,
 	IKE1_D = 12,
 	IKE1_VID = 13,
-	IKE1_ATTR = 14,             /* draft-dukes-ike-mode-cfg-02 3.2 */
-	IKE1_NATD_DRAFT4 = 15,      /* draft-ietf-ipsec-nat-t-ike-04 to -08 */
+	IKE1_ATTR = 14,        /* draft-dukes-ike-mode-cfg-02 3.2 */
+	IKE1_NATD_DRAFT4 = 15, /* draft-ietf-ipsec-nat-t-ike-04 to -08 */
 	IKE1_NATOA_DRAFT4 = 16,
-	IKE1_NATD = 20,             /* RFC 3947 */
+	IKE1_NATD = 20, /* RFC 3947 */
 	IKE1_NATOA = 21,
-	IKE1_NATD_DRAFT = 130,      /* draft-ietf-ipsec-nat-t-ike-00 to -03 */
+	IKE1_NATD_DRAFT = 130, /* draft-ietf-ipsec-nat-t-ike-00 to -03 */
 	IKE1_NATOA_DRAFT = 131,
 	IKE1_FRAGMENT = 132,
 };
@@ -171,10 +172,22 @@ enum ike2_notify {
 };
 
 /* Security protocols: RFC 7296 3.3.1; IKEv1 has the same and IPComp (RFC 2407 4.4.1) */
-enum ike_protocol { IKE_PROTO_NONE = 0, IKE_PROTO_IKE = 1, IKE_PROTO_AH = 2, IKE_PROTO_ESP = 3, IKE_PROTO_IPCOMP = 4 };
+enum ike_protocol {
+	IKE_PROTO_NONE = 0,
+	IKE_PROTO_IKE = 1,
+	IKE_PROTO_AH = 2,
+	IKE_PROTO_ESP = 3,
+	IKE_PROTO_IPCOMP = 4
+};
 
 /* Transform types of IKEv2: RFC 7296 3.3.2 */
-enum ike_transform_type { IKE_T_ENCR = 1, IKE_T_PRF = 2, IKE_T_INTEG = 3, IKE_T_KE = 4, IKE_T_ESN = 5 };
+enum ike_transform_type {
+	IKE_T_ENCR = 1,
+	IKE_T_PRF = 2,
+	IKE_T_INTEG = 3,
+	IKE_T_KE = 4,
+	IKE_T_ESN = 5
+};
 #define IKE2_ATTR_KEY_LENGTH 14
 
 /* Identification: RFC 7296 3.5; 4, 6-8 and 10 are of IKEv1 only (RFC 2407 4.6.2.1) */
@@ -203,13 +216,13 @@ enum ike2_auth {
 	IKE2_AUTH_ECDSA_256 = 9, /* RFC 4754 */
 	IKE2_AUTH_ECDSA_384 = 10,
 	IKE2_AUTH_ECDSA_521 = 11,
-	IKE2_AUTH_GSPM = 12,    /* RFC 6467 */
-	IKE2_AUTH_NULL = 13,    /* RFC 7619 */
+	IKE2_AUTH_GSPM = 12,      /* RFC 6467 */
+	IKE2_AUTH_NULL = 13,      /* RFC 7619 */
 	IKE2_AUTH_SIGNATURE = 14, /* RFC 7427 */
 };
 
-#define IKE1_DOI_ISAKMP 0u
-#define IKE1_DOI_IPSEC 1u
+#define IKE1_DOI_ISAKMP        0u
+#define IKE1_DOI_IPSEC         1u
 #define IKE1_SIT_IDENTITY_ONLY 1u
 
 #endif

@@ -1,5 +1,5 @@
-/* Vendor IDs: a received ID is compared with each row, longest match first by the order of the rows.
- * Most are MD5 hashes of a text that the row's name repeats. */
+/* Vendor IDs: a received ID is compared with each row, longest match first by the order of the
+ * rows. Most are MD5 hashes of a text that the row's name repeats. */
 #include "ike/names.h"
 
 #include <string.h>

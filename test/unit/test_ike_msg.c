@@ -394,6 +394,34 @@ START_TEST(test_encrypted_v1)
 	store_be32(buf + 24, IKE_HDR_LEN);
 	ck_assert_int_eq(ike_msg_parse(&n, wr_view(&w), &bad), -EBADMSG);
 	ck_assert_uint_eq(bad.notify, IKE1_INVALID_FLAGS);
+	/* a fragment is in the clear whatever the flag says */
+	sample_init(&m, 1);
+	sample_add(&m, IKE1_FRAGMENT, false);
+	w = wr_of(buf, sizeof(buf));
+	ck_assert_int_eq(ike_msg_write(&m, &w), 0);
+	buf[19] |= IKE1_FLAG_E;
+	ck_assert_int_eq(sample_round_trip(buf, w.len, &bad, dump, sizeof(dump)), 1);
+	ck_assert_ptr_nonnull(strstr(dump, "fragment 2, the last of message 1"));
+}
+END_TEST
+
+/* Passwords of XAUTH and EAP are not for the log. */
+START_TEST(test_dump_hides_passwords)
+{
+	static const uint8_t eap[] = { 2, 7, 0, 13, 6, 's', 'e', 'c', 'r', 'e', 't', '1', '2' };
+	struct ike_attr *a;
+
+	sample_init(&m, 1);
+	a = ike_msg_add_cp_attr(&m, ike_msg_add(&m, IKE1_ATTR, true), 16522);
+	a->data = span_of(eap + 5, 8);
+	ike_msg_dump(&m, dump, sizeof(dump));
+	ck_assert_ptr_nonnull(strstr(dump, "XAUTH_USER_PASSWORD"));
+	ck_assert_ptr_null(strstr(dump, "736563"));
+	sample_init(&m, 2);
+	sample_add(&m, IKE2_EAP, true)->raw.data = span_of(eap, sizeof(eap));
+	ike_msg_dump(&m, dump, sizeof(dump));
+	ck_assert_ptr_nonnull(strstr(dump, "  +EAP code 2 number 7, 13 bytes\n"));
+	ck_assert_ptr_null(strstr(dump, "736563"));
 }
 END_TEST
 
@@ -447,6 +475,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_writer_refuses);
 	tcase_add_test(t, test_inner_payloads);
 	tcase_add_test(t, test_encrypted_v1);
+	tcase_add_test(t, test_dump_hides_passwords);
 	tcase_add_test(t, test_dump_is_cut);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, ike_captures_case());
