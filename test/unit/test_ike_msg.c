@@ -181,6 +181,7 @@ static const struct fault faults[] = {
 	{ 2, IKE2_SA, 11, 5, IKE2_INVALID_SYNTAX, "SA payload: proposal 1: the number of transforms is wrong" },
 	{ 2, IKE2_SA, 11, 3, IKE2_INVALID_SYNTAX, "SA payload: proposal 1: the number of transforms is wrong" },
 	{ 2, IKE2_SA, 23, 7, IKE2_INVALID_SYNTAX, "SA payload: proposal 1: the length of a transform is wrong" },
+	{ 2, IKE2_SA, 60, 5, IKE2_INVALID_SYNTAX, "SA payload: proposal 5 is out of order" },
 	{ 2, IKE2_IDR, 4 + 4, 65, 0, NULL },
 	{ 2, IKE2_IDR, 4, IKE_ID_IPV6_ADDR, IKE2_INVALID_SYNTAX, "IDr payload: the address has the wrong length for its type" },
 	{ 2, IKE2_N, 5, 200, IKE2_INVALID_SYNTAX, "N payload: ends in the middle of a field" },
@@ -329,6 +330,15 @@ START_TEST(test_writer_refuses)
 	w = wr_of(out, sizeof(out));
 	ck_assert_int_eq(ike_msg_write(&m, &w), 0);
 	ck_assert_int_eq(sample_round_trip(out, w.len, &bad, dump, sizeof(dump)), 1);
+
+	uint8_t first;
+	sample_init(&m, 2);
+	sample_add(&m, IKE2_CERT, true)->cert.data = span_of(big, 65535 - 4);
+	w = wr_of(out, sizeof(out));
+	ck_assert_int_eq(ike_msg_write_inner(&m, &w, &first), -EMSGSIZE);
+	m.payload[0].cert.data.len--;
+	w = wr_of(out, sizeof(out));
+	ck_assert_int_eq(ike_msg_write_inner(&m, &w, &first), 0);
 
 	sample_init(&m, 2);
 	sample_add(&m, IKE2_SK, false);
