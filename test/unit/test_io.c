@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 #include "test_io.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -30,6 +31,28 @@ int ns_unshare(void)
 	return -errno;
 }
 
+/* Linux adds the local route of an IPv6 address a moment later, from a work queue; until then what is sent to it is lost. */
+static void wait_local(const char *text)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	char b = 0;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	ck_assert_int_eq(inet_pton(AF_INET6, text, &a.sin6_addr), 1);
+	for (int i = 0; i < 2000; i++) {
+		(void)!sendto(fd, &b, 1, 0, (struct sockaddr *)&a, sizeof(a));
+		if (recv(fd, &b, 1, 0) == 1)
+			break;
+		ck_assert_int_lt(i, 1999);
+		usleep(1000);
+	}
+	close(fd);
+}
+
 void ns_setup(void)
 {
 	struct ip_prefix six = prefix("fd00::1/128");
@@ -43,6 +66,7 @@ void ns_setup(void)
 	ck_assert_int_eq(netlink_link_up(nl, lo, true), 0);
 	ck_assert_int_eq(netlink_addr_add(nl, lo, &six, &added), 0);
 	ck_assert(added);
+	wait_local("fd00::1");
 }
 
 void ns_teardown(void)
