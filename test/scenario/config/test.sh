@@ -15,6 +15,12 @@ for f in "$src"/etc/*.conf; do
 	esac
 done
 
+# the example of README.md, with the keys it wants
+mkdir "$work/readme"
+sed -n '/^tun bw0 {/,/^```/p' "$src/README.md" | grep -v '^```' >"$work/readme/bumpwire.conf"
+(umask 077 && bytes 20 1 >"$work/readme/a-to-b.key" && bytes 20 2 >"$work/readme/b-to-a.key")
+ok "the example of README.md is good" "$bin" check -c "$work/readme/bumpwire.conf"
+
 # bad WHAT SED PATTERN: the good file after SED fails; the error is PATTERN at the line that SED's mark # HERE has
 bad() {
 	local line out rc
