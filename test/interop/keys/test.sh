@@ -24,9 +24,12 @@ for suite in aes128gcm16 aes192gcm12 aes256gcm8 aes128-sha256 aes256ctr-sha512 3
 		WIRESHARK_CONFIG_DIR=$work/profile tshark -r "$work/wire.pcap" -o esp.enable_encryption_decode:TRUE \
 			-o esp.enable_authentication_check:TRUE -T fields -E separator=';' -e esp.spi -e esp.icv_good \
 			-e icmp.type -e icmpv6.type >"$work/decoded" 2>"$work/decoded.err"
-		is "$suite over IPv$outer: tshark decodes twelve pings" \
-			"$(awk -F';' '$1 != "" && ($3 != "" || $4 != "")' "$work/decoded" | wc -l)" 12 || note "$(tail -n 3 "$work/decoded.err")"
-		is "$suite over IPv$outer: and finds their ICVs right" "$(grep -cE '^[^;]+;(1|True)' "$work/decoded")" 12
+		# a ping may get lost while neighbours are found, but what the capture has must all be decoded
+		esp=$(grep -c '^0x' "$work/decoded")
+		num "$suite over IPv$outer: the pings are on the wire" "$esp" -ge 8
+		is "$suite over IPv$outer: tshark decodes every one" \
+			"$(awk -F';' '$1 != "" && ($3 != "" || $4 != "")' "$work/decoded" | wc -l)" "$esp" || note "$(tail -n 3 "$work/decoded.err")"
+		is "$suite over IPv$outer: and finds their ICVs right" "$(grep -cE '^[^;]+;(1|True)' "$work/decoded")" "$esp"
 		pair_stop || fail "$suite: ends well"
 	done
 done
