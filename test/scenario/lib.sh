@@ -309,11 +309,16 @@ gw_start() {
 	fi
 }
 
-# What every running gateway has dropped so far: the first thing one wants to know.
+# Where packets went: what every running gateway has carried and dropped, and what the kernel has in every namespace.
 gw_drops() {
-	local g
+	local g ns
 	for g in "${!gw_pid[@]}"; do
-		note "gateway $g dropped: $(bw "$g" status --json 2>/dev/null | jq -c '[.drops[] | {(.reason): .packets}] | add')"
+		note "gateway $g: $(bw "$g" status --json 2>/dev/null | jq -c \
+			'[([.drops[] | {(.reason): .packets}] | add), (.traffic | map_values(.packets)), .work]')"
+	done
+	for ns in "${spaces[@]}"; do
+		note "$ns: $(in_ns "$ns" nstat -asz 2>/dev/null | awk '$2 != 0 && $1 ~ /Discard|NoRoute|Err|InMsgs|OutMsgs|EchoRep|Echos|InReceives|ForwDatagrams|OutRequests/ { printf "%s=%s ", $1, $2 }')"
+		note "$ns: $(in_ns "$ns" cat /proc/net/dev | awk 'NR > 2 { printf "%s rx %s dropped %s tx %s dropped %s; ", $1, $3, $5, $11, $13 }')"
 	done
 }
 
@@ -400,7 +405,19 @@ capture() {
 }
 
 # capture_stop PID: all that was sent so far is in the file
-capture_stop() { sleep 0.2; stop "$1" INT; return 0; }
+# (on SIGUSR1 tcpdump tells what it wrote and what the kernel has for it)
+capture_stop() {
+	local log
+	log=$(tr '\0' '\n' <"/proc/$1/cmdline" | sed -n '/^-w$/{n;p}').log.err
+	sleep 0.1
+	wait_for 5 capture_idle "$1" "$log"
+	stop "$1" INT
+	return 0
+}
+capture_idle() {
+	kill -USR1 "$1" && sleep 0.1
+	tail -n 1 "$2" | grep -qE '([0-9]+) packets? captured, \1 packets? received'
+}
 
 frames() { local f=$1; shift; tcpdump -nr "$f" "$@" 2>/dev/null | wc -l; }
 
