@@ -39,6 +39,8 @@ static const char *in_work(const char *name)
 
 static void put(const char *name, const char *text, size_t len, mode_t mode)
 {
+	/* it may be there, and not for us to write */
+	(void)unlink(in_work(name));
 	FILE *f = fopen(in_work(name), "w");
 
 	ck_assert_ptr_nonnull(f);
