@@ -1,6 +1,13 @@
 noinst_LIBRARIES += libike.a
 libike_a_SOURCES = \
+	src/ike/auth.h \
+	src/ike/conf.h \
+	src/ike/cred.h \
 	src/ike/dump.c \
+	src/ike/gate.h \
+	src/ike/ident.h \
+	src/ike/ike.h \
+	src/ike/keymat.h \
 	src/ike/msg.h \
 	src/ike/msg_build.c \
 	src/ike/msg_list.c \
@@ -14,4 +21,6 @@ libike_a_SOURCES = \
 	src/ike/proposal.h \
 	src/ike/proposal_select.c \
 	src/ike/proto.h \
+	src/ike/seal.h \
+	src/ike/ts.h \
 	src/ike/vendor.c

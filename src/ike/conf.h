@@ -1,0 +1,122 @@
+/*
+ * What the configuration says to IKE: connections, their children, and who may be whom (the PAD of
+ * RFC 4301 4.4.3). Made by config/ in one piece, checked, then handed to the engine; immutable from
+ * then on and counted, because a negotiation may outlive a reload.
+ */
+#ifndef IKE_CONF_H
+#define IKE_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "ike/cred.h"
+#include "ike/ident.h"
+#include "ike/proposal.h"
+#include "ike/ts.h"
+#include "ipsec/sa.h"
+
+enum ike_auth_method { IKE_BY_PSK, IKE_BY_PUBKEY };
+enum ike_fragmentation { IKE_FRAG_NO, IKE_FRAG_ACCEPT, IKE_FRAG_YES, IKE_FRAG_FORCE };
+enum ike_send_cert { IKE_CERT_ALWAYS, IKE_CERT_IFASKED, IKE_CERT_NEVER };
+enum ike_unique { IKE_UNIQUE_NO, IKE_UNIQUE_NEVER, IKE_UNIQUE_KEEP, IKE_UNIQUE_REPLACE };
+enum ike_start { IKE_START_NONE, IKE_START_START, IKE_START_TRAP };
+enum ike_action { IKE_ACTION_CLEAR, IKE_ACTION_TRAP, IKE_ACTION_RESTART };
+
+/* Where a side may be: an address, prefix or range, or a name to be looked up at each attempt. */
+struct ike_host {
+	struct ip_range range; /* lo.ver 0: see name; both 0 and no name: any */
+	char *name;
+};
+
+/* One side's proof. */
+struct ike_auth_conf {
+	enum ike_auth_method method;
+	struct ident id;     /* ours: what we say (type 0: from the certificate, else the address); the
+				peer's: a pattern it must fit (type 0: any) */
+	struct cred **cred;  /* ours: certificates or raw keys, each with its private key; the peer's:
+				exactly these are accepted, without a chain */
+	unsigned n_cred;
+	struct cred_cas *cas; /* the peer's chain must end here; NULL: in any of ike_conf's */
+	bool pss;             /* RSA keys sign with RSASSA-PSS */
+};
+
+struct ike_child_conf {
+	char *name;
+	enum ipsec_proto_choice { IKE_CHILD_ESP, IKE_CHILD_AH } proto;
+	struct proposals proposals;
+	struct ts_list local_ts, remote_ts;
+	enum sa_mode mode;
+	/* limits; 0: none. Jitter is taken off each time: between 0 and rand_* */
+	uint64_t rekey_ns, life_ns, rand_ns;
+	uint64_t rekey_bytes, life_bytes, rand_bytes;
+	uint64_t rekey_packets, life_packets, rand_packets;
+	enum ike_start start;
+	enum ike_action dpd_action, close_action; /* CLEAR, TRAP or RESTART */
+	uint64_t inactivity_ns;                   /* closed when nothing passed so long; 0: never */
+	uint32_t replay_window;
+	enum sa_df df;
+	enum sa_fragment fragment;
+	bool ecn, mss_clamp;
+	int dscp;          /* outer; -1 copies */
+	uint32_t path_mtu; /* 0: from the route */
+};
+
+struct ike_conn_conf {
+	char *name;
+	uint8_t version; /* 0: either, starts with 2; 1; 2 */
+	struct ike_host *local, *remote;
+	unsigned n_local, n_remote; /* 0: any */
+	uint16_t local_port, remote_port; /* 500; with 4500 and up NAT traversal from the start */
+	struct proposals proposals;
+	struct ike_auth_conf auth, peer;
+	enum ike_fragmentation fragmentation;
+	uint32_t fragment_size; /* bytes of the IP packet; 0: 1280 */
+	bool encap;             /* UDP encapsulation even without NAT */
+	bool childless;
+	enum ike_send_cert send_cert;
+	bool send_certreq;
+	enum ike_unique unique;
+	uint32_t keyingtries; /* 0: for ever */
+	uint64_t dpd_delay_ns;   /* 0: no DPD */
+	uint64_t dpd_timeout_ns; /* IKEv1 only */
+	uint64_t rekey_ns, reauth_ns, over_ns, rand_ns;
+	bool allow_weak;
+	struct ike_child_conf *child;
+	unsigned n_child;
+	char *file;
+	int line;
+	unsigned refs; /* of the whole ike_conf, see ike_conf_ref() */
+};
+
+/* Retransmission, as strongSwan counts it: the n-th wait is timeout * base^n, at most limit. */
+struct ike_retransmit {
+	uint64_t timeout_ns; /* 4 s */
+	double base;         /* 1.8 */
+	unsigned tries;      /* 5 retransmissions, then the peer is taken for dead */
+	uint64_t limit_ns;   /* 0: none */
+};
+
+struct ike_conf {
+	struct ike_conn_conf *conn;
+	unsigned n_conn;
+	struct cred_psks psks;
+	struct cred_cas *cas; /* of all connections without their own */
+	struct ike_retransmit retransmit;
+	uint32_t cookie_threshold; /* half-open IKE SAs before cookies are demanded; 10 */
+	uint32_t block_threshold;  /* half-open IKE SAs of one address before it is ignored; 5 */
+	uint32_t half_open_max;    /* in all; 8192 */
+	uint64_t half_open_ns;     /* 30 s */
+	uint32_t sas_max;          /* established, 0: no limit */
+	bool vendor_id;
+	unsigned refs;
+};
+struct ike_conf *ike_conf_ref(struct ike_conf *c);
+/* The last reference wipes and frees everything. */
+void ike_conf_unref(struct ike_conf **c);
+/* Same meaning, so that what runs by a need not be touched for b? Compares everything but file and
+ * line; credentials by content. */
+bool ike_conn_same(const struct ike_conn_conf *a, const struct ike_conn_conf *b);
+bool ike_child_same(const struct ike_child_conf *a, const struct ike_child_conf *b);
+
+#endif
