@@ -35,7 +35,7 @@ struct ike_lookup {
 struct ike_child_up {
 	uint32_t reqid;        /* of the child through all its rekeyings; never 0 */
 	const char *conn, *child; /* names */
-	uint32_t conn_id, child_id; /* numbers shown in lists */
+	uint32_t conn_id, child_id; /* numbers shown in lists; child_id: of this pair of SAs alone */
 	const struct ike_child_conf *conf;
 	uint8_t proto;         /* enum sa_proto */
 	uint8_t mode;          /* enum sa_mode */
@@ -61,7 +61,9 @@ enum ike_event_type {
 	IKE_EV_CHILD_DOWN,
 	IKE_EV_CHILD_REKEYED,
 	IKE_EV_PROGRESS,   /* a step, for `up` on a terminal */
-	IKE_EV_FAILED,     /* a negotiation or an order failed: text says what to change, and where */
+	IKE_EV_DONE,       /* an order is carried out; the last event of it */
+	IKE_EV_FAILED,     /* a negotiation or an order failed: text says what to change, and where; of
+			      an order the last event, unless it goes on trying (then PROGRESS) */
 	IKE_EV_PEER_MOVED,
 	IKE_EV_KEYS,       /* an IKE SA's keys are known: for `keys --wireshark` */
 	IKE_EV_TYPES
@@ -138,15 +140,17 @@ uint64_t ike_next_ns(const struct ike *ike);
 /* Runs what is due. */
 void ike_tick(struct ike *ike);
 
-/* From the SAD: acquire, lifetimes, used up numbers, moved peer, unknown SPI. */
+/* From the SAD: acquire, lifetimes, used up numbers (hard), moved peer. spi_in names the pair, also
+ * when it is the outbound SA that reached a limit. */
 void ike_acquire(struct ike *ike, uint32_t reqid, const struct flow_key *flow);
-void ike_child_expired(struct ike *ike, uint32_t reqid, uint32_t spi, bool hard);
+void ike_child_expired(struct ike *ike, uint32_t reqid, uint32_t spi_in, bool hard);
 void ike_child_moved(struct ike *ike, uint32_t reqid, uint32_t spi_in, const struct endpoint *remote);
 
 /*
  * Orders. name: a connection, or a child of one ("site-b/net"; a child's name alone when it is
- * unique). Progress and the end come as events with the number in *order (counted from 1). Return 0,
- * or -ENOENT / -EALREADY / -EINVAL with a sentence.
+ * unique). Progress and the end (IKE_EV_DONE or IKE_EV_FAILED) come as events with the number in
+ * *order (counted from 1), some perhaps before the call returns. Return 0, or -ENOENT / -EALREADY /
+ * -EINVAL with a sentence.
  */
 int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why,
 		 size_t whylen) warn_unused;
