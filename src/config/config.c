@@ -129,6 +129,9 @@ static void build_top(struct loader *ld)
 	ld->top.line = ld->log.line = 1;
 	keys_apply(ld, &ld->top, c);
 	keys_apply(ld, &ld->log, c);
+	if (c->port_ike == c->port)
+		report_value(ld, key_value(&ld->top, key_value(&ld->top, "port_ike") ? "port_ike" : "port_nat_t"),
+			     "port_ike and port_nat_t are both %u; expected two ports", c->port);
 	if (!c->bind4.ver)
 		c->bind4 = ip_addr_any(4);
 	if (!c->bind6.ver)

@@ -15,6 +15,8 @@
 #include "ipsec/sa.h"
 #include "ipsec/spd.h"
 
+struct ike_conf;
+
 struct config_tun {
 	char *name;
 	struct ip_prefix *address;
@@ -53,6 +55,8 @@ struct config {
 	char *path;
 	unsigned workers;             /* 0: one per CPU */
 	uint16_t port;                /* UDP, host byte order; 4500 */
+	uint16_t port_ike;            /* UDP, host byte order; 500 */
+	unsigned ike_threads;         /* of the crypto pool; 0: one per CPU */
 	struct ip_addr bind4, bind6;  /* `listen`; ver set, any by default */
 	bool allow_weak, export_keys;
 	bool gso, gro, udp_checksum;
@@ -71,6 +75,7 @@ struct config {
 	unsigned n_sa;
 	struct config_policy *policy;   /* in the order of the file, which is the order of the SPD */
 	unsigned n_policy;
+	struct ike_conf *ike;           /* one reference; NULL: no connection sections */
 };
 
 /*
@@ -78,7 +83,8 @@ struct config {
  * "file:line: what was found, and what was expected", warnings with "warning:" after the line; all
  * that can be found in one go are reported (a file that is not even well-formed ends the search).
  * Control thread only, one at a time: the parser underneath has global state.
- * Returns 0, or -EINVAL / -ENOENT / -EACCES / -ENOMEM; *out is NULL then.
+ * Returns 0, or -EINVAL / -ENOENT / -EACCES / -ENOMEM; *out is NULL then. Who keeps conf->ike longer
+ * than the configuration takes a reference of its own.
  */
 int config_load(const char *path, FILE *err, struct config **out) warn_unused;
 /* Wipes the keys that are still there and frees; *c becomes NULL. NULL is allowed. */

@@ -52,6 +52,8 @@ static const struct word tristate_words[] = {
 const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "workers",        "number",    "auto" },   false, v_workers, T(workers), 1, 64, NULL },
 	{ SEC_TOP, { "", "port_nat_t",     "port",      "4500" },   false, v_u16,     T(port), 1, 65535, NULL },
+	{ SEC_TOP, { "", "port_ike",       "port",      "500" },    false, v_u16,     T(port_ike), 1, 65535, NULL },
+	{ SEC_TOP, { "", "ike_threads",    "number",    "auto" },   false, v_workers, T(ike_threads), 1, 64, NULL },
 	{ SEC_TOP, { "", "listen",         "addresses", "(any)" },  true,  v_listen,  0, 0, 0, NULL },
 	{ SEC_TOP, { "", "allow_weak",     "boolean",   "no" },     false, v_bool,    T(allow_weak), 0, 0, NULL },
 	{ SEC_TOP, { "", "export_keys",    "boolean",   "no" },     false, v_bool,    T(export_keys), 0, 0, NULL },

@@ -193,6 +193,9 @@ START_TEST(test_empty)
 
 	ck_assert_uint_eq(c->workers, 0);
 	ck_assert_uint_eq(c->port, 4500);
+	ck_assert_uint_eq(c->port_ike, 500);
+	ck_assert_uint_eq(c->ike_threads, 0);
+	ck_assert_ptr_null(c->ike);
 	ck_assert_str_eq(ip_addr_format(&c->bind4, text), "0.0.0.0");
 	ck_assert_str_eq(ip_addr_format(&c->bind6, text), "::");
 	ck_assert(!c->allow_weak && !c->export_keys && c->gso && c->gro && c->udp_checksum && c->seccomp);
@@ -208,7 +211,7 @@ END_TEST
 
 START_TEST(test_top)
 {
-	struct config *c = load_text("workers = 3 // three\nport_nat_t = 0x1195\nlisten = {\n 192.0.2.1, # one\n"
+	struct config *c = load_text("workers = 3 // three\nport_nat_t = 0x1195 port_ike = 501 ike_threads = 4\nlisten = {\n 192.0.2.1, # one\n"
 				     " \"2001:db8::1\" /* two */ }\nallow_weak = on\nexport_keys = TRUE gso=no\ngro=off\n"
 				     "udp_checksum = no rcvbuf = 1g sndbuf = 65536 busy_poll = 2ms keepalive = 1m\n"
 				     "fwmark = 0xffffffff crypto_backend = ipsec-mb mss_clamp = no run_dir = 'r d'\n"
@@ -217,6 +220,8 @@ START_TEST(test_top)
 
 	ck_assert_uint_eq(c->workers, 3);
 	ck_assert_uint_eq(c->port, 4501);
+	ck_assert_uint_eq(c->port_ike, 501);
+	ck_assert_uint_eq(c->ike_threads, 4);
 	ck_assert_str_eq(ip_addr_format(&c->bind4, text), "192.0.2.1");
 	ck_assert_str_eq(ip_addr_format(&c->bind6, text), "2001:db8::1");
 	ck_assert(c->allow_weak && c->export_keys && !c->gso && !c->gro && !c->udp_checksum && !c->seccomp);
