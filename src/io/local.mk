@@ -9,4 +9,6 @@ libio_a_SOURCES = \
 	src/io/sock_recv.c \
 	src/io/sock_send.c \
 	src/io/tun.c \
-	src/io/tun.h
+	src/io/tun.h \
+	src/io/udp.c \
+	src/io/udp.h

@@ -8,11 +8,11 @@
 #include "packet/parse.h"
 
 enum ipsec_event_type {
-	EV_SOFT_EXPIRE,  /* sa */
+	EV_SOFT_EXPIRE,  /* sa; also when few sequence numbers are left */
 	EV_HARD_EXPIRE,  /* sa */
 	EV_SEQ_EXHAUSTED,/* sa */
 	EV_PEER_ADDR,    /* sa (inbound), peer: an authenticated packet came from another address or port */
-	EV_ACQUIRE,      /* policy order, flow: a protected packet found no SA */
+	EV_ACQUIRE,      /* policy order, reqid, flow: a protected packet found no SA */
 	EV_UNKNOWN_SPI,  /* spi, peer */
 	EV_TYPES
 };
@@ -23,7 +23,8 @@ struct ipsec_event {
 	enum ipsec_event_type type;
 	uint32_t spi;            /* host byte order */
 	uint32_t policy;         /* order in the SPD */
-	struct sa *sa;           /* valid as long as the receiver is inside the read-side critical section or holds the SAD */
+	uint32_t reqid;          /* of the SA, or of the policy; 0: none */
+	struct sa *sa;           /* valid until the next plane_tick(); NULL when the SA is gone already: spi and reqid tell which */
 	struct endpoint peer;    /* outer source */
 	struct endpoint local;
 	struct flow_key flow;

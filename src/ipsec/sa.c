@@ -132,6 +132,7 @@ static void fill(struct sa *sa)
 	int ver = c->dst.ver ? c->dst.ver : c->src.ver;
 
 	sa->spi = c->spi;
+	sa->reqid = c->reqid;
 	sa->proto = (uint8_t)c->proto;
 	sa->mode = (uint8_t)c->mode;
 	sa->encap = (uint8_t)c->encap;

@@ -35,6 +35,8 @@ struct sa_lifetime {
 
 enum sa_state { SA_ALIVE, SA_DEAD };
 
+#define SA_BUNDLE_MAX 4 /* SAs that one packet goes through */
+
 /* The open side of a tunnel; replaced as a whole when the peer moves. */
 struct sa_path {
 	struct ip_addr src;  /* ver 0: the kernel chooses */
@@ -67,6 +69,7 @@ struct sa {
 	uint32_t key_block;        /* crypt_key_block(key) */
 	struct crypt_key *key;
 	_Atomic(struct sa_path *) path; /* outbound */
+	uint32_t reqid;   /* which child of keying it belongs to, through all rekeyings; 0: none */
 	uint64_t iv_base; /* added to the sequence number: the explicit IV of counter modes */
 	/* the next lifetime boundary, soft or hard; UINT64_MAX for none */
 	_Atomic uint64_t limit_bytes, limit_packets;
@@ -94,6 +97,7 @@ struct sa_conf {
 	enum sa_mode mode;
 	enum ipsec_dir dir;
 	uint32_t spi;
+	uint32_t reqid;              /* of struct sa */
 	struct ip_addr src, dst;     /* outer addresses; ver 0 ("%any"): any, or learned */
 	uint16_t src_port, dst_port; /* UDP encapsulation; host byte order */
 	enum sa_encap encap;

@@ -13,6 +13,22 @@ enum policy_action { POLICY_PROTECT, POLICY_BYPASS, POLICY_DISCARD, POLICY_REJEC
 #define POLICY_DIR_OUT 1
 #define POLICY_DIR_IN  2
 
+/* SAs that a packet goes through, in order of application; immutable. */
+struct sa_bundle {
+	unsigned n;
+	struct sa *sa[]; /* references owned */
+};
+
+/* Where outbound traffic of a reqid goes now. */
+struct out_route {
+	uint32_t reqid;
+	_Atomic(const struct sa_bundle *) bundle; /* under RCU; NULL: no SA */
+	_Atomic uint32_t released;   /* counts plane_release_held() */
+	_Atomic uint64_t acquire_ns; /* when EV_ACQUIRE was raised last; 0: not yet */
+	struct out_route *next;      /* the plane's */
+	bool in_spd;                 /* the plane's: some policy refers to it */
+};
+
 struct policy {
 	char *name;
 	uint32_t order; /* place in the SPD; lower wins */
@@ -24,6 +40,9 @@ struct policy {
 	    **in; /* protect: SAs (a bundle in order of application; today one); references owned */
 	unsigned n_out, n_in;
 	bool mss_clamp;
+	uint32_t reqid; /* 0: none. Else SAs with the same reqid are accepted inbound, and outbound
+			   ones come from `route` */
+	struct out_route *route; /* of a reqid: shared by its policies, lent by the plane */
 	_Atomic uint64_t hits; /* flows classified to it (not packets) */
 	_Atomic uint64_t last_hit_ns;
 };

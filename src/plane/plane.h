@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "base/bytes.h"
 #include "base/drop.h"
+#include "base/span.h"
 #include "io/tun.h"
 #include "ipsec/event.h"
 #include "ipsec/sad.h"
@@ -26,6 +27,7 @@ struct plane_opts {
 	bool udp4, udp6;          /* open UDP sockets of this version */
 	bool raw4, raw6;          /* open raw ESP sockets of this version */
 	bool bypass;              /* some policy bypasses: open sockets for cleartext */
+	bool ike;                 /* messages behind the non-ESP marker wait for plane_ike_take(); else they are dropped */
 	bool gso, gro;            /* UDP_SEGMENT, UDP_GRO */
 	bool zero_csum;
 	uint32_t rcvbuf, sndbuf;  /* bytes */
@@ -62,7 +64,28 @@ struct sad *plane_sad(struct plane *p);
 /* Publishes a new SPD; returns the old one after a grace period (the caller frees it), NULL for none. */
 struct spd *plane_set_spd(struct plane *p, struct spd *spd);
 struct spd *plane_spd(struct plane *p);
-/* Gives an SA its open-side path, with a grace period for the one before. Outbound: where its packets go; src ver 0: the kernel chooses. Inbound: where its packets
+
+/*
+ * What keying does with the SPD. Policies with a reqid take their outbound SAs not from policy->out but from what was last
+ * switched to for that reqid, in this SPD and in every later one; and accept inbound every SA that has the same reqid. So
+ * a rekeying needs no new SPD.
+ *
+ * plane_switch_out(): outbound traffic of the reqid goes by these SAs, in order of application, from now on; the plane takes its
+ * own references. n 0: by none, packets are kept and an EV_ACQUIRE is raised. Kept packets are sent when there is an SA again. Costs the
+ * same with one policy and with thousands. 0, -EINVAL (reqid 0, too many) or -ENOMEM, and then nothing changed.
+ */
+#define PLANE_BUNDLE_MAX SA_BUNDLE_MAX
+int plane_switch_out(struct plane *p, uint32_t reqid, struct sa *const *bundle, unsigned n) warn_unused;
+/* No SA will come for now: what is kept for the reqid is dropped (counted as hold_given_up). The next packet raises EV_ACQUIRE again, at
+ * most once a second. */
+void plane_release_held(struct plane *p, uint32_t reqid);
+/* Takes an SA out of the SAD: no packet finds it from now on, and its SPI may be used again. The memory follows in plane_tick().
+ * What still sends by it (policies, bundles) goes on doing so. Never waits. */
+void plane_retire(struct plane *p, struct sa *sa);
+/* Once a second: frees what was retired or replaced, with one grace period for all of it, and gives up packets kept for too long. An event
+ * that still waits and is about a freed SA loses its `sa`. */
+void plane_tick(struct plane *p);
+/* Gives an SA its open-side path; never waits. Outbound: where its packets go; src ver 0: the kernel chooses. Inbound: where its packets
  * come from (dst): an authenticated packet from elsewhere raises EV_PEER_ADDR; until it is set, every packet would. */
 int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, const struct endpoint *dst) warn_unused;
 
@@ -70,6 +93,19 @@ int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, co
 int plane_event_fd(const struct plane *p);
 /* Takes waiting events, at most max, in order per worker; returns how many. */
 unsigned plane_events(struct plane *p, struct ipsec_event *out, unsigned max);
+
+/* ---- IKE on the encapsulation port (RFC 7296 2.23, RFC 3948 2.2); only with plane_opts.ike ---- */
+
+/* Readable when messages wait; watch it with the event loop. */
+int plane_ike_fd(const struct plane *p);
+/* One message without its marker, p[0..len): writable, valid inside the call. local: the address it came to, and our port. */
+typedef void plane_ike_cb(void *arg, const struct endpoint *local, const struct endpoint *remote, uint8_t *p, size_t len);
+/* Hands out waiting messages, at most max, in order per worker; returns how many. When it was max, more may wait: plane_ike_fd() is
+ * readable again. */
+unsigned plane_ike_take(struct plane *p, plane_ike_cb *cb, void *arg, unsigned max);
+/* Sends one message behind the marker, from local->addr (ver 0: the kernel chooses) and our port. DF is not set on what is too
+ * big for the link. 0 or -errno: -ENOTCONN no socket of this version, -EMSGSIZE, -EAGAIN the send queue is full. */
+int plane_send_ike(struct plane *p, const struct endpoint *local, const struct endpoint *remote, struct span datagram) warn_unused;
 
 void plane_stats(const struct plane *p, struct plane_stats *out);
 unsigned plane_workers(const struct plane *p);
