@@ -4,6 +4,7 @@ libike_a_SOURCES = \
 	src/ike/conf.h \
 	src/ike/cred.h \
 	src/ike/dump.c \
+	src/ike/engine.h \
 	src/ike/gate.h \
 	src/ike/ident.h \
 	src/ike/ike.h \
@@ -21,6 +22,9 @@ libike_a_SOURCES = \
 	src/ike/proposal.h \
 	src/ike/proposal_select.c \
 	src/ike/proto.h \
+	src/ike/sa_table.h \
 	src/ike/seal.h \
+	src/ike/timer.h \
 	src/ike/ts.h \
+	src/ike/v2/v2.h \
 	src/ike/vendor.c

@@ -1,0 +1,357 @@
+/*
+ * The engine from inside: what engine.c, conn.c, child.c, order.c and the versions (v2/) share. All
+ * of it belongs to one thread. An IKE SA belongs to a connection, children belong to an IKE SA; an
+ * SA ends only through ike_sa_kill(), a child only through ike_child_close(), so that tables,
+ * timers, the SAD and whoever waits for an order always hear of it.
+ */
+#ifndef IKE_ENGINE_H
+#define IKE_ENGINE_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "crypto/dh.h"
+#include "ike/auth.h"
+#include "ike/gate.h"
+#include "ike/ike.h"
+#include "ike/keymat.h"
+#include "ike/msg.h"
+#include "ike/sa_table.h"
+#include "ike/seal.h"
+#include "ike/timer.h"
+
+struct v2_exchange;
+struct v2_task;
+struct v2_init;
+struct ike_held;
+
+/* What a handler or a builder of an exchange says. */
+enum ike_rc {
+	IKE_OK,          /* done: the answer goes out, the new state holds */
+	IKE_WAIT,        /* a job was started; call again with its result */
+	IKE_DROP,        /* as if the message had never come; a builder: there is nothing to ask */
+	IKE_REPLY_ERROR, /* the answer is one error notify, nothing changed */
+	IKE_KILL         /* the answer (or the error notify, when there is one) goes out, then the SA
+			    ends */
+};
+
+/* Why an IKE SA ends, which decides what becomes of its children (RFC 7296 says nothing of it;
+ * bumpwire.conf(5) does: dpd_action, close_action). */
+enum ike_end {
+	IKE_END_ORDER,    /* by order, or the configuration went: nothing follows */
+	IKE_END_FAILED,   /* it never came up */
+	IKE_END_DEAD,     /* the peer does not answer: dpd_action */
+	IKE_END_PEER,     /* the peer deleted it: close_action */
+	IKE_END_REPLACED, /* another SA took its place, with the children */
+	IKE_END_EXPIRED,  /* over_time, hard lifetime: like IKE_END_DEAD */
+	IKE_END_EXIT      /* ike_free(): no word to anybody but the SAD */
+};
+
+enum ike_state {
+	IKE_ST_NONE,     /* no SA: what a first message meets */
+	IKE_ST_INIT_I,   /* we are making or have sent IKE_SA_INIT */
+	IKE_ST_INIT_R,   /* we have answered IKE_SA_INIT */
+	IKE_ST_AUTH_I,   /* we are making or have sent IKE_AUTH */
+	IKE_ST_UP,
+	IKE_ST_REKEYED,  /* another SA has taken its place; one side will delete it */
+	IKE_ST_DELETING, /* our delete is on its way */
+	IKE_ST_DEAD,     /* over; a while longer its last answer is repeated for duplicates */
+	IKE_STATES
+};
+const char *ike_state_name(enum ike_state s);
+
+/* One IKE SA, of either version. */
+struct ike_sa {
+	struct ike *ike;
+	struct ike_conn *conn;   /* counted; NULL: responder that has not chosen yet */
+	struct list all;         /* ike->sas */
+	struct list of_conn;     /* conn->sas */
+	struct ike_node by_spi;  /* own SPI */
+	struct ike_node by_peer; /* connection and the peer's identity, once authenticated */
+	struct ike_node by_init; /* responder: endpoint and SPI of the IKE_SA_INIT */
+
+	uint32_t id;       /* number in lists */
+	uint32_t replaces; /* id of the SA it is to replace (reauthentication); 0: none */
+	uint8_t state;  /* enum ike_state; written by the stepper (v2/step.c) alone */
+	uint8_t major;  /* version */
+	uint8_t end;    /* enum ike_end, valid when DELETING: what to do once it is gone */
+	bool initiator; /* of this SA: we have the SPI spi_i, and the flag I */
+	bool half_open; /* counted by the gate, for the address gate_addr */
+	bool marker;    /* datagrams go with a non-ESP marker */
+	bool nat_local, nat_remote; /* a NAT in front of us, of the peer */
+	bool encap;                 /* children are encapsulated in UDP */
+	bool frag;                  /* both sides can do fragments */
+	bool childless;             /* the peer can do without a first child */
+	bool authenticated;         /* the peer has proved who it is */
+	bool made_by_us;            /* we began the whole thing: reauthentication is ours */
+	uint8_t spi_i[8], spi_r[8];
+	struct ip_addr gate_addr;
+	struct endpoint local, remote;
+	struct ident local_id, remote_id; /* owned; type 0: not known yet */
+
+	struct keymat_suite suite;  /* prf NULL: no keys yet */
+	struct proposal *proposal;  /* chosen, owned; cut to its length; NULL before */
+	struct ike_keys keys;       /* block NULL: none */
+	struct sk_key *seal, *open; /* NULL: none */
+
+	/* the window, one message each way (RFC 7296 2.3) */
+	uint32_t next_send; /* message ID of our next request */
+	uint32_t next_recv; /* of the peer's next one */
+	struct sealed answer;  /* to the peer's last request (next_recv - 1), for duplicates */
+	struct sealed request; /* ours on its way, for retransmission */
+	unsigned sent;         /* times the request went out */
+	struct reassembly *frags; /* of what is coming in, NULL: nothing */
+	struct v2_task *task;  /* ours: being built or on its way; at most one */
+	struct list tasks;     /* waiting, in order */
+	struct v2_exchange *x; /* waiting for its job; at most one */
+	struct list held;      /* datagrams that came meanwhile */
+	unsigned n_held;
+	struct v2_init *init;  /* what only IKE_SA_INIT and IKE_AUTH need; NULL afterwards */
+
+	struct list children; /* struct ike_child, of_sa */
+	unsigned n_children;
+
+	/* in clock_now_ns(); 0: none */
+	uint64_t established_ns, rekey_ns, reauth_ns, over_ns;
+	uint64_t heard_ns; /* last authentic message */
+	uint64_t spoke_ns; /* last datagram to the peer */
+	struct ike_timer t_again; /* retransmission, and in the states without a request: the end */
+	struct ike_timer t_life;  /* the next of rekey_ns, reauth_ns, over_ns */
+	struct ike_timer t_idle;  /* liveness and NAT keepalives */
+};
+
+enum ike_child_state {
+	IKE_CHILD_UP,
+	IKE_CHILD_REKEYED,  /* a newer pair carries the traffic; this one still receives */
+	IKE_CHILD_DELETING, /* our delete is on its way */
+};
+
+/* A pair of CHILD SAs that is in the SAD. */
+struct ike_child {
+	struct ike_sa *sa;
+	struct list of_sa;
+	struct ike_node by_reqid, by_what; /* by_what: connection, peer, selectors */
+	const struct ike_child_conf *conf; /* of sa->conn's configuration */
+	uint32_t id, reqid;
+	uint32_t spi_in, spi_out;
+	uint8_t state; /* enum ike_child_state */
+	uint8_t proto; /* enum sa_proto */
+	uint8_t mode;  /* enum sa_mode */
+	bool udp, esn;
+	bool rekeying;           /* a rekey task is queued or on its way */
+	struct proposal *chosen; /* owned, cut to its length */
+	struct ts_list *local_ts, *remote_ts; /* owned, cut to their length */
+	uint64_t installed_ns, rekey_ns, expire_ns; /* 0: none */
+	struct ike_timer t_life;     /* the next of rekey_ns, expire_ns */
+	struct ike_timer t_inactive; /* conf->inactivity_ns */
+};
+
+/* A configured child of a connection: what is to be, whether it is or not. */
+struct ike_conn_child {
+	uint32_t reqid;  /* of what we start; made at first use */
+	bool trapped;    /* a trap is in force */
+	bool acquiring;  /* a packet waits for it: env->acquire_failed() is owed */
+	struct flow_key flow; /* that packet's, when acquiring */
+};
+
+/* A connection while it is configured, and until its last SA is gone. */
+struct ike_conn {
+	struct list link; /* ike->conns, in the order of the configuration */
+	struct ike *ike;
+	struct ike_conf *owner; /* counted: keeps conf alive */
+	const struct ike_conn_conf *conf;
+	uint32_t id;
+	unsigned refs;  /* one for being configured, one for each SA */
+	bool gone;      /* no longer configured */
+	struct ike_conn_child *child; /* conf->n_child */
+	struct list sas;
+	unsigned n_up;
+	/* names among the peer's addresses as they were looked up last */
+	struct ip_addr *resolved; /* conf->n_local + conf->n_remote; ver 0: not yet */
+	/* trying again */
+	uint32_t tries;        /* attempts that failed in a row */
+	struct list wanted;    /* struct ike_want: children to be brought up at the next attempt */
+	struct ike_timer t_retry;
+	char *last_error; /* NULL: none */
+	uint64_t last_error_wall_ns;
+};
+
+/* A child somebody wants up, and the order that waits for it. */
+struct ike_want {
+	struct list link;
+	unsigned ci;         /* index in conf->child; IKE_WANT_SA: only the IKE SA */
+	uint64_t order;      /* 0: nobody's */
+};
+#define IKE_WANT_SA UINT32_MAX
+
+struct ike {
+	struct ike_env env;
+	struct ike_conf *conf;
+	struct gate *gate;
+	struct list conns, sas, orders, gone; /* gone: connections that are no longer configured */
+	struct ike_table by_spi, by_init, by_peer, by_reqid, by_what;
+	struct ike_timers timers;
+	struct ike_stats stats;
+	uint32_t last_sa_id, last_child_id, last_conn_id, last_reqid;
+	uint64_t last_order;
+	uint32_t telling_keys; /* id of the SA whose keys may be asked for now */
+	struct ike_msg *in, *out; /* scratch: of the message being handled, of the one being made */
+	uint8_t *arena;           /* bytes that `out` borrows until it is written */
+	size_t arena_used;
+	struct log_limit stranger_log; /* lines that anybody can provoke */
+	struct log_limit spi_limit;    /* answers to unknown SPIs */
+	unsigned depth; /* calls from outside that are active: SAs are freed when it is back at 0 */
+	struct list dead; /* killed SAs to be freed */
+};
+
+/* -- engine.c -- */
+/* Memory until the message being made is written; NULL when there is no more. */
+#define IKE_ARENA (96u * 1024u)
+void *ike_arena(struct ike *ike, size_t len);
+struct span ike_arena_copy(struct ike *ike, struct span s); /* p NULL: no room */
+/* Tells an event; fmt may be NULL. conn, child, sa, c: NULL or 0 where there is none. */
+void ike_tell(struct ike *ike, enum ike_event_type type, const struct ike_conn *conn,
+	      const struct ike_sa *sa, const struct ike_child *c, uint64_t order, const char *fmt,
+	      ...) __attribute__((format(printf, 7, 8)));
+/* A log line that begins with the SA: "ike 3f2a.. conn site-b peer 192.0.2.1:500: ". */
+void ike_sa_log(const struct ike_sa *sa, enum log_level l, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same for what somebody unauthenticated can provoke. */
+void ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int ike_send(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
+	     bool marker, struct span datagram);
+/* `t` less something between 0 and `jitter`, never less than half of t. */
+uint64_t ike_jitter(uint64_t t, uint64_t jitter);
+
+/* -- sa.c -- */
+/* An SA with an SPI of its own, in all tables; conn may be NULL (counted else). NULL: no memory. */
+struct ike_sa *ike_sa_new(struct ike *ike, struct ike_conn *conn, bool initiator, uint8_t major);
+struct ike_sa *ike_sa_by_spi(const struct ike *ike, const uint8_t *spi);
+struct ike_sa *ike_sa_by_id(const struct ike *ike, uint32_t id);
+void ike_sa_set_conn(struct ike_sa *sa, struct ike_conn *conn);
+/*
+ * The end: children are closed as `end` demands, tasks and jobs are let go, events are told, the
+ * memory is freed once no caller up the stack can hold it any more. Without a word to the peer.
+ * why: for the event; NULL for a plain one. What follows (trap, restart) is set up before.
+ */
+void ike_sa_kill(struct ike_sa *sa, enum ike_end end, const char *why);
+static inline const uint8_t *ike_sa_spi(const struct ike_sa *sa)
+{
+	return sa->initiator ? sa->spi_i : sa->spi_r;
+}
+/* The SA has its peer's proof: tables by identity, counters, lifetimes, liveness, events. */
+void ike_sa_established(struct ike_sa *sa);
+/* Sets rekey, reauth and over time from now on and arms t_life; a rekeyed SA calls it for the new
+ * one. */
+void ike_sa_set_lifetimes(struct ike_sa *sa);
+/* Takes over keys: makes seal and open, tells IKE_EV_KEYS. *k is moved. 0 or -errno. */
+int ike_sa_set_keys(struct ike_sa *sa, const struct keymat_suite *suite, struct ike_keys *k,
+		    const struct proposal *chosen) warn_unused;
+/* Children go from one SA to the other (IKE SA rekeyed), silently. */
+void ike_sa_move_children(struct ike_sa *from, struct ike_sa *to);
+/* The peer is at another address or port: path of the SA and of all its children. */
+void ike_sa_move(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote);
+size_t ike_sa_bytes(const struct ike_sa *sa);
+
+/* -- child.c -- */
+struct ike_child *ike_child_by_spi(const struct ike_sa *sa, uint8_t proto, uint32_t spi_out);
+struct ike_child *ike_child_by_spi_in(const struct ike_sa *sa, uint8_t proto, uint32_t spi_in);
+struct ike_child *ike_child_by_reqid(const struct ike *ike, uint32_t reqid, uint32_t spi);
+/* Takes it out of the SAD and frees it. end: decides about traps and restarts; tells the event. */
+void ike_child_close(struct ike_child *c, enum ike_end end, const char *why);
+/* A newer pair has its place: CHILD_REKEYED is told, close_action does not apply to it any more. */
+void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by);
+/* The reqid for such a child: that of one with the same connection, peer and selectors, else the
+ * configured child's when nothing uses it, else a new one. */
+uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *local,
+			 const struct ts_list *remote);
+struct ts_list *ike_ts_dup(const struct ts_list *l);     /* cut to its length; NULL: no memory */
+struct proposal *ike_proposal_dup(const struct proposal *p);
+
+/* -- conn.c -- */
+struct ike_conn *ike_conn_find(const struct ike *ike, const char *name);
+void ike_conn_ref(struct ike_conn *c);
+void ike_conn_unref(struct ike_conn *c);
+/* Remembers why it failed; logs it; tells IKE_EV_FAILED for the order (0: nobody's). */
+void ike_conn_failed(struct ike_conn *c, struct ike_sa *sa, uint64_t order, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Brings children up: by an SA that is there, or by a new one. ci: IKE_WANT_SA for none. */
+void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order);
+/* A new IKE SA for what is wanted, at once. old: the SA it is to replace (reauthentication), or
+ * NULL. NULL: it could not be made. */
+struct ike_sa *ike_conn_start(struct ike_conn *c, struct ike_sa *old);
+/* The attempt is over without an SA. rejected: the peer said no. What it was to bring up is tried
+ * again, as keyingtries says. */
+void ike_conn_attempt_failed(struct ike_conn *c, bool rejected, const char *why);
+/* Can we start it: does it say where the peer is? */
+bool ike_conn_initiable(const struct ike_conn *c);
+/* The n-th best of the connections that fit the addresses and (when not NULL) identities: local,
+ * what the peer calls us; remote, what it calls itself. NULL: there are no more. */
+struct ike_conn *ike_conn_candidate(const struct ike *ike, unsigned nth, const struct ip_addr *local,
+				    const struct ip_addr *remote, const struct ident *local_id,
+				    const struct ident *remote_id);
+/* Puts a trap in force for a configured child, or takes it out. */
+void ike_conn_trap(struct ike_conn *c, unsigned ci);
+void ike_conn_untrap(struct ike_conn *c, unsigned ci);
+/* Index of a child's configuration. */
+unsigned ike_conn_child_index(const struct ike_conn *c, const struct ike_child_conf *child);
+
+/* -- order.c -- */
+/* One part of the order is done: with the last part the event that ends it is told. A failure
+ * (IKE_EV_FAILED) ends it at once. 0 is nobody's order. */
+uint64_t ike_order_new(struct ike *ike, unsigned parts);
+void ike_order_done(struct ike *ike, uint64_t order, enum ike_event_type type,
+		    const struct ike_conn *conn, const struct ike_sa *sa, const struct ike_child *c,
+		    const char *text);
+
+/* -- work.c: public-key work elsewhere -- */
+enum ike_work_kind { IKE_WORK_DH, IKE_WORK_SIGN, IKE_WORK_VERIFY };
+struct ike_work {
+	struct ike_job job;
+	struct ike *ike;
+	struct ike_sa *sa; /* NULL: it is gone, nobody waits */
+	enum ike_work_kind kind;
+	int rc;        /* of the call: 0 or -errno */
+	char why[256]; /* with rc < 0 */
+	/* DH */
+	const struct dh_info *group;
+	struct dh *dh;        /* made, or given */
+	struct buf peer;      /* copy of the peer's public value; empty: only the key pair is made */
+	struct secret shared; /* result */
+	/* SIGN, VERIFY: copies of everything */
+	struct auth_octets octets;
+	uint8_t *bytes;
+	size_t n_bytes;
+	const struct sig_info *sig;
+	EVP_PKEY *key;        /* counted; VERIFY: a raw or pinned key, or the certificate's */
+	uint8_t method;
+	X509 *cert;           /* VERIFY: the peer's, or NULL */
+	STACK_OF(X509) *chain;
+	struct cred_cas *cas; /* counted; NULL: pinned, no chain is wanted */
+	struct ident id;
+	int64_t at;
+	uint32_t hashes;
+	struct span data;     /* the peer's AUTH */
+	uint8_t *auth;        /* result of SIGN */
+	size_t n_auth;
+};
+/*
+ * Starts a job for the SA, which must have none; its exchange gets it as x->work. Return IKE_WAIT,
+ * or IKE_DROP when it cannot be started (too much waits, or no memory): the peer, or we, try again
+ * later.
+ * dh: NULL makes a key pair of `group`, else it is moved in; peer: empty for the key pair only.
+ */
+enum ike_rc ike_work_dh(struct ike_sa *sa, const struct dh_info *group, struct dh **dh,
+			struct span peer);
+enum ike_rc ike_work_sign(struct ike_sa *sa, const struct auth_octets *o, const struct sig_info *s,
+			  uint8_t method, EVP_PKEY *key);
+/* cert: the peer's end certificate, whose chain must end in cas and which must speak for id; or NULL
+ * and key: a key that is known to be the peer's. chain is moved in (may be NULL). */
+enum ike_rc ike_work_verify(struct ike_sa *sa, const struct auth_octets *o, uint8_t method,
+			    struct span data, uint32_t hashes, EVP_PKEY *key, X509 *cert,
+			    STACK_OF(X509) *chain, struct cred_cas *cas, const struct ident *id);
+void ike_work_free(struct ike_work **w);
+/* The SA ends: a job in flight frees itself when it is back. */
+void ike_work_abandon(struct ike_work *w);
+
+#endif
