@@ -5,6 +5,7 @@
 #include "plane/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -84,6 +85,9 @@ static int wait_for_work(struct worker *w, struct epoll_event *ev, bool keep_loo
 	if (keep_looking) {
 		int n = epoll_wait(w->epoll_fd, ev, WORKER_ENDS, 0);
 		urcu_qsbr_quiescent_state();
+		/* the kernel wakes who gets our packet on this CPU, expecting us to sleep: let him run */
+		if (n == 0)
+			(void)sched_yield();
 		return n;
 	}
 	urcu_qsbr_thread_offline();

@@ -17,11 +17,13 @@ FIGURES = [
     ('udp_gbps', 'UDP 1400 B, flat out', 'Gbit/s', True),
     ('over_kept', 'kept at 5 times the load', 'of best', True),
     ('udp64_kpps', 'UDP 64 B', 'kpps', True),
+    ('udp64_cpu_us', 'UDP 64 B, CPU time of a packet', 'us', False),
     ('rtt_us', 'RTT', 'us', False),
+    ('rtt_awake_us', 'RTT, CPUs awake', 'us', False),
     ('idle_cpu_pct', 'idle CPU', '%', False),
     ('idle_rss_mib', 'idle RSS', 'MiB', False),
 ]
-RATIOS = ('tcp1_gbps', 'tcp4_gbps', 'udp_gbps', 'udp64_kpps', 'rtt_us')
+RATIOS = ('tcp1_gbps', 'tcp4_gbps', 'udp_gbps', 'udp64_kpps', 'udp64_cpu_us', 'rtt_us', 'rtt_awake_us')
 CHARTED = ('tcp1_gbps', 'tcp4_gbps', 'udp_gbps', 'udp64_kpps')
 REFERENCES = ('relay', 'strongswan')
 
