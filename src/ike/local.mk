@@ -6,7 +6,11 @@ libike_a_SOURCES = \
 	src/ike/dump.c \
 	src/ike/engine.h \
 	src/ike/gate.h \
+	src/ike/ident.c \
 	src/ike/ident.h \
+	src/ike/ident_dn.c \
+	src/ike/ident_dn.h \
+	src/ike/ident_match.c \
 	src/ike/ike.h \
 	src/ike/keymat.h \
 	src/ike/msg.h \

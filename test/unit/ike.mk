@@ -12,3 +12,9 @@ test_unit_test_ike_msg_SOURCES = \
 test_unit_test_ike_msg_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_msg_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_msg
+
+check_PROGRAMS += test/unit/test_ike_ident
+test_unit_test_ike_ident_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_ident.c
+test_unit_test_ike_ident_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_ident_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_ident
