@@ -63,9 +63,12 @@ void watch_lifetime(struct daemon *d, const struct sa *sa, unsigned bits, const 
 static const char *which_limit(const struct sa *sa, bool hard)
 {
 	const struct sa_lifetime *l = &sa->conf->life;
-	uint64_t limit = hard ? l->hard_bytes : l->soft_bytes;
+	uint64_t bytes = hard ? l->hard_bytes : l->soft_bytes,
+		 packets = hard ? l->hard_packets : l->soft_packets;
 
-	return limit && atomic_load(&sa->bytes) >= limit ? "bytes" : "packets";
+	if (bytes && atomic_load(&sa->bytes) >= bytes)
+		return "bytes";
+	return packets && atomic_load(&sa->packets) >= packets ? "packets" : "sequence numbers";
 }
 
 /* ---- peers ------------------------------------------------------------------------------------
@@ -199,6 +202,10 @@ static void acquire(struct daemon *d, const struct ipsec_event *e)
 
 static void handle(struct daemon *d, const struct ipsec_event *e)
 {
+	bool about_sa = e->type != EV_ACQUIRE && e->type != EV_UNKNOWN_SPI;
+
+	if (about_sa && !e->sa) /* it is gone already */
+		return;
 	switch (e->type) {
 	case EV_SOFT_EXPIRE:
 		watch_lifetime(d, e->sa, SA_SOFT, which_limit(e->sa, false));
@@ -416,6 +423,7 @@ void watch_tick(struct daemon *d)
 		if (d->cfg->keepalive_s)
 			keepalive(d, &d->sas[i], now);
 	}
+	plane_tick(d->plane);
 	watch_seqs(d);
 	report_drops_now(d, now);
 	if (now - d->mtu_checked_ns >= MTU_EVERY_NS)

@@ -38,7 +38,7 @@ struct sock {
 	enum sock_kind kind;
 	uint8_t ver;
 	bool gso, gro;    /* granted by the kernel; gso is switched off when a device answers EIO */
-	int df_now;       /* what IP_MTU_DISCOVER is set to: -1 unknown, 0 clear, 1 set */
+	_Atomic int df_now; /* what IP_MTU_DISCOVER is set to: -1 unknown, 0 clear, 1 set */
 	uint64_t gso_off; /* times a batch had to be sent again without UDP_SEGMENT */
 };
 
@@ -92,6 +92,14 @@ struct sock_tx_result {
  */
 #define SOCK_TX_MAX 64
 void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_tx_result *res);
+
+/*
+ * One datagram by a socket whose batches another thread sends: with DF as that thread has left it,
+ * unless the datagram is too big for that. Counts nothing. 0 or -errno: -EAGAIN the queue is full,
+ * -EMSGSIZE more than UDP carries.
+ */
+int sock_send_one(struct sock *s, const struct sock_path *path, uint8_t *data,
+		  uint32_t len) warn_unused;
 
 /* One received datagram; with UDP_GRO several packets of seg bytes back to back. */
 struct sock_rx {

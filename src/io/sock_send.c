@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -268,22 +269,29 @@ static void burst_send(struct send_state *st, struct burst *b)
 /* DF as the next burst wants it: PROBE sets it and ignores the kernel's path MTU cache, since path
  * MTU is this program's own business; DONT lets the kernel fragment (for IPv6 too). Left as it is
  * if the kernel refuses: the packets are right but for this bit. */
+static int set_df_option(struct sock *s, bool df)
+{
+	int v4 = df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
+	int v6 = df ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT;
+
+	return s->ver == 4 ? setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof(v4))
+			   : setsockopt(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof(v6));
+}
+
+/* What it is set to is noted before it is set, and sock_send_one() notes "unknown" after it has set it:
+ * so whatever the two do to each other, the note is never wrong. */
 static void set_df(struct send_state *st)
 {
 	struct sock *s = st->s;
 	const bool df = st->m[st->i].df;
-	int v4 = df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
-	int v6 = df ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT;
-	int r;
 
-	if (likely(s->df_now == df))
+	if (likely(atomic_load_explicit(&s->df_now, memory_order_relaxed) == df))
 		return;
-	r = s->ver == 4 ? setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof(v4))
-			: setsockopt(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof(v6));
-	if (r == 0)
-		s->df_now = df;
-	else
+	atomic_store(&s->df_now, df);
+	if (set_df_option(s, df) < 0) {
+		atomic_store(&s->df_now, -1);
 		st->res->last_error = errno;
+	}
 }
 
 void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_tx_result *res)
@@ -305,6 +313,23 @@ void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_
 		burst_fill(&b, &st);
 		burst_send(&st, &b);
 	}
+}
+
+int sock_send_one(struct sock *s, const struct sock_path *path, uint8_t *data, uint32_t len)
+{
+	struct sock copy = *s; /* what becomes of GSO is its owner's business */
+	struct sock_tx m = { .path = path, .data = data, .len = len, .n_pkts = 1 };
+	struct sock_tx_result r;
+
+	m.df = copy.df_now > 0;
+	sock_send(&copy, &m, 1, &r);
+	if (r.too_big && set_df_option(s, false) == 0) {
+		atomic_store(&copy.df_now, 0);
+		m.df = false;
+		sock_send(&copy, &m, 1, &r);
+		atomic_store(&s->df_now, -1); /* the owner sets it again */
+	}
+	return r.sent ? 0 : r.last_error ? -r.last_error : -EAGAIN;
 }
 
 int sock_send_clear(struct sock *s, const uint8_t *ip, uint32_t len)

@@ -159,6 +159,7 @@ static void fill(struct sa *sa)
 	 * without a battery-backed clock); who cannot exclude that must change the key.
 	 */
 	sa->iv_base = clock_wall_ns();
+	sa->seq_soft = (sa->esn ? UINT64_MAX : UINT32_MAX) / 16 * 15;
 	set_limits(sa);
 }
 
@@ -328,6 +329,13 @@ unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes)
 	const struct sa_lifetime *l = &sa->conf->life;
 	return expire(sa, reached(p, l->soft_packets) || reached(b, l->soft_bytes),
 		      reached(p, l->hard_packets) || reached(b, l->hard_bytes));
+}
+
+unsigned sa_seq_low(struct sa *sa)
+{
+	if (atomic_load_explicit(&sa->soft_raised, memory_order_relaxed))
+		return 0;
+	return expire(sa, true, false);
 }
 
 unsigned sa_check_time(struct sa *sa, uint64_t now_ns)

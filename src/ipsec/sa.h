@@ -69,10 +69,11 @@ struct sa {
 	uint32_t key_block;        /* crypt_key_block(key) */
 	struct crypt_key *key;
 	_Atomic(struct sa_path *) path; /* outbound */
-	uint32_t reqid;   /* which child of keying it belongs to, through all rekeyings; 0: none */
 	uint64_t iv_base; /* added to the sequence number: the explicit IV of counter modes */
 	/* the next lifetime boundary, soft or hard; UINT64_MAX for none */
 	_Atomic uint64_t limit_bytes, limit_packets;
+	uint64_t seq_soft; /* outbound: from this number on it is time for another SA */
+	uint32_t reqid;    /* which child of keying it belongs to, through all rekeyings; 0: none */
 	/* -- written by every batch -- */
 	_Alignas(CACHE_LINE) _Atomic uint64_t seq; /* outbound: last number given out */
 	_Atomic uint64_t packets, bytes; /* protected or accepted; bytes of inner packets */
@@ -82,6 +83,8 @@ struct sa {
 	/* -- the control thread's -- */
 	_Alignas(CACHE_LINE) struct sa_conf *conf;
 	uint32_t index;            /* place in the SAD, stable while installed */
+	struct sa *next_retired;   /* the SAD's */
+	bool retired;
 	_Atomic uint32_t refs;     /* policies and databases that hold it */
 	uint64_t installed_ns;     /* monotonic */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
@@ -162,6 +165,9 @@ bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first);
 #define SA_SOFT 1
 #define SA_HARD 2
 unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes);
+/* For the number that sa_seq_take() gave out last: SA_SOFT once, when few are left (15/16 of them are
+ * used); else 0. */
+unsigned sa_seq_low(struct sa *sa);
 /* The control thread's once-a-second look at the time limits. Same result bits. */
 unsigned sa_check_time(struct sa *sa, uint64_t now_ns);
 static inline bool sa_usable(const struct sa *sa)

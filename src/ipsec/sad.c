@@ -43,6 +43,7 @@ struct sad {
 	uint32_t free_place; /* head of the free list through next_free[] */
 	uint32_t *next_free; /* by place: free list; or chain of the name hash */
 	uint32_t *name_head; /* by hash; as many as places */
+	struct sa *retired;  /* wait for sad_reap() */
 	uint8_t name_key[crypto_shorthash_KEYBYTES];
 };
 
@@ -137,6 +138,7 @@ void sad_free(struct sad **sp)
 		return;
 	*sp = NULL;
 	synchronize_rcu();
+	sad_reap(s);
 	for (uint32_t i = 0; i < s->next_place; i++) {
 		struct sa *sa = s->table->sa[i];
 		if (sa)
@@ -307,6 +309,37 @@ static bool hide(struct sad *s, struct sa *sa)
 	return true;
 }
 
+/* After a grace period: the place may be another's, and the reference goes. */
+static void give_up(struct sad *s, struct sa *sa)
+{
+	s->next_free[sa->index] = s->free_place;
+	s->free_place = sa->index;
+	sa_unref(&sa);
+}
+
+void sad_retire(struct sad *s, struct sa *sa)
+{
+	if (!hide(s, sa))
+		return;
+	sa->retired = true;
+	sa->next_retired = s->retired;
+	s->retired = sa;
+}
+
+bool sad_has_retired(const struct sad *s)
+{
+	return s->retired != NULL;
+}
+
+void sad_reap(struct sad *s)
+{
+	while (s->retired) {
+		struct sa *sa = s->retired;
+		s->retired = sa->next_retired;
+		give_up(s, sa);
+	}
+}
+
 void sad_remove_many(struct sad *s, struct sa **sas, unsigned n)
 {
 	/* Hidden ones are gathered at the front: what was not installed, or named twice, is left
@@ -323,9 +356,8 @@ void sad_remove_many(struct sad *s, struct sa **sas, unsigned n)
 		return;
 	synchronize_rcu();
 	for (unsigned i = 0; i < hidden; i++) {
-		s->next_free[sas[i]->index] = s->free_place;
-		s->free_place = sas[i]->index;
-		sa_unref(&sas[i]);
+		give_up(s, sas[i]);
+		sas[i] = NULL;
 	}
 }
 

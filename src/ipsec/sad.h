@@ -20,6 +20,13 @@ int sad_install(struct sad *s, struct sa *sa) warn_unused;
 void sad_remove(struct sad *s, struct sa *sa);
 /* Many at once with one grace period. */
 void sad_remove_many(struct sad *s, struct sa **sas, unsigned n);
+/* Takes it out without waiting: no lookup finds it from now on, and its SPI and name are free. It is
+ * still there for readers who found it before, until sad_reap(). Nothing happens when it is not in. */
+void sad_retire(struct sad *s, struct sa *sa);
+/* True when some were retired and not reaped. */
+bool sad_has_retired(const struct sad *s);
+/* After a grace period: gives up the database's references to what was retired before it. */
+void sad_reap(struct sad *s);
 unsigned sad_count(const struct sad *s);
 struct sa *sad_by_name(struct sad *s, const char *name);
 void sad_each(struct sad *s, void (*cb)(struct sa *sa, void *arg), void *arg);

@@ -47,6 +47,26 @@ struct policy {
 	_Atomic uint64_t last_hit_ns;
 };
 
+/* The outbound SAs of a policy that protects, now; *n of them. */
+static inline struct sa *const *policy_out(const struct policy *p, unsigned *n)
+{
+	if (!p->route) {
+		*n = p->reqid ? 0 : p->n_out;
+		return p->out;
+	}
+	const struct sa_bundle *b = atomic_load_explicit(&p->route->bundle, memory_order_acquire);
+	*n = b ? b->n : 0;
+	return b ? b->sa : NULL;
+}
+
+static inline struct sa *policy_first_out(const struct policy *p)
+{
+	unsigned n;
+	struct sa *const *sas = policy_out(p, &n);
+
+	return n ? sas[0] : NULL;
+}
+
 /* Frees a policy with its selectors and SA references. */
 void policy_free(struct policy **p);
 

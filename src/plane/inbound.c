@@ -109,7 +109,7 @@ static void look_up_all(struct worker *w, bool udp)
 /* The peer may have moved, or a NAT may have given it another port: say so once an authenticated packet shows it. */
 static void peer_moved(struct worker *w, const struct in_pkt *p)
 {
-	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .sa = p->sa };
+	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .reqid = p->sa->reqid, .sa = p->sa };
 
 	/* only the newest packet tells where the peer is: an old one may have been held back or replayed from elsewhere */
 	if (p->seq < atomic_load_explicit(&p->sa->replay.top, memory_order_relaxed))
@@ -210,16 +210,17 @@ static struct flow_entry *classify_miss(struct worker *w, const struct in_pkt *p
 	return f;
 }
 
-/* May this SA carry this packet? The policy that governs it must demand protection and name the SA; the SA's own selectors, when it has any,
+/* May this SA carry this packet? The policy that governs it must demand protection and name the SA, or its reqid; the SA's own selectors, when it has any,
  * must match too. A yes is kept in the flow's hint. */
 static bool allowed(const struct flow_entry *f, const struct in_pkt *p)
 {
 	const struct policy *pol = f->verdict;
 	const struct sa_conf *conf = p->sa->conf;
-	bool ok = false;
+	bool ok;
 
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
+	ok = pol->reqid && pol->reqid == p->sa->reqid;
 	for (unsigned i = 0; i < pol->n_in && !ok; i++)
 		ok = pol->in[i] == p->sa;
 	if (!ok || conf->n_sel == 0)
@@ -232,9 +233,11 @@ static bool allowed(const struct flow_entry *f, const struct in_pkt *p)
 
 static void clamp_mss(struct worker *w, struct in_pkt *p, const struct policy *pol)
 {
-	if (!pol->mss_clamp || pol->n_out == 0)
+	const struct sa *out = pol->mss_clamp ? policy_first_out(pol) : NULL;
+
+	if (!out)
 		return;
-	uint32_t mtu = atomic_load_explicit(&pol->out[0]->inner_mtu, memory_order_relaxed);
+	uint32_t mtu = atomic_load_explicit(&out->inner_mtu, memory_order_relaxed);
 	uint32_t headers = p->info.key.ver == 4 ? 40 : 60;
 	if (mtu > headers &&
 	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers), false))
@@ -284,8 +287,8 @@ static void in_batch(struct worker *w, bool udp, void (*deliver)(struct worker *
 	w->n_in = 0;
 }
 
-/* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not. */
-static bool is_esp(struct worker *w, const uint8_t *p, uint32_t len)
+/* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not, and hands IKE messages on. */
+static bool is_esp(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len)
 {
 	if (unlikely(len == 1 && p[0] == 0xff)) {
 		w->c.keepalives_in++;
@@ -297,7 +300,7 @@ static bool is_esp(struct worker *w, const uint8_t *p, uint32_t len)
 		return false;
 	}
 	if (unlikely(load_be32(p) == 0)) {
-		worker_drop(w, DROP_NO_IKE);
+		ike_in(w, rx, p, len);
 		return false;
 	}
 	return true;
@@ -320,7 +323,7 @@ void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(s
 		uint32_t from_tag = sock_addr_tag(&rx->from);
 		for (uint32_t off = 0; off < rx->len; off += rx->seg) {
 			uint32_t len = rx->len - off < rx->seg ? rx->len - off : rx->seg;
-			if (udp && !is_esp(w, rx->data + off, len))
+			if (udp && !is_esp(w, rx, rx->data + off, len))
 				continue;
 			in_add(w, rx, from_tag, rx->data + off, len);
 			if (w->n_in == BATCH_FRAMES)

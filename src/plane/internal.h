@@ -7,6 +7,12 @@
 #include "plane/plane.h"
 #include "plane/worker.h"
 
+/* Something replaced, that workers may still look at. */
+struct plane_later {
+	void *what;
+	void (*free)(void *);
+};
+
 struct plane {
 	struct plane_opts opts;
 	struct sad *sad;
@@ -16,11 +22,32 @@ struct plane {
 	int stop_fd;              /* eventfd, readable once the workers are to end */
 	int event_fd;             /* eventfd, readable while events may wait */
 	_Atomic bool event_pending;
+	int ike_fd;               /* eventfd, readable while IKE messages may wait */
+	_Atomic bool ike_pending;
+	unsigned ike_first;       /* worker whose messages are taken first */
+	struct out_route **route; /* by reqid, chained; route_room is a power of two */
+	unsigned route_room, n_routes;
+	struct plane_later *later;/* freed after the next grace period */
+	unsigned n_later, later_room, n_retired;
 	unsigned n_workers;
 	struct worker **worker;
 };
 
 /* Makes event_fd readable, once until the control thread has looked. */
 void plane_wake_control(struct plane *p);
+
+
+/* ---- route.c ---- */
+
+/* Publishes the same SPD under a new generation: flow tables ask again. p->view->gen differs from p->gen when there was no memory. */
+void plane_view_bump(struct plane *p);
+/* Frees `what` once no worker can look at it any more. NULL is allowed. */
+void plane_free_later(struct plane *p, void *what, void (*freer)(void *));
+/* Gives the policies of an SPD their routes. 0 or -ENOMEM. */
+int plane_routes_link(struct plane *p, struct spd *spd) warn_unused;
+void plane_routes_sweep(struct plane *p);
+void plane_routes_free(struct plane *p);
+/* Makes the workers look at what they hold. */
+void plane_wake_holding(struct plane *p);
 
 #endif

@@ -3,6 +3,9 @@ libplane_a_SOURCES = \
 	src/plane/bench.c \
 	src/plane/bench.h \
 	src/plane/deliver.c \
+	src/plane/hold.c \
+	src/plane/ike.c \
+	src/plane/ike_ring.h \
 	src/plane/inbound.c \
 	src/plane/internal.h \
 	src/plane/outbound.c \
@@ -10,6 +13,7 @@ libplane_a_SOURCES = \
 	src/plane/plane.h \
 	src/plane/reply.c \
 	src/plane/ring.h \
+	src/plane/route.c \
 	src/plane/send.c \
 	src/plane/worker.c \
 	src/plane/worker.h

@@ -46,7 +46,7 @@ unsigned outbound_read(struct worker *w)
 		memcpy(&p->vnet, ip - TUN_VNET_LEN, TUN_VNET_LEN);
 		p->ip = ip;
 		p->info.len = (uint32_t)n - TUN_VNET_LEN;
-		used += (CACHE_LINE + p->info.len + ESP_TAIL_MAX + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+		used += outbound_room(p->info.len);
 	}
 	return w->n_out;
 }
@@ -83,8 +83,8 @@ static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *
 		return f;
 	atomic_fetch_add_explicit(&pol->hits, 1, memory_order_relaxed);
 	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
-	if (pol->action == POLICY_PROTECT && pol->n_out > 0)
-		f->hint = pol->out[0];
+	if (pol->action == POLICY_PROTECT)
+		f->hint = policy_first_out(pol);
 	return f;
 }
 
@@ -98,6 +98,8 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 	} else if (pol->action == POLICY_REJECT) {
 		reply_reject(w, p);
 		worker_drop(w, DROP_POLICY_REJECT);
+	} else if (pol->action == POLICY_PROTECT && pol->route) {
+		hold_add(w, p, pol);
 	} else if (pol->action == POLICY_PROTECT) {
 		struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .flow = p->info.key };
 		worker_event_paced(w, &e, pol);
@@ -272,10 +274,19 @@ static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, u
 
 static void seq_exhausted(struct worker *w, struct sa *sa, uint64_t packets)
 {
-	struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .sa = sa };
+	struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
 
 	worker_event_paced(w, &e, sa);
 	w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
+}
+
+/* Most numbers are used: keying is told once, while there is time for another SA. */
+static void seq_low(struct worker *w, struct sa *sa)
+{
+	struct ipsec_event e = { .type = EV_SOFT_EXPIRE, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
+
+	if (sa_seq_low(sa))
+		worker_event(w, &e);
 }
 
 /* An IPv4 packet (or every segment of one) too big for the path, as fragments. Takes its sequence numbers one by one: this is rare. */
@@ -370,6 +381,8 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 		seq_exhausted(w, sa, packets);
 		return;
 	}
+	if (unlikely(seq + numbers > sa->seq_soft))
+		seq_low(w, sa);
 	w->c.out_packets += packets;
 	w->c.out_bytes += bytes;
 	for (unsigned i = first; i < end; i++) {

@@ -64,6 +64,8 @@ static int watch_ends(struct worker *w)
 	int rc = watch(w, w->plane->stop_fd, WORKER_STOP);
 
 	if (rc == 0)
+		rc = watch(w, w->wake_fd, WORKER_WAKE);
+	if (rc == 0)
 		rc = watch(w, w->tun_fd, WORKER_TUN);
 	for (unsigned v = 0; v < 2 && rc == 0; v++) {
 		rc = watch(w, w->udp[v].fd, WORKER_UDP + v);
@@ -110,10 +112,11 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 	p->n_workers = o->workers;
 	p->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	p->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	p->ike_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	p->worker = calloc(o->workers, sizeof(*p->worker));
 	p->view = calloc(1, sizeof(*p->view));
 	p->sad = sad_new();
-	bool ok = p->stop_fd >= 0 && p->event_fd >= 0 && p->worker && p->view && p->sad;
+	bool ok = p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
 	if (ok)
 		p->view->gen = ++p->gen;
 	for (unsigned i = 0; ok && i < o->workers; i++)
@@ -170,11 +173,14 @@ void plane_free(struct plane **pp)
 	if (p->view)
 		spd_free(&p->view->spd);
 	free(p->view);
+	plane_routes_free(p);
 	sad_free(&p->sad);
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
 	if (p->event_fd >= 0)
 		close(p->event_fd);
+	if (p->ike_fd >= 0)
+		close(p->ike_fd);
 	free(p);
 	*pp = NULL;
 }
@@ -193,16 +199,23 @@ struct spd *plane_set_spd(struct plane *p, struct spd *spd)
 {
 	struct plane_view *old = p->view, *v = malloc(sizeof(*v));
 
-	if (!v)
-		abort(); /* sixteen bytes: there is no way on, and half a policy change is worse than none */
+	if (!v || plane_routes_link(p, spd))
+		abort(); /* a few bytes: there is no way on, and half a policy change is worse than none */
 	if (++p->gen == 0) /* 0 marks free flow entries */
 		p->gen = 1;
 	*v = (struct plane_view) { .spd = spd, .gen = p->gen };
 	rcu_set_pointer(&p->view, v);
+	plane_wake_holding(p); /* what is kept may be another policy's now */
 	urcu_qsbr_synchronize_rcu();
+	plane_routes_sweep(p);
 	struct spd *was = old->spd;
 	free(old);
 	return was;
+}
+
+static void path_free(void *path)
+{
+	sa_path_free(path);
 }
 
 int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, const struct endpoint *dst)
@@ -223,11 +236,7 @@ int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, co
 	path->prepared = sp;
 	path->prepared_free = free;
 	atomic_store_explicit(&sa->peer_tag, sock_addr_tag(&sp->dst), memory_order_relaxed);
-	struct sa_path *old = sa_set_path(sa, path);
-	if (old) {
-		urcu_qsbr_synchronize_rcu();
-		sa_path_free(old);
-	}
+	plane_free_later(p, sa_set_path(sa, path), path_free);
 	return 0;
 }
 
@@ -285,6 +294,7 @@ void plane_stats(const struct plane *p, struct plane_stats *s)
 		s->mss_clamped += c->mss_clamped;
 		s->fragmented += c->fragmented;
 		s->keepalives_in += c->keepalives_in;
+		s->held += atomic_load_explicit(&w->hold.n, memory_order_relaxed);
 		s->flow_hits += w->out_flows.hits + w->in_flows.hits;
 		s->flow_misses += w->out_flows.misses + w->in_flows.misses;
 		for (unsigned d = 0; d < DROP_REASONS; d++)
@@ -301,16 +311,11 @@ int plane_send_keepalive(struct plane *p, const struct sa *sa)
 {
 	static uint8_t keepalive = 0xff;
 	const struct sa_path *path = atomic_load_explicit(&sa->path, memory_order_acquire);
-	struct sock_tx_result r = { 0 };
 
 	if (!path || !path->prepared)
 		return -EDESTADDRREQ;
-	struct sock s = p->worker[0]->udp[path->dst.addr.ver == 6]; /* a copy: its DF cache is the worker's business */
-	if (s.fd < 0)
-		return -ENOTCONN;
-	struct sock_tx m = { .path = path->prepared, .data = &keepalive, .len = 1, .seg = 1, .n_pkts = 1, .df = s.df_now > 0 };
-	sock_send(&s, &m, 1, &r);
-	return r.sent ? 0 : r.last_error ? -r.last_error : -EAGAIN;
+	struct sock *s = &p->worker[0]->udp[path->dst.addr.ver == 6];
+	return s->fd < 0 ? -ENOTCONN : sock_send_one(s, path->prepared, &keepalive, 1);
 }
 
 bool plane_has_gso(const struct plane *p)

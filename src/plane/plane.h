@@ -48,6 +48,7 @@ struct plane_stats {
 	uint64_t flow_hits, flow_misses;
 	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented;
 	uint64_t keepalives_in;
+	uint64_t held;                       /* packets that wait for an SA now */
 	struct drop_counters drop;
 };
 

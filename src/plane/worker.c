@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
@@ -42,7 +43,7 @@ unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_
 
 	atomic_store_explicit(&sa->last_used_ns, w->now_ns, memory_order_relaxed);
 	if (unlikely(bits)) {
-		struct ipsec_event e = { .spi = sa->spi, .sa = sa };
+		struct ipsec_event e = { .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
 		if (bits & SA_SOFT) {
 			e.type = EV_SOFT_EXPIRE;
 			worker_event(w, &e);
@@ -53,6 +54,13 @@ unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_
 		}
 	}
 	return bits;
+}
+
+void worker_wake(struct worker *w)
+{
+	uint64_t one = 1;
+
+	(void)!write(w->wake_fd, &one, sizeof(one));
 }
 
 static void begin_batch(struct worker *w)
@@ -75,6 +83,12 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 		if (ready[WORKER_RAW + v])
 			inbound_socket(w, &w->raw[v], deliver_packets);
 	}
+	if (unlikely(ready[WORKER_WAKE])) {
+		uint64_t seen;
+		(void)!read(w->wake_fd, &seen, sizeof(seen));
+	}
+	if (unlikely(ready[WORKER_WAKE] && atomic_load_explicit(&w->hold.n, memory_order_relaxed)) && hold_take(w) > 0)
+		outbound_batch(w, send_frames);
 	if (ready[WORKER_TUN] && outbound_read(w) > 0)
 		outbound_batch(w, send_frames);
 }
@@ -127,13 +141,17 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	w->number = number;
 	w->tun_fd = -1;
 	w->epoll_fd = -1;
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	for (unsigned v = 0; v < 2; v++)
 		w->udp[v].fd = w->raw[v].fd = w->clear[v].fd = -1;
 	w->read_arena = arena_new(READ_ARENA);
 	w->frame_arena = arena_new(FRAME_ARENA);
+	w->hold.mem = arena_new(HOLD_BYTES);
+	w->ike.mem = p->opts.ike ? arena_new(IKE_RING_BYTES) : NULL;
 	w->rxq = sock_rxq_new(SOCK_RX_MAX, RX_BUFFER);
 	w->crypt = crypt_ctx_new(number);
-	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt)
+	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem || w->wake_fd < 0 ||
+	    (p->opts.ike && !w->ike.mem))
 		return -ENOMEM;
 	int rc = flow_table_init(&w->out_flows, random_u64());
 	return rc ? rc : flow_table_init(&w->in_flows, random_u64());
@@ -148,6 +166,12 @@ void worker_fini(struct worker *w)
 	}
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	if (w->hold.mem)
+		munmap(w->hold.mem, HOLD_BYTES);
+	if (w->ike.mem)
+		munmap(w->ike.mem, IKE_RING_BYTES);
 	if (w->read_arena)
 		munmap(w->read_arena, READ_ARENA);
 	if (w->frame_arena)

@@ -4,7 +4,9 @@
  *
  *   outbound.c   TUN -> policy -> ESP frames          send.c     frames -> sockets
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
+ *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
  *   worker.c     the loop                             plane.c    what the control thread calls
+ *                                                     route.c    what keying changes while packets flow
  */
 #ifndef PLANE_WORKER_H
 #define PLANE_WORKER_H
@@ -26,6 +28,7 @@
 #include "ipsec/spd.h"
 #include "packet/gso.h"
 #include "packet/parse.h"
+#include "plane/ike_ring.h"
 #include "plane/plane.h"
 #include "plane/ring.h"
 
@@ -33,6 +36,8 @@
 #define BATCH_FRAMES 512    /* ESP packets made or opened in one crypto call */
 #define READ_ARENA (512 * 1024)
 #define FRAME_ARENA (READ_ARENA + BATCH_FRAMES * 128)
+#define HOLD_PACKETS 64     /* that wait for an SA */
+#define HOLD_BYTES (128 * 1024)
 #define GRO_FLOWS 8         /* flows that are joined at the same time; a power of two */
 
 /* The SPD with its generation, published as one pointer. */
@@ -76,6 +81,22 @@ struct in_pkt {
 	struct pkt_info info;
 };
 
+/* A packet that waits for an SA. */
+struct held_pkt {
+	struct flow_key key;
+	struct virtio_net_hdr vnet;
+	uint32_t reqid, released; /* of its route, when it came */
+	uint32_t off, len;        /* in hold.mem */
+	uint64_t ns;              /* when it came */
+};
+
+struct hold {
+	_Atomic unsigned n;  /* read by the control thread */
+	uint32_t used;
+	uint8_t *mem;        /* HOLD_BYTES */
+	struct held_pkt pkt[HOLD_PACKETS];
+};
+
 struct worker_counters {
 	uint64_t out_packets, out_bytes, in_packets, in_bytes;
 	uint64_t out_wire_packets, out_wire_bytes, in_wire_packets, in_wire_bytes;
@@ -92,7 +113,7 @@ struct gro_slot {
 };
 
 /* What a worker's epoll watches; UDP and RAW are followed by their IPv6 twins. */
-enum worker_end { WORKER_STOP, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_ENDS = WORKER_RAW + 2 };
+enum worker_end { WORKER_STOP, WORKER_WAKE, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_ENDS = WORKER_RAW + 2 };
 
 struct worker {
 	struct plane *plane;
@@ -106,6 +127,7 @@ struct worker {
 	struct sock udp[2], raw[2], clear[2]; /* [0] IPv4, [1] IPv6; fd -1: not open */
 	struct sock_rxq *rxq;
 	int epoll_fd;
+	int wake_fd;              /* eventfd: the control thread wants held packets looked at */
 
 	/* tables */
 	const struct plane_view *view; /* of this batch */
@@ -134,6 +156,8 @@ struct worker {
 	uint64_t icmp_tokens_ns;  /* token bucket of ICMP errors: time up to which they are used */
 	struct worker_counters c;
 	struct event_ring events;
+	struct ike_ring ike;
+	struct hold hold;
 	struct {
 		const void *about;
 		uint64_t ns;
@@ -147,6 +171,11 @@ static inline void worker_drop(struct worker *w, enum drop why)
 
 /* outbound.c: reads a batch from TUN; how many packets it got. */
 unsigned outbound_read(struct worker *w);
+/* What a packet of len bytes takes of the read arena: its virtio header lies on the line before it, padding and trailer go behind. */
+static inline uint32_t outbound_room(uint32_t len)
+{
+	return (CACHE_LINE + len + ESP_TAIL_MAX + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+}
 /* Works on w->out[0..n_out): afterwards w->frame[0..n_frame) are sealed. Sends as often as the arena fills up: `flush` is called with the frames ready. */
 void outbound_batch(struct worker *w, void (*flush)(struct worker *w));
 /* send.c: w->frame[0..n_frame) to the sockets; empties the frame arena. */
@@ -170,7 +199,17 @@ unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_
 void reply_too_big(struct worker *w, const struct out_pkt *p, uint32_t mtu);
 void reply_reject(struct worker *w, const struct out_pkt *p);
 
+/* hold.c: a packet that pol protects and for which there is no SA: kept (or dropped when there is no room), and keying is told. */
+void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *pol);
+/* Fills w->out with the kept packets that may go now, drops those that are given up; how many may go. */
+unsigned hold_take(struct worker *w);
+
+/* ike.c: a message behind its marker, p[0..len), for the control thread. */
+void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);
+
 /* worker.c */
+/* Makes it look at the packets it holds, soon. Any thread. */
+void worker_wake(struct worker *w);
 void *worker_main(void *arg);
 /* Memory and tables; the ends are opened by plane.c. 0 or -errno. */
 int worker_init(struct worker *w, struct plane *p, unsigned number) warn_unused;

@@ -7,7 +7,8 @@ test_unit_test_io_SOURCES = \
 	test/unit/test_io_sock.c \
 	test/unit/test_io_sock.h \
 	test/unit/test_io_sock_fail.c \
-	test/unit/test_io_tun.c
+	test/unit/test_io_tun.c \
+	test/unit/test_io_udp.c
 test_unit_test_io_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_io_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmmsg
 test_unit_test_io_LDADD = $(LIBS_IO) $(UNIT_LDADD)

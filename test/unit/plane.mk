@@ -10,7 +10,9 @@ test_unit_test_plane_SOURCES = \
 	test/unit/test_plane.c \
 	test/unit/test_plane_drops.c \
 	test/unit/test_plane_gso.c \
+	test/unit/test_plane_ike.c \
 	test/unit/test_plane_in.c \
+	test/unit/test_plane_keying.c \
 	test/unit/test_plane_out.c \
 	test/unit/test_plane_sa.c \
 	test/unit/test_plane_send.c

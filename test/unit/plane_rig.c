@@ -34,15 +34,16 @@ bool rig_global_init(void)
 
 /* ---- making ------------------------------------------------------------------------------------ */
 
-static struct sa *make_sa(struct rig *r, enum ipsec_dir dir)
+static struct sa *make_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint32_t reqid)
 {
 	const struct rig_opts *o = &r->o;
-	struct sa_conf c = { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = RIG_SPI };
+	struct sa_conf c = { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = spi, .reqid = reqid };
 	uint8_t key[64];
-	char why[200];
+	char why[200], name[32];
 	struct sa *sa;
 
-	c.name = strdup(dir == DIR_OUT ? "out" : "in");
+	snprintf(name, sizeof(name), spi == RIG_SPI ? "%s" : "%s-%u", dir == DIR_OUT ? "out" : "in", spi);
+	c.name = strdup(name);
 	c.encap = o->raw ? SA_ENCAP_NONE : SA_ENCAP_UDP;
 	c.suite = o->suite_made ? *o->suite_made : suite_of(o->suite ? o->suite : "aes128gcm16");
 	c.esn = o->esn;
@@ -65,6 +66,26 @@ static struct sa *make_sa(struct rig *r, enum ipsec_dir dir)
 	ck_assert_int_eq(secret_copy(&c.encr_key, span_of(key, c.suite.key_len + c.suite.encr->salt_len)), 0);
 	ck_assert_int_eq(secret_copy(&c.integ_key, span_of(key, c.suite.integ ? c.suite.integ->key_len : 0)), 0);
 	ck_assert_msg(sa_new(&c, o->workers ? o->workers : 1, &sa, why, sizeof(why)) == 0, "%s", why);
+	return sa;
+}
+
+static void enter(struct rig *r, struct sa *sa)
+{
+	struct plane *p = sa->dir == DIR_OUT ? r->pa : r->pb;
+	struct endpoint peer_b = { .port = r->peer_a.port };
+	struct ip_addr none = { 0 };
+
+	ck_assert_int_eq(ip_addr_parse(r->o.outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &peer_b.addr), 0);
+	if (sa->dir == DIR_IN || !r->o.no_peer)
+		ck_assert_int_eq(plane_set_path(p, sa, &none, sa->dir == DIR_OUT ? &peer_b : &r->peer_a), 0);
+	ck_assert_int_eq(sad_install(plane_sad(p), sa), 0);
+}
+
+struct sa *rig_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint32_t reqid)
+{
+	struct sa *sa = make_sa(r, dir, spi, reqid);
+
+	enter(r, sa);
 	return sa;
 }
 
@@ -93,7 +114,8 @@ static struct policy *make_policy(struct rig *r, const struct rig_policy *s, uns
 	sel->proto = s->proto ? s->proto : PROTO_ANY;
 	sel->local_port = ports(side_b ? s->rport : s->lport);
 	sel->remote_port = ports(side_b ? s->lport : s->rport);
-	if (s->action == POLICY_PROTECT && !s->no_sa) {
+	p->reqid = s->reqid;
+	if (s->action == POLICY_PROTECT && !s->no_sa && !s->reqid) {
 		struct sa ***list = side_b ? &p->in : &p->out;
 		*list = malloc(sizeof(**list));
 		(*list)[0] = sa_ref(side_b ? r->in : r->out);
@@ -126,9 +148,9 @@ static void make_tun(struct worker *w, int *ours, unsigned can)
 	*ours = fd[1];
 }
 
-static struct plane *make_plane(unsigned workers)
+static struct plane *make_plane(const struct rig_opts *o, unsigned workers)
 {
-	struct plane_opts po = { .workers = workers };
+	struct plane_opts po = { .workers = workers, .port = 4500, .ike = o->ike };
 	struct plane *p;
 	char why[200];
 
@@ -142,7 +164,6 @@ void rig_new(struct rig *r, const struct rig_opts *o)
 		{ .action = POLICY_PROTECT },
 		{ .action = POLICY_PROTECT, .local = "2001::/16", .remote = "2001::/16" },
 	};
-	struct ip_addr none = { 0 };
 	unsigned workers;
 
 	memset(r, 0, sizeof(*r));
@@ -154,23 +175,16 @@ void rig_new(struct rig *r, const struct rig_opts *o)
 		r->o.n_policy = 2;
 	}
 	current = r;
-	r->pa = make_plane(workers);
-	r->pb = make_plane(workers);
+	r->pa = make_plane(&r->o, workers);
+	r->pb = make_plane(&r->o, workers);
 	r->a = r->pa->worker[0];
 	r->b = r->pb->worker[0];
 	make_tun(r->a, &r->tun_a, r->o.dev_can);
 	make_tun(r->b, &r->tun_b, r->o.dev_can);
-	r->out = make_sa(r, DIR_OUT);
-	r->in = make_sa(r, DIR_IN);
 	r->peer_a.port = r->o.raw ? 0 : 4500;
-	struct endpoint peer_b = { .port = r->peer_a.port };
 	ck_assert_int_eq(ip_addr_parse(r->o.outer_ver == 6 ? "2001:db8::1" : "192.0.2.1", &r->peer_a.addr), 0);
-	ck_assert_int_eq(ip_addr_parse(r->o.outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &peer_b.addr), 0);
-	if (!r->o.no_peer)
-		ck_assert_int_eq(plane_set_path(r->pa, r->out, &none, &peer_b), 0);
-	ck_assert_int_eq(plane_set_path(r->pb, r->in, &none, &r->peer_a), 0);
-	ck_assert_int_eq(sad_install(plane_sad(r->pa), r->out), 0);
-	ck_assert_int_eq(sad_install(plane_sad(r->pb), r->in), 0);
+	r->out = rig_sa(r, DIR_OUT, RIG_SPI, r->o.reqid);
+	r->in = rig_sa(r, DIR_IN, RIG_SPI, r->o.reqid);
 	ck_assert_ptr_null(plane_set_spd(r->pa, rig_spd(r, r->o.policy, r->o.n_policy, false)));
 	ck_assert_ptr_null(plane_set_spd(r->pb, rig_spd(r, r->o.policy, r->o.n_policy, true)));
 }
@@ -262,6 +276,14 @@ void rig_out(struct rig *r)
 {
 	rig_begin(r->a);
 	outbound_batch(r->a, rig_flush);
+	r->a->n_out = 0;
+}
+
+void rig_held(struct rig *r)
+{
+	rig_begin(r->a);
+	if (hold_take(r->a) > 0)
+		outbound_batch(r->a, rig_flush);
 	r->a->n_out = 0;
 }
 

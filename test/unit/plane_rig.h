@@ -28,6 +28,7 @@ struct rig_policy {
 	uint16_t lport, rport;      /* A's view; 0: any */
 	bool no_sa;                 /* protects, but names no SA */
 	bool no_clamp;
+	uint32_t reqid;             /* of keying: names no SA */
 };
 
 struct rig_opts {
@@ -48,6 +49,8 @@ struct rig_opts {
 	unsigned n_policy;      /* 0: protect IPv4 10.1/16 and IPv6 2001::/16 */
 	unsigned dev_can;       /* GRO_* of the TUN devices */
 	bool no_peer;           /* A does not know where B is */
+	uint32_t reqid;         /* of both SAs */
+	bool ike;               /* the planes take IKE messages */
 };
 
 struct rig_frame {
@@ -78,6 +81,8 @@ extern uint64_t rig_now_ns;
 
 void rig_new(struct rig *r, const struct rig_opts *o);
 void rig_free(struct rig *r);
+/* One more SA like the rig's, at its side's plane and in its SAD; the caller holds a reference. */
+struct sa *rig_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint32_t reqid);
 /* An SPD of the policies in o for one side, naming the rig's SAs. */
 struct spd *rig_spd(struct rig *r, const struct rig_policy *p, unsigned n, bool side_b);
 
@@ -90,6 +95,8 @@ void rig_begin(struct worker *w);
 void rig_put(struct rig *r, const struct virtio_net_hdr *vnet, const void *ip, uint32_t len);
 /* Works on what was put; frames go onto the wire. */
 void rig_out(struct rig *r);
+/* What A keeps, and may go now, goes. */
+void rig_held(struct rig *r);
 /* Frames copied to the wire (the flush of rig_out()), of the rig made last. */
 void rig_flush(struct worker *w);
 /* rig_put() and rig_out() of one ordinary packet. */
@@ -130,5 +137,7 @@ TCase *tcase_plane_gso(void);
 TCase *tcase_plane_in(void);
 TCase *tcase_plane_sa(void);
 TCase *tcase_plane_send(void);
+TCase *tcase_plane_keying(void);
+TCase *tcase_plane_ike(void);
 
 #endif

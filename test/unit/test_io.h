@@ -15,6 +15,7 @@ Suite *suite_tun(void);
 Suite *suite_netlink(void);
 Suite *suite_sock(void);
 Suite *suite_sock_fail(void);
+Suite *suite_udp(void);
 
 /* Moves this process into a new network namespace, as a plain user into a user namespace as well. 0
  * or -errno. */

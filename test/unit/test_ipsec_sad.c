@@ -148,6 +148,71 @@ START_TEST(test_turnover)
 }
 END_TEST
 
+/* Out at once, with SPI and name free for another; the memory and the place follow. */
+START_TEST(test_retire)
+{
+	struct sad *s = sad_new();
+	struct sa *a = install(s, 0x1001, SA_ESP, DIR_IN, "a"), *keep = sa_ref(a);
+
+	ck_assert(!sad_has_retired(s));
+	sad_retire(s, a);
+	sad_retire(s, a); /* not in: nothing */
+	ck_assert(sad_has_retired(s));
+	ck_assert_uint_eq(sad_count(s), 0);
+	ck_assert_ptr_null(sad_lookup(s, 0x1001, SA_ESP));
+	ck_assert_ptr_null(sad_by_name(s, "a"));
+	ck_assert_uint_eq(keep->refs, 2);
+	struct sa *b = install(s, 0x1001, SA_ESP, DIR_IN, "a");
+	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_ESP), b);
+	ck_assert_uint_ne(b->index, keep->index); /* a reader may still go by the old place */
+	sad_reap(s);
+	ck_assert(!sad_has_retired(s));
+	ck_assert_uint_eq(keep->refs, 1);
+	struct sa *c = install(s, 0x1002, SA_ESP, DIR_IN, NULL);
+	ck_assert_uint_eq(c->index, keep->index);
+	sad_retire(s, b);
+	sa_unref(&keep);
+	sad_free(&s); /* with what was not reaped */
+}
+END_TEST
+
+/* Best of some tries of installing and retiring one SA, in a database of n others. */
+static uint64_t turn_ns(unsigned n)
+{
+	enum { TURNS = 500, TRIES = 8 };
+	struct sad *s = sad_new();
+	uint64_t best = UINT64_MAX;
+	char name[32];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "sa-%u", i);
+		install(s, 0x100000 + i * 77, SA_ESP, DIR_IN, name);
+	}
+	for (unsigned k = 0; k < TRIES; k++) {
+		uint64_t t0 = clock_now_ns();
+		for (unsigned i = 0; i < TURNS; i++) {
+			snprintf(name, sizeof(name), "turn-%u", i);
+			sad_retire(s, install(s, 0x100 + i, SA_ESP, DIR_IN, name));
+		}
+		uint64_t took = clock_now_ns() - t0;
+		best = took < best ? took : best;
+		sad_reap(s);
+	}
+	sad_free(&s);
+	return best / TURNS;
+}
+
+/* One SA more or less costs the same however many there are. The bound is far above the noise, and far below what a walk over all of
+ * them would cost. */
+START_TEST(test_one_among_many)
+{
+	uint64_t few = turn_ns(100), many = turn_ns(20000);
+
+	ck_assert_msg(many < 5 * few + 5000, "%llu ns among 20000, %llu ns among 100", (unsigned long long)many,
+		      (unsigned long long)few);
+}
+END_TEST
+
 /* ---- readers beside the writer ------------------------------------------------------------- */
 
 #define FIXED 64u
@@ -202,7 +267,11 @@ START_TEST(test_readers)
 			moving[i] = install(x.s, 0x100000 + i, SA_ESP, DIR_IN, NULL);
 		for (unsigned i = 0; i < 16; i++)
 			sad_remove(x.s, moving[i]);
-		sad_remove_many(x.s, moving + 16, 4096 - 16);
+		for (unsigned i = 16; i < 2048; i++)
+			sad_retire(x.s, moving[i]);
+		synchronize_rcu();
+		sad_reap(x.s);
+		sad_remove_many(x.s, moving + 2048, 2048);
 	}
 	atomic_store(&x.stop, true);
 	for (unsigned i = 0; i < 3; i++)
@@ -224,6 +293,8 @@ TCase *tcase_sad(void)
 	tcase_add_test(t, test_install_and_find);
 	tcase_add_test(t, test_many);
 	tcase_add_test(t, test_turnover);
+	tcase_add_test(t, test_retire);
+	tcase_add_test(t, test_one_among_many);
 	tcase_add_test(t, test_readers);
 	return t;
 }

@@ -229,6 +229,8 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_in());
 	suite_add_tcase(s, tcase_plane_sa());
 	suite_add_tcase(s, tcase_plane_send());
+	suite_add_tcase(s, tcase_plane_keying());
+	suite_add_tcase(s, tcase_plane_ike());
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);

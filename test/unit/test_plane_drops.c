@@ -373,6 +373,45 @@ static unsigned in_no_ike(void)
 	return 1;
 }
 
+static unsigned in_ike_full(void)
+{
+	struct rig_opts o = { .ike = true };
+	static uint8_t message[60004];
+
+	start(&o);
+	hit = rig.b;
+	memset(message + 4, 7, sizeof(message) - 4);
+	for (unsigned i = 0; i < 5; i++) /* 256 KiB have room for four */
+		rig_in(&rig, message, sizeof(message), 0);
+	return 1;
+}
+
+static void start_hold(void)
+{
+	struct rig_opts o = { .policy = { { .action = POLICY_PROTECT, .reqid = 7 } }, .n_policy = 1 };
+
+	start(&o);
+	hit = rig.a;
+}
+
+static unsigned out_hold_full(void)
+{
+	start_hold();
+	for (unsigned i = 0; i < 18; i++)
+		send_one();
+	return 2;
+}
+
+static unsigned out_hold_given_up(void)
+{
+	start_hold();
+	send_one();
+	send_one();
+	plane_release_held(rig.pa, 7);
+	rig_held(&rig);
+	return 2;
+}
+
 static unsigned in_truncated(void)
 {
 	start(NULL);
@@ -491,6 +530,8 @@ static const struct {
 	[DROP_POLICY_IN] = { in_policy, NULL },
 	[DROP_BYPASS] = { out_bypass, NULL },
 	[DROP_NO_SA] = { out_no_sa, NULL },
+	[DROP_HOLD_FULL] = { out_hold_full, NULL },
+	[DROP_HOLD_GIVEN_UP] = { out_hold_given_up, NULL },
 	[DROP_UNKNOWN_SPI] = { in_unknown_spi, NULL },
 	[DROP_WRONG_ENCAP] = { in_wrong_encap, NULL },
 	[DROP_SEQ_EXHAUSTED] = { out_seq_exhausted, NULL },
@@ -508,6 +549,7 @@ static const struct {
 	[DROP_FRAGMENT] = { out_fragment, NULL },
 	[DROP_KEEPALIVE] = { in_keepalive, NULL },
 	[DROP_NO_IKE] = { in_no_ike, NULL },
+	[DROP_IKE_FULL] = { in_ike_full, NULL },
 	[DROP_TRUNCATED] = { in_truncated, NULL },
 	[DROP_SEND] = { out_send, NULL },
 	[DROP_SEND_FULL] = { out_send_full, NULL },

@@ -126,6 +126,7 @@ START_TEST(test_seq_exhausted)
 	rig.out->seq = UINT32_MAX - 3;
 	rig.in->replay.top = UINT32_MAX - 3;
 	send_some(2);
+	rig_event(rig.pa, EV_SOFT_EXPIRE); /* few are left */
 	rig_event(rig.pa, -1);
 	send_some(2); /* one is left: RFC 4303 3.3.3, a number is never used twice, and a group takes all or none */
 	struct ipsec_event e = rig_event(rig.pa, EV_SEQ_EXHAUSTED);
