@@ -1,6 +1,9 @@
 /*
  * What strangers may cost (RFC 7296 2.6, RFC 8019): counts half-open IKE SAs, in all and by
- * address, and makes and checks stateless cookies. Memory is bounded whatever arrives.
+ * address (IPv6: by /64, which is what one host may have), and makes and checks stateless cookies.
+ * Memory is fixed whatever arrives: addresses are counted in a table by keyed hash, where one
+ * address may be counted for another, but so seldom that it does not matter and never so that a
+ * stranger could aim at it.
  */
 #ifndef IKE_GATE_H
 #define IKE_GATE_H
@@ -25,9 +28,11 @@ void gate_free(struct gate **g);
 
 enum gate_verdict { GATE_PASS, GATE_COOKIE, GATE_REFUSE };
 /* What to do with an IKE_SA_INIT request from this address; had_cookie: it brought a good one. A
- * peer that proved its address is refused only for block_threshold and half_open_max. */
+ * peer that proved its address is refused only for block_threshold and half_open_max. A cookie is
+ * demanded from cookie_threshold on, and of a single address from half its block_threshold on, so
+ * that nobody gets an address blocked by forging it. */
 enum gate_verdict gate_ask(struct gate *g, const struct ip_addr *from, bool had_cookie);
-/* A half-open SA was made, and is established or gone. */
+/* A half-open SA was made, and is established or gone: once each, with the same address. */
 void gate_open(struct gate *g, const struct ip_addr *from);
 void gate_close(struct gate *g, const struct ip_addr *from);
 uint32_t gate_half_open(const struct gate *g);

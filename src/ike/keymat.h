@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/span.h"
+#include "crypto/dh.h"
 #include "crypto/prf.h"
 #include "crypto/sk.h"
 #include "crypto/transform.h"

@@ -5,6 +5,7 @@ libike_a_SOURCES = \
 	src/ike/cred.h \
 	src/ike/dump.c \
 	src/ike/engine.h \
+	src/ike/gate.c \
 	src/ike/gate.h \
 	src/ike/ident.c \
 	src/ike/ident.h \
@@ -12,6 +13,7 @@ libike_a_SOURCES = \
 	src/ike/ident_dn.h \
 	src/ike/ident_match.c \
 	src/ike/ike.h \
+	src/ike/keymat.c \
 	src/ike/keymat.h \
 	src/ike/msg.h \
 	src/ike/msg_build.c \
@@ -26,9 +28,15 @@ libike_a_SOURCES = \
 	src/ike/proposal.h \
 	src/ike/proposal_select.c \
 	src/ike/proto.h \
+	src/ike/reassembly.c \
+	src/ike/reassembly.h \
 	src/ike/sa_table.h \
+	src/ike/seal.c \
 	src/ike/seal.h \
 	src/ike/timer.h \
+	src/ike/ts.c \
 	src/ike/ts.h \
+	src/ike/ts_payload.c \
+	src/ike/ts_text.c \
 	src/ike/v2/v2.h \
 	src/ike/vendor.c

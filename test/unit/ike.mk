@@ -18,3 +18,16 @@ test_unit_test_ike_ident_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/
 test_unit_test_ike_ident_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_ident_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_ident
+
+check_PROGRAMS += test/unit/test_ike_keys
+test_unit_test_ike_keys_SOURCES = \
+	test/unit/crypto_util.c \
+	test/unit/crypto_util.h \
+	test/unit/test_ike_gate.c \
+	test/unit/test_ike_keymat.c \
+	test/unit/test_ike_keys.h \
+	test/unit/test_ike_seal.c \
+	test/unit/test_ike_ts.c
+test_unit_test_ike_keys_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_keys_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_keys
