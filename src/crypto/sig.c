@@ -5,6 +5,7 @@
 #include "crypto/sig.h"
 
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -203,11 +204,36 @@ static int curve_of(const EVP_PKEY *key)
 	return -1;
 }
 
-static bool rsa_len_ok(const EVP_PKEY *key)
+/* An exponent as long as the modulus makes checking as slow as signing. */
+static bool rsa_bounded(const EVP_PKEY *key)
 {
-	int bits = EVP_PKEY_get_bits(key);
+	BIGNUM *e = NULL;
+	bool ok = EVP_PKEY_get_bits(key) <= (int)SIG_LEN_MAX * 8 &&
+		  EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) && BN_num_bits(e) <= 64 &&
+		  BN_num_bits(e) > 1 && BN_is_odd(e);
 
-	return bits >= (int)SIG_RSA_LEAST && bits <= (int)SIG_LEN_MAX * 8;
+	BN_free(e);
+	ERR_clear_error();
+	return ok;
+}
+
+bool sig_key_bounded(const EVP_PKEY *key)
+{
+	char name[64];
+
+	if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS"))
+		return rsa_bounded(key);
+	if (EVP_PKEY_is_a(key, "EC")) {
+		bool named = EVP_PKEY_get_group_name(key, name, sizeof(name), NULL);
+		ERR_clear_error();
+		return named;
+	}
+	return EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448");
+}
+
+static bool rsa_ok(const EVP_PKEY *key)
+{
+	return EVP_PKEY_get_bits(key) >= (int)SIG_RSA_LEAST && rsa_bounded(key);
 }
 
 bool sig_fits(const struct sig_info *s, const EVP_PKEY *key)
@@ -216,10 +242,9 @@ bool sig_fits(const struct sig_info *s, const EVP_PKEY *key)
 
 	switch (s->kind) {
 	case SIG_KIND_RSA:
-		return EVP_PKEY_is_a(key, "RSA") && rsa_len_ok(key);
+		return EVP_PKEY_is_a(key, "RSA") && rsa_ok(key);
 	case SIG_KIND_PSS:
-		return (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS")) &&
-		       rsa_len_ok(key);
+		return (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS")) && rsa_ok(key);
 	case SIG_KIND_ECDSA:
 		c = EVP_PKEY_is_a(key, "EC") ? curve_of(key) : -1;
 		return c >= 0 && (!s->curve || strcmp(s->curve, curves[c].name) == 0);

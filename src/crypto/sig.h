@@ -63,7 +63,12 @@ const struct sig_info *sig_info(unsigned id);
 const struct sig_info *sig_by_alg_id(struct span der);
 /* Calls cb for every row in table order. */
 void sig_each(void (*cb)(const struct sig_info *s, void *arg), void *arg);
-/* The key can make or check this kind of signature: type, curve, and for RSA the length. */
+/* Checking a signature with this key takes bounded time: RSA of at most SIG_LEN_MAX bytes with an
+ * exponent of at most 64 bits, an EC key on a named curve, or EdDSA. Asked before a stranger's key
+ * is used. */
+bool sig_key_bounded(const EVP_PKEY *key);
+/* The key can make or check this kind of signature: type, curve, and for RSA the length and a sane
+ * exponent. */
 bool sig_fits(const struct sig_info *s, const EVP_PKEY *key);
 
 /*

@@ -1,8 +1,16 @@
 noinst_LIBRARIES += libike.a
 libike_a_SOURCES = \
+	src/ike/auth.c \
 	src/ike/auth.h \
+	src/ike/auth_octets.h \
+	src/ike/auth_sig.c \
 	src/ike/conf.h \
+	src/ike/cred.c \
 	src/ike/cred.h \
+	src/ike/cred_cas.c \
+	src/ike/cred_priv.h \
+	src/ike/cred_psk.c \
+	src/ike/cred_verify.c \
 	src/ike/dump.c \
 	src/ike/engine.h \
 	src/ike/gate.c \

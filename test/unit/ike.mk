@@ -31,3 +31,9 @@ test_unit_test_ike_keys_SOURCES = \
 test_unit_test_ike_keys_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_keys_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_keys
+
+check_PROGRAMS += test/unit/test_ike_cred
+test_unit_test_ike_cred_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_cred.c
+test_unit_test_ike_cred_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
+test_unit_test_ike_cred_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_cred

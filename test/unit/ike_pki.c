@@ -216,9 +216,9 @@ void pki_folder_remove(void)
 
 const char *pki_path(const char *name)
 {
-	static char paths[4][256];
+	static char paths[64][256];
 	static unsigned turn;
-	char *p = paths[turn++ % 4];
+	char *p = paths[turn++ % 64];
 
 	snprintf(p, sizeof(paths[0]), "%s/%s", pki_folder(), name);
 	return p;

@@ -61,7 +61,7 @@ X509 *pki_forge(const X509 *cert);
 /* A CRL of the issuer with those certificates revoked, valid one day either side of `at`. */
 X509_CRL *pki_crl(const struct pki *issuer, X509 *const *revoked, unsigned n, int64_t at);
 
-/* A folder that pki_folder_remove() empties; the paths are static until four more are asked for. */
+/* A folder that pki_folder_remove() empties; the paths are static until 64 more are asked for. */
 const char *pki_folder(void);
 void pki_folder_remove(void);
 const char *pki_path(const char *name);
