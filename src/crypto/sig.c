@@ -302,13 +302,20 @@ static size_t raw_to_der(const struct sig_info *s, struct span sig, uint8_t out[
 
 /* ---- signing and verifying */
 
+/* A key bound to one hash and salt length (RFC 4055 3.1) refuses to find the length by itself. */
+static bool salt_set(EVP_PKEY_CTX *c, int salt)
+{
+	return EVP_PKEY_CTX_set_rsa_pss_saltlen(c, salt) > 0 ||
+	       (salt == RSA_PSS_SALTLEN_AUTO &&
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(c, RSA_PSS_SALTLEN_DIGEST) > 0);
+}
+
 static bool pss_set(const struct sig_info *s, EVP_PKEY_CTX *c, int salt)
 {
 	if (s->kind == SIG_KIND_RSA)
 		return EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) > 0;
 	return s->kind != SIG_KIND_PSS ||
-	       (EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PSS_PADDING) > 0 &&
-		EVP_PKEY_CTX_set_rsa_pss_saltlen(c, salt) > 0);
+	       (EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PSS_PADDING) > 0 && salt_set(c, salt));
 }
 
 int sig_sign(const struct sig_info *s, EVP_PKEY *key, const struct span *v, unsigned n,

@@ -37,3 +37,9 @@ test_unit_test_ike_cred_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/u
 test_unit_test_ike_cred_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
 test_unit_test_ike_cred_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_cred
+
+check_PROGRAMS += test/unit/test_ike_auth
+test_unit_test_ike_auth_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_auth.c
+test_unit_test_ike_auth_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
+test_unit_test_ike_auth_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_auth
