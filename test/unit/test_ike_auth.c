@@ -89,7 +89,7 @@ static const struct {
 
 START_TEST(test_psk)
 {
-	uint8_t want[64], key[64], got[PRF_LEN_MAX];
+	uint8_t want[65], key[64], got[PRF_LEN_MAX];
 
 	octets_make(hmacs[_i].prf, hmacs[_i].md);
 	size_t n = hmac(hmacs[_i].md, str(secret), str("Key Pad for IKEv2"), key);
