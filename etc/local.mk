@@ -9,4 +9,9 @@ dist_examples_DATA = \
 	etc/nat-inside.conf \
 	etc/nat-outside.conf \
 	etc/raw-esp-a.conf \
-	etc/raw-esp-b.conf
+	etc/raw-esp-b.conf \
+	etc/site-to-site-certs-a.conf \
+	etc/site-to-site-certs-b.conf \
+	etc/site-to-site-psk-a.conf \
+	etc/site-to-site-psk-b.conf \
+	etc/trap.conf

@@ -62,13 +62,23 @@ static void sort_rows(struct row *r, unsigned n, compare *order)
 	qsort_r(r, n, sizeof(*r), order_then_file, &order);
 }
 
-static void check_duplicate_names(struct loader *ld, const struct row *r, unsigned n)
+void check_names_once(struct loader *ld, const struct item *items, unsigned n, enum section kind)
 {
-	for (unsigned i = 1; i < n; i++)
+	struct row *r = calloc((size_t)n + 1, sizeof(*r));
+	char title[ITEM_STRLEN];
+	unsigned k = 0;
+
+	if (!have_memory(ld, r))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if (items[i].kind == kind)
+			r[k++].it = &items[i];
+	sort_rows(r, k, order_name);
+	for (unsigned i = 1; i < k; i++)
 		if (order_name(&r[i - 1], &r[i]) == 0)
-			report_item(ld, r[i].it, "%s %s is defined twice; expected a name of its own (%s:%d has it)",
-				    section_name(r[i].it->kind), r[i].it->name, r[i - 1].it->src->path,
-				    r[i - 1].it->line);
+			report_item(ld, r[i].it, "%s is defined twice; expected a name of its own (%s:%d has it)",
+				    item_title(r[i].it, title), r[i - 1].it->src->path, r[i - 1].it->line);
+	free(r);
 }
 
 static void check_duplicate_spis(struct loader *ld, const struct row *r, unsigned n)
@@ -146,8 +156,8 @@ static void check_references(struct loader *ld, struct row *r, unsigned n)
 	}
 }
 
-/* The sections of one kind; sas: their structures, in the same order, or NULL. */
-static struct row *rows_of(struct loader *ld, enum section kind, struct config_sa *sas, unsigned n)
+/* The sa sections and their structures, which are in the same order. */
+static struct row *rows_of_sas(struct loader *ld, struct config_sa *sas, unsigned n)
 {
 	struct row *r = calloc(n + 1, sizeof(*r));
 	unsigned k = 0;
@@ -155,8 +165,8 @@ static struct row *rows_of(struct loader *ld, enum section kind, struct config_s
 	if (!have_memory(ld, r))
 		return NULL;
 	for (unsigned i = 0; i < ld->n_item; i++)
-		if (ld->item[i].kind == kind) {
-			r[k] = (struct row) { .it = &ld->item[i], .sa = sas ? &sas[k] : NULL };
+		if (ld->item[i].kind == SEC_SA) {
+			r[k] = (struct row) { .it = &ld->item[i], .sa = &sas[k] };
 			k++;
 		}
 	return r;
@@ -165,18 +175,16 @@ static struct row *rows_of(struct loader *ld, enum section kind, struct config_s
 void check_all(struct loader *ld)
 {
 	struct config *c = ld->conf;
-	struct row *sa = rows_of(ld, SEC_SA, c->sa, c->n_sa);
-	struct row *policy = rows_of(ld, SEC_POLICY, NULL, c->n_policy);
+	struct row *sa = rows_of_sas(ld, c->sa, c->n_sa);
 
-	if (sa && policy) {
-		sort_rows(policy, c->n_policy, order_name);
-		check_duplicate_names(ld, policy, c->n_policy);
+	check_names_once(ld, ld->item, ld->n_item, SEC_POLICY);
+	check_names_once(ld, ld->item, ld->n_item, SEC_SA);
+	if (sa) {
 		sort_rows(sa, c->n_sa, order_spi);
 		check_duplicate_spis(ld, sa, c->n_sa);
 		sort_rows(sa, c->n_sa, order_key);
 		check_duplicate_keys(ld, sa, c->n_sa);
 		sort_rows(sa, c->n_sa, order_name);
-		check_duplicate_names(ld, sa, c->n_sa);
 		check_references(ld, sa, c->n_sa);
 		for (unsigned i = 0; !c->tun && c->n_policy && i < ld->n_item; i++)
 			if (ld->item[i].kind == SEC_POLICY) {
@@ -186,5 +194,4 @@ void check_all(struct loader *ld)
 			}
 	}
 	free(sa);
-	free(policy);
 }

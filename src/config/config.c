@@ -97,11 +97,23 @@ char *path_beside(const struct source *src, const char *text)
 	return asprintf(&s, "%s%s", src->dir, text) < 0 ? NULL : s;
 }
 
+const char *item_title(const struct item *it, char out[ITEM_STRLEN])
+{
+	const struct item *in = it->in;
+
+	snprintf(out, ITEM_STRLEN, "%s%s%.64s%s%s%s%.64s", section_name(it->kind), it->name ? " " : "",
+		 it->name ? it->name : "", in ? " of " : "", in ? section_name(in->kind) : "", in && in->name ? " " : "",
+		 in && in->name ? in->name : "");
+	return out;
+}
+
 bool item_name_ok(struct loader *ld, const struct item *it)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+@:";
-	size_t n = strlen(it->name), max = it->kind == SEC_TUN ? 15 : 63;
+	size_t n = it->name ? strlen(it->name) : 0, max = it->kind == SEC_TUN ? 15 : 63;
 
+	if (!section_named(it->kind))
+		return true;
 	if (n >= 1 && n <= max && strspn(it->name, allowed) == n &&
 	    !(it->kind == SEC_TUN && (strchr(it->name, ':') || it->name[0] == '.')))
 		return true;
@@ -144,6 +156,8 @@ static void build_items(struct loader *ld)
 
 	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
 		const struct item *it = &ld->item[i];
+		if (it->kind == SEC_CONN || it->kind == SEC_SECRET)
+			continue; /* conn.c */
 		bool named = item_name_ok(ld, it);
 		if (it->kind == SEC_SA) {
 			c->n_sa++; /* also without a name: items and structures keep step */
@@ -179,6 +193,8 @@ static void build(struct loader *ld, const char *path)
 		return;
 	build_top(ld);
 	build_items(ld);
+	if (!ld->no_memory)
+		ike_build(ld);
 	if (!ld->no_memory)
 		check_all(ld);
 }
@@ -240,6 +256,7 @@ void config_free(struct config **cp)
 	}
 	free(c->sa);
 	free(c->policy);
+	ike_conf_unref(&c->ike);
 	free(c->run_dir);
 	free(c->state_dir);
 	free(c->path);

@@ -2,7 +2,8 @@
  * Between the files of config/. A load goes: text.c reads a file and blanks its comments, parse.c
  * hands it to libconfuse and keeps every value as text with its line, keys.c turns texts into
  * numbers and addresses by the one table of keys (values.c), tun.c, sa.c and policy.c make whole
- * objects of them, check.c looks at how they fit together.
+ * objects of them, check.c looks at how they fit together. The sections of IKE go to conn.c, child.c,
+ * auth.c and psk.c in the same way, and to check_ike.c.
  */
 #ifndef CONFIG_INTERNAL_H
 #define CONFIG_INTERNAL_H
@@ -10,8 +11,23 @@
 #include <confuse.h>
 
 #include "config/config.h"
+#include "ike/conf.h"
 
-enum section { SEC_TOP, SEC_LOG, SEC_TUN, SEC_SA, SEC_POLICY, SECTIONS };
+/* SEC_IKE has no section of its own: its keys stand at the top level and go to struct ike_conf. */
+enum section {
+	SEC_TOP,
+	SEC_IKE,
+	SEC_LOG,
+	SEC_TUN,
+	SEC_SA,
+	SEC_POLICY,
+	SEC_CONN,
+	SEC_LOCAL,
+	SEC_REMOTE,
+	SEC_CHILD,
+	SEC_SECRET,
+	SECTIONS
+};
 
 /* One file: the first or an included one. */
 struct source {
@@ -39,15 +55,33 @@ struct entry {
 	struct value *v;
 };
 
-/* The keys of the top level, of `log`, or of one tun, sa or policy section in the order of the file. */
+/* The keys of the top level, of `log`, or of one other section, and the sections in it, in the order of
+ * the file. */
 struct item {
 	enum section kind;
-	char *name; /* NULL for the first two */
+	char *name; /* NULL where a section has none */
 	const struct source *src;
 	int line;   /* of the opening brace (of the closing one when there is nothing between) */
 	struct entry *entry;
 	unsigned n_entry;
+	struct item *sub;
+	unsigned n_sub;
+	const struct item *in; /* what it is a sub of; NULL at the top level */
 };
+
+/* A section that was read to its end, while the one around it is still open. */
+struct inner {
+	const cfg_t *in;
+	struct item item;
+};
+
+/* A section being read, and the line of its opening brace. */
+struct open {
+	const cfg_t *sec;
+	int line;
+};
+
+#define SECTION_DEPTH 3 /* sections in one another; one more than any has */
 
 /* Where a key was given first: its option in libconfuse's tree. */
 struct seen {
@@ -60,14 +94,17 @@ struct loader {
 	FILE *err;
 	unsigned errors;
 	bool no_memory;
+	bool crls_bad; /* said already */
 	struct source **source;
 	unsigned n_source;
 	struct source *cur;     /* the file being read */
-	const cfg_t *open;      /* the section being read, NULL between sections */
-	int open_line;
+	struct open open[SECTION_DEPTH]; /* the section being read, outermost first; none between */
+	unsigned n_open;
 	struct item top, log;
 	struct item *item;      /* sections, in order */
 	unsigned n_item;
+	struct inner *inner;    /* sections in sections that are still open */
+	unsigned n_inner;
 	struct seen *seen;
 	unsigned n_seen;
 	struct config *conf;
@@ -113,6 +150,20 @@ struct tun_draft {
 	bool persist, offload;
 };
 
+/* What a connection section is read into. Times that were not written are UNWRITTEN. */
+#define UNWRITTEN UINT64_MAX
+struct conn_draft {
+	struct ike_conn_conf c;
+	struct vec local, remote; /* struct ike_host; all zeros: any */
+	int version, allow_weak;  /* allow_weak -1: as at the top level */
+};
+
+/* The same of a child; also its bytes and packets. */
+struct child_draft {
+	struct ike_child_conf c;
+	int mss_clamp; /* -1: as at the top level */
+};
+
 /* config.c */
 void report(struct loader *ld, const struct source *src, int line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -147,7 +198,12 @@ void parse_free(struct loader *ld);
 /* keys.c */
 extern const struct key_row key_rows[];
 unsigned key_rows_count(void);
+/* The word in front of the section's brace, what it stands in, and whether a name follows the word. */
 const char *section_name(enum section s);
+enum section section_in(enum section s);
+bool section_named(enum section s);
+/* Is the row's key written directly in this section? */
+bool key_row_in(const struct key_row *row, enum section s);
 /* Reads the keys of an item into base, defaults first. */
 void keys_apply(struct loader *ld, const struct item *it, void *base);
 /* A key's value as written, or NULL. */
@@ -156,6 +212,9 @@ const struct value *key_value(const struct item *it, const char *key);
 /* values.c */
 value_parser v_bool, v_word, v_u32, v_u16, v_u64, v_bytes, v_bytes32, v_time_ns, v_time_s, v_time_us, v_workers,
     v_text, v_addr, v_listen, v_prefix, v_range, v_proto, v_port, v_octet, v_octet_one, v_dscp;
+/* "KEY = "TEXT"; expected ...". Always false. */
+bool value_refuse(struct loader *ld, const struct key_row *row, const struct value *v, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* "a, b or c" */
 const char *words_text(const struct word *w, char *out, size_t max);
 /* Decimal or 0x; false when it is anything else or does not fit. */
@@ -167,15 +226,55 @@ int proto_parse(const char *text);
 void tun_build(struct loader *ld, const struct item *it, struct config_tun *out);
 void sa_build(struct loader *ld, const struct item *it, struct config_sa *out);
 void policy_build(struct loader *ld, const struct item *it, struct config_policy *out);
-/* True when an item's name can be one; reports else. */
+/* "sa a-to-b", "child net of connection site-b", "local of connection site-b" */
+#define ITEM_STRLEN 192
+const char *item_title(const struct item *it, char out[ITEM_STRLEN]);
+/* True when an item's name can be one, or it needs none; reports else. */
 bool item_name_ok(struct loader *ld, const struct item *it);
 
 /* keymat.c */
 /* The key of len bytes, of which the last salt are salt, from hex text or "file:PATH". */
 bool keymat_read(struct loader *ld, const struct value *v, const char *key, size_t len, size_t salt,
 		 struct secret *out);
+#define KEY_FILE_MAX 1024 /* bytes: hex text of the longest with spaces */
+bool key_in_file(const struct value *v);
+/* What is in the file that v names, when only its owner can read it; the caller wipes text. */
+bool key_file_read(struct loader *ld, const struct value *v, const char *key, char text[KEY_FILE_MAX + 2],
+		   size_t *len);
+
+/* values_ike.c: hosts go to a vec of struct ike_host, identities to a struct ident, selectors to a struct
+ * ts_list */
+value_parser v_decimal, v_tries, v_host, v_ident, v_ts;
+/* One value of the key as an identity. The caller's even after an error. */
+bool ident_read(struct loader *ld, const char *key, const struct value *v, struct ident *out);
+/* Reads all values of a key as proposals. */
+void proposals_read(struct loader *ld, const struct item *it, const char *key, enum ike_protocol proto, bool weak,
+		    struct proposals *out);
+
+/* conn.c, child.c, auth.c, psk.c: what IKE needs, from its sections; errors are reported. */
+void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *out);
+void child_build(struct loader *ld, const struct item *it, const struct ike_conn_conf *conn,
+		 struct ike_child_conf *out);
+void auth_local_build(struct loader *ld, const struct item *it, struct ike_auth_conf *out);
+/* cas: those of the top level, for a peer without its own. */
+void auth_remote_build(struct loader *ld, const struct item *it, const struct cred_cas *cas,
+		       struct ike_auth_conf *out);
+/* The authorities in the item's cacerts with the CRLs of the top level. NULL when there are none. */
+struct cred_cas *cas_read(struct loader *ld, const struct item *it);
+void psk_build(struct loader *ld, const struct item *it, struct cred_psk *out);
+/* A secret as written, or from a file: text, 0x and hexadecimal, or 0s and base 64; wiped by the caller. */
+bool secret_read(struct loader *ld, const struct value *v, const char *key, struct secret *out);
+/* A passphrase in the same places; with a NUL at its end. */
+bool passphrase_read(struct loader *ld, const struct value *v, const char *key, struct secret *out);
+/* Everything of IKE: conf->ike, or none without connections. */
+void ike_build(struct loader *ld);
+
+/* check_ike.c: how its sections fit together */
+void check_ike(struct loader *ld);
 
 /* check.c: names, SPIs, references. items[] and conf's arrays run in the same order per kind. */
 void check_all(struct loader *ld);
+/* Says which of the items of a kind have a name that one before has. */
+void check_names_once(struct loader *ld, const struct item *items, unsigned n, enum section kind);
 
 #endif

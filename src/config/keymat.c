@@ -15,7 +15,6 @@
 #include "config/internal.h"
 
 #define KEY_MAX 256       /* bytes; the longest key of any transform is 64 */
-#define KEY_FILE_MAX 1024 /* bytes: hex text of the longest with spaces */
 
 /* "expected 20 bytes: 16 of key and 4 of salt" */
 static void wrong_length(struct loader *ld, const struct value *v, const char *key, size_t found, size_t len, size_t salt)
@@ -62,7 +61,7 @@ static const char *file_trouble(int fd)
 	if (st.st_mode & 077)
 		return "group or others can use it; expected mode 0600 or 0400";
 	if (st.st_size > KEY_FILE_MAX)
-		return "it is too long for a key; expected hexadecimal text or the bytes themselves";
+		return "it is too long for a key; expected at most 1024 bytes";
 	return NULL;
 }
 
@@ -92,12 +91,11 @@ static bool from_bytes(struct loader *ld, const struct value *v, const char *key
 	return have_memory(ld, secret_copy(out, span_of(p, n)) ? NULL : p);
 }
 
-static bool from_file(struct loader *ld, const struct value *v, const char *key, size_t len, size_t salt,
-		      struct secret *out)
+bool key_file_read(struct loader *ld, const struct value *v, const char *key, char text[KEY_FILE_MAX + 2], size_t *len)
 {
-	char *path = path_beside(v->src, v->text + 5), text[KEY_FILE_MAX + 2];
-	bool ok = false;
+	char *path = path_beside(v->src, v->text + 5);
 
+	*len = 0;
 	if (!have_memory(ld, path))
 		return false;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -109,17 +107,26 @@ static bool from_file(struct loader *ld, const struct value *v, const char *key,
 		report_value(ld, v, "%s: key file %s: %s%s", key, path, trouble,
 			     strstr(trouble, "expected") ? "" : "; expected a file with the key");
 	else
-		ok = from_bytes(ld, v, key, text, (size_t)n, len, salt, out);
+		*len = (size_t)n;
 	if (fd >= 0)
 		close(fd);
-	wipe(text, sizeof(text));
 	free(path);
-	return ok;
+	return !trouble;
+}
+
+bool key_in_file(const struct value *v)
+{
+	return strncasecmp(v->text, "file:", 5) == 0;
 }
 
 bool keymat_read(struct loader *ld, const struct value *v, const char *key, size_t len, size_t salt, struct secret *out)
 {
-	if (strncasecmp(v->text, "file:", 5) == 0)
-		return from_file(ld, v, key, len, salt, out);
-	return from_hex(ld, v, key, v->text, len, salt, out);
+	char text[KEY_FILE_MAX + 2];
+	size_t n;
+
+	if (!key_in_file(v))
+		return from_hex(ld, v, key, v->text, len, salt, out);
+	bool ok = key_file_read(ld, v, key, text, &n) && from_bytes(ld, v, key, text, n, len, salt, out);
+	wipe(text, sizeof(text));
+	return ok;
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "config/internal.h"
 #include "crypto/crypt.h"
+#include "ike/conf.h"
 
 /* clang-format off */
 static const struct word backend_words[] = {
@@ -40,7 +41,36 @@ static const struct word tristate_words[] = {
 	{ "yes", 1 }, { "true", 1 }, { "on", 1 }, { "no", 0 }, { "false", 0 }, { "off", 0 }, { NULL, 0 },
 };
 
+static const struct word version_words[] = { { "0", 0 }, { "1", 1 }, { "2", 2 }, { NULL, 0 } };
+static const struct word ike_frag_words[] = {
+	{ "no", IKE_FRAG_NO }, { "accept", IKE_FRAG_ACCEPT }, { "yes", IKE_FRAG_YES }, { "force", IKE_FRAG_FORCE },
+	{ NULL, 0 },
+};
+static const struct word send_cert_words[] = {
+	{ "always", IKE_CERT_ALWAYS }, { "ifasked", IKE_CERT_IFASKED }, { "never", IKE_CERT_NEVER }, { NULL, 0 },
+};
+static const struct word unique_words[] = {
+	{ "no", IKE_UNIQUE_NO }, { "never", IKE_UNIQUE_NEVER }, { "keep", IKE_UNIQUE_KEEP },
+	{ "replace", IKE_UNIQUE_REPLACE }, { NULL, 0 },
+};
+static const struct word auth_words[] = { { "psk", IKE_BY_PSK }, { "pubkey", IKE_BY_PUBKEY }, { NULL, 0 } };
+static const struct word start_words[] = {
+	{ "none", IKE_START_NONE }, { "start", IKE_START_START }, { "trap", IKE_START_TRAP }, { NULL, 0 },
+};
+static const struct word dpd_words[] = {
+	{ "clear", IKE_ACTION_CLEAR }, { "trap", IKE_ACTION_TRAP }, { "restart", IKE_ACTION_RESTART }, { NULL, 0 },
+};
+/* as for dpd_action, and as strongSwan calls them here */
+static const struct word close_words[] = {
+	{ "none", IKE_ACTION_CLEAR }, { "trap", IKE_ACTION_TRAP }, { "start", IKE_ACTION_RESTART },
+	{ "clear", IKE_ACTION_CLEAR }, { "restart", IKE_ACTION_RESTART }, { NULL, 0 },
+};
+
 #define T(f) offsetof(struct config, f)
+#define I(f) offsetof(struct ike_conf, f)
+#define C(f) offsetof(struct conn_draft, f)
+#define H(f) offsetof(struct ike_auth_conf, f)
+#define K(f) offsetof(struct child_draft, f)
 #define N(f) offsetof(struct tun_draft, f)
 #define A(f) offsetof(struct config_sa, conf.f)
 #define P(f) offsetof(struct policy_draft, f)
@@ -70,6 +100,19 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "run_dir",        "path",      "(the run directory of the build)" },   false, v_text, T(run_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "state_dir",      "path",      "(the state directory of the build)" }, false, v_text, T(state_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "seccomp",        "boolean",   "yes" },    false, v_bool,    T(seccomp), 0, 0, NULL },
+
+	{ SEC_IKE, { "", "cacerts",                "paths",   "(none)" }, true,  NULL, 0, 0, 0, NULL },
+	{ SEC_IKE, { "", "crls",                   "paths",   "(none)" }, true,  NULL, 0, 0, 0, NULL },
+	{ SEC_IKE, { "", "ike_retransmit_timeout", "time",    "4s" },   false, v_time_ns, I(retransmit.timeout_ns), 0, 0, NULL },
+	{ SEC_IKE, { "", "ike_retransmit_base",    "decimal", "1.8" },  false, v_decimal, I(retransmit.base), 1, 10, NULL },
+	{ SEC_IKE, { "", "ike_retransmit_tries",   "number",  "5" },    false, v_u32,     I(retransmit.tries), 0, 100, NULL },
+	{ SEC_IKE, { "", "ike_retransmit_limit",   "time",    "0" },    false, v_time_ns, I(retransmit.limit_ns), 0, 0, NULL },
+	{ SEC_IKE, { "", "cookie_threshold",       "number",  "10" },   false, v_u32,     I(cookie_threshold), 0, U32, NULL },
+	{ SEC_IKE, { "", "block_threshold",        "number",  "5" },    false, v_u32,     I(block_threshold), 0, U32, NULL },
+	{ SEC_IKE, { "", "half_open_limit",        "number",  "8192" }, false, v_u32,     I(half_open_max), 0, U32, NULL },
+	{ SEC_IKE, { "", "half_open_timeout",      "time",    "30s" },  false, v_time_ns, I(half_open_ns), 0, 0, NULL },
+	{ SEC_IKE, { "", "sas_limit",              "number",  "0" },    false, v_u32,     I(sas_max), 0, U32, NULL },
+	{ SEC_IKE, { "", "ike_vendor_id",          "boolean", "no" },   false, v_bool,    I(vendor_id), 0, 0, NULL },
 
 	{ SEC_LOG, { "log", "level",       "level",     "info" },   false, v_word,    T(log_level), 0, 0, level_words },
 	LOG_SUB("main", LOG_MAIN),
@@ -128,6 +171,71 @@ const struct key_row key_rows[] = {
 	{ SEC_POLICY, { "policy", "out",         "names",     "(none)" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "in",          "names",     "(none)" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "mss_clamp",   "boolean",   "(as at the top level)" }, false, v_word, P(mss_clamp), 0, 0, tristate_words },
+
+	{ SEC_CONN, { "connection", "version",       "word",     "0" },      false, v_word,  C(version), 0, 0, version_words },
+	{ SEC_CONN, { "connection", "local_addrs",   "hosts",    "%any" },   true,  v_host,  C(local), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "remote_addrs",  "hosts",    "%any" },   true,  v_host,  C(remote), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "local_port",    "port",     "(port_ike)" }, false, v_u16, C(c.local_port), 1, 65535, NULL },
+	{ SEC_CONN, { "connection", "remote_port",   "port",     "500" },    false, v_u16,   C(c.remote_port), 1, 65535, NULL },
+	{ SEC_CONN, { "connection", "proposals",     "keywords", "default" }, true, NULL,    0, 0, 0, NULL },
+	{ SEC_CONN, { "connection", "allow_weak",    "boolean",  "(as at the top level)" }, false, v_word, C(allow_weak), 0, 0, tristate_words },
+	{ SEC_CONN, { "connection", "encap",         "boolean",  "no" },     false, v_bool,  C(c.encap), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "fragmentation", "word",     "yes" },    false, v_word,  C(c.fragmentation), 0, 0, ike_frag_words },
+	{ SEC_CONN, { "connection", "fragment_size", "number",   "1280" },   false, v_u32,   C(c.fragment_size), 576, 65535, NULL },
+	{ SEC_CONN, { "connection", "childless",     "boolean",  "no" },     false, v_bool,  C(c.childless), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "send_cert",     "word",     "ifasked" }, false, v_word, C(c.send_cert), 0, 0, send_cert_words },
+	{ SEC_CONN, { "connection", "send_certreq",  "boolean",  "yes" },    false, v_bool,  C(c.send_certreq), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "unique",        "word",     "no" },     false, v_word,  C(c.unique), 0, 0, unique_words },
+	{ SEC_CONN, { "connection", "keyingtries",   "number",   "1" },      false, v_tries, C(c.keyingtries), 0, U32, NULL },
+	{ SEC_CONN, { "connection", "dpd_delay",     "time",     "0" },      false, v_time_ns, C(c.dpd_delay_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "dpd_timeout",   "time",     "0" },      false, v_time_ns, C(c.dpd_timeout_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "rekey_time",    "time",     "(4h, or none with a reauth_time)" }, false, v_time_ns, C(c.rekey_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "reauth_time",   "time",     "0" },      false, v_time_ns, C(c.reauth_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "over_time",     "time",     "(a tenth of the longer of rekey_time and reauth_time)" }, false, v_time_ns, C(c.over_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "rand_time",     "time",     "(over_time)" }, false, v_time_ns, C(c.rand_ns), 0, 0, NULL },
+
+	{ SEC_LOCAL, { "connection.local", "auth",       "word",     "pubkey" }, false, v_word, H(method), 0, 0, auth_words },
+	{ SEC_LOCAL, { "connection.local", "id",         "identity", "(of the certificate, or our address)" }, false, v_ident, H(id), 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "certs",      "paths",    "(none)" }, true,  NULL,   0, 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "pubkeys",    "paths",    "(none)" }, true,  NULL,   0, 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "key",        "paths",    "(in the same file)" }, true, NULL, 0, 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "passphrase", "secret",   "(none)" }, false, NULL,   0, 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "rsa_pss",    "boolean",  "no" },     false, v_bool, H(pss), 0, 0, NULL },
+
+	{ SEC_REMOTE, { "connection.remote", "auth",    "word",     "pubkey" }, false, v_word,  H(method), 0, 0, auth_words },
+	{ SEC_REMOTE, { "connection.remote", "id",      "identity", "%any" },   false, v_ident, H(id), 0, 0, NULL },
+	{ SEC_REMOTE, { "connection.remote", "cacerts", "paths",    "(cacerts at the top level)" }, true, NULL, 0, 0, 0, NULL },
+	{ SEC_REMOTE, { "connection.remote", "certs",   "paths",    "(none)" }, true,  NULL,    0, 0, 0, NULL },
+	{ SEC_REMOTE, { "connection.remote", "pubkeys", "paths",    "(none)" }, true,  NULL,    0, 0, 0, NULL },
+
+	{ SEC_CHILD, { "connection.child", "esp_proposals", "keywords", "default" }, true, NULL, 0, 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "ah_proposals",  "keywords", "(none)" }, true, NULL,  0, 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "local_ts",      "selectors", "dynamic" }, true, v_ts, K(c.local_ts), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "remote_ts",     "selectors", "dynamic" }, true, v_ts, K(c.remote_ts), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "mode",          "word",    "tunnel" }, false, v_word, K(c.mode), 0, 0, mode_words },
+	{ SEC_CHILD, { "connection.child", "rekey_time",    "time",    "1h" },    false, v_time_ns, K(c.rekey_ns), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "life_time",     "time",    "(rekey_time and a tenth of it)" }, false, v_time_ns, K(c.life_ns), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "rand_time",     "time",    "(what life_time is more than rekey_time)" }, false, v_time_ns, K(c.rand_ns), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "rekey_bytes",   "size",    "0" },     false, v_bytes, K(c.rekey_bytes), 0, UINT64_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "life_bytes",    "size",    "(rekey_bytes and a tenth of it)" }, false, v_bytes, K(c.life_bytes), 0, UINT64_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "rand_bytes",    "size",    "(what life_bytes is more than rekey_bytes)" }, false, v_bytes, K(c.rand_bytes), 0, UINT64_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "rekey_packets", "number",  "0" },     false, v_u64,   K(c.rekey_packets), 0, UINT64_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "life_packets",  "number",  "(rekey_packets and a tenth of it)" }, false, v_u64, K(c.life_packets), 0, UINT64_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "rand_packets",  "number",  "(what life_packets is more than rekey_packets)" }, false, v_u64, K(c.rand_packets), 0, UINT64_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "start_action",  "word",    "none" },  false, v_word,  K(c.start), 0, 0, start_words },
+	{ SEC_CHILD, { "connection.child", "dpd_action",    "word",    "clear" }, false, v_word,  K(c.dpd_action), 0, 0, dpd_words },
+	{ SEC_CHILD, { "connection.child", "close_action",  "word",    "none" },  false, v_word,  K(c.close_action), 0, 0, close_words },
+	{ SEC_CHILD, { "connection.child", "inactivity",    "time",    "0" },     false, v_time_ns, K(c.inactivity_ns), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "replay_window", "number",  "2048" },  false, v_u32,   K(c.replay_window), 0, REPLAY_WINDOW_MAX, NULL },
+	{ SEC_CHILD, { "connection.child", "df",            "word",    "copy" },  false, v_word,  K(c.df), 0, 0, df_words },
+	{ SEC_CHILD, { "connection.child", "fragment",      "word",    "before" }, false, v_word, K(c.fragment), 0, 0, fragment_words },
+	{ SEC_CHILD, { "connection.child", "ecn",           "boolean", "yes" },   false, v_bool,  K(c.ecn), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "dscp",          "dscp",    "copy" },  false, v_dscp,  K(c.dscp), 0, 63, NULL },
+	{ SEC_CHILD, { "connection.child", "mtu",           "number",  "0" },     false, v_u32,   K(c.path_mtu), 0, 65535, NULL },
+	{ SEC_CHILD, { "connection.child", "mss_clamp",     "boolean", "(as at the top level)" }, false, v_word, K(mss_clamp), 0, 0, tristate_words },
+
+	{ SEC_SECRET, { "secret", "id",     "identities", "(anybody)" },  true,  NULL, 0, 0, 0, NULL },
+	{ SEC_SECRET, { "secret", "secret", "secret",     "(required)" }, false, NULL, 0, 0, 0, NULL },
 };
 /* clang-format on */
 
@@ -146,11 +254,37 @@ const struct config_key *config_keys(unsigned *n)
 	return keys;
 }
 
+static const struct {
+	const char *name;
+	enum section in;
+	bool named;
+} sections[SECTIONS] = {
+	[SEC_TOP] = { "", SEC_TOP, false },	  [SEC_IKE] = { "", SEC_TOP, false },
+	[SEC_LOG] = { "log", SEC_TOP, false },	  [SEC_TUN] = { "tun", SEC_TOP, true },
+	[SEC_SA] = { "sa", SEC_TOP, true },	  [SEC_POLICY] = { "policy", SEC_TOP, true },
+	[SEC_CONN] = { "connection", SEC_TOP, true }, [SEC_LOCAL] = { "local", SEC_CONN, false },
+	[SEC_REMOTE] = { "remote", SEC_CONN, false }, [SEC_CHILD] = { "child", SEC_CONN, true },
+	[SEC_SECRET] = { "secret", SEC_TOP, true },
+};
+
 const char *section_name(enum section s)
 {
-	static const char *const names[SECTIONS] = { "", "log", "tun", "sa", "policy" };
+	return sections[s].name;
+}
 
-	return names[s];
+enum section section_in(enum section s)
+{
+	return sections[s].in;
+}
+
+bool section_named(enum section s)
+{
+	return sections[s].named;
+}
+
+bool key_row_in(const struct key_row *row, enum section s)
+{
+	return row->sec == s || (row->sec == SEC_IKE && s == SEC_TOP);
 }
 
 const struct value *key_value(const struct item *it, const char *key)
@@ -206,9 +340,8 @@ static void row_apply(struct loader *ld, const struct key_row *row, const struct
 		snprintf(def, sizeof(def), "%s", row->doc.def);
 		row->parse(ld, row, &v, out);
 	} else if (!first && strcmp(row->doc.def, "(required)") == 0) {
-		char words[128];
-		report_item(ld, it, "%s %s has no %s; expected %s = %s", section_name(it->kind), it->name,
-			    row->doc.key, row->doc.key,
+		char words[128], title[ITEM_STRLEN];
+		report_item(ld, it, "%s has no %s; expected %s = %s", item_title(it, title), row->doc.key, row->doc.key,
 			    row->words ? words_text(row->words, words, sizeof(words)) : row->doc.type);
 	}
 }

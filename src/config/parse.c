@@ -29,14 +29,51 @@ void value_free(void *p)
 	free(v);
 }
 
-/* Remembers the line of a section's opening brace: while a section is read, only its own line counts
- * on, and the file's stays there. */
+/* The way from `from` down to the open section `to`: *path gets the sections below `from`. Finished ones are
+ * out of the tree already. Returns how many, or -1. */
+static int path_to(const cfg_t *from, const cfg_t *to, const cfg_t **path)
+{
+	if (from == to)
+		return 0;
+	for (const cfg_opt_t *o = from->opts; o && o->name; o++) {
+		if (o->type != CFGT_SEC || !o->nvalues)
+			continue;
+		*path = o->values[o->nvalues - 1]->section;
+		int n = path_to(*path, to, path + 1);
+		if (n >= 0)
+			return n + 1;
+	}
+	return -1;
+}
+
+/* Remembers the lines of the opening braces around a section: while it is read, only its own line counts on,
+ * and those of the sections around it stay where it began. */
 static void note_open(const cfg_t *cfg)
 {
-	if (cfg != loader->cur->root && loader->open != cfg) {
-		loader->open = cfg;
-		loader->open_line = loader->cur->root->line;
+	const cfg_t *path[SECTION_DEPTH + 1], *around = loader->cur->root;
+
+	if (loader->n_open && loader->open[loader->n_open - 1].sec == cfg)
+		return;
+	int n = path_to(around, cfg, path);
+	for (int i = 0; i < n; i++) {
+		struct open *o = &loader->open[i];
+		if ((unsigned)i >= loader->n_open || o->sec != path[i])
+			*o = (struct open) { path[i], around->line };
+		around = path[i];
 	}
+	if (n >= 0)
+		loader->n_open = (unsigned)n;
+}
+
+/* A section was read to its end. Returns the line it began at. */
+static int note_close(const cfg_t *sec, int last)
+{
+	for (unsigned i = 0; i < loader->n_open; i++)
+		if (loader->open[i].sec == sec) {
+			loader->n_open = i;
+			return loader->open[i].line;
+		}
+	return last;
 }
 
 /* True when the option was not given before in its section; says so otherwise. */
@@ -69,6 +106,9 @@ static void item_fini(struct item *it)
 	for (unsigned i = 0; i < it->n_entry; i++)
 		if (it->entry[i].v)
 			value_free(it->entry[i].v);
+	for (unsigned i = 0; i < it->n_sub; i++)
+		item_fini(&it->sub[i]);
+	free(it->sub);
 	free(it->entry);
 	free(it->name);
 }
@@ -81,7 +121,7 @@ static bool harvest(struct item *it, cfg_t *sec)
 	bool ok = true;
 
 	for (unsigned r = 0; r < key_rows_count() && ok; r++) {
-		if (key_rows[r].sec != it->kind)
+		if (!key_row_in(&key_rows[r], it->kind))
 			continue;
 		struct entry e = { &key_rows[r], NULL };
 		if (opt->nvalues == 0 && opt->flags & CFGF_MODIFIED)
@@ -120,31 +160,69 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
 	return 0;
 }
 
+/* Gives an item the sections that were read inside it: the last ones kept. */
+static bool take_inner(struct item *it, const cfg_t *sec)
+{
+	unsigned first = loader->n_inner;
+
+	while (first && loader->inner[first - 1].in == sec)
+		first--;
+	unsigned n = loader->n_inner - first;
+	if (!n)
+		return true;
+	it->sub = calloc(n, sizeof(*it->sub));
+	if (!have_memory(loader, it->sub))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		it->sub[i] = loader->inner[first + i].item;
+	it->n_sub = n;
+	loader->n_inner = first;
+	return true;
+}
+
+/* Puts an item where the section around it, or the loader, has it. */
+static bool keep_item(const cfg_t *around, const struct item *it)
+{
+	bool top = around == loader->cur->root, ok;
+	struct vec v = { top ? (void *)loader->item : loader->inner, top ? loader->n_item : loader->n_inner };
+
+	if (top) {
+		ok = vec_push(loader, &v, it, sizeof(*it));
+		loader->item = v.p;
+		loader->n_item = v.n;
+	} else {
+		struct inner in = { around, *it };
+		ok = vec_push(loader, &v, &in, sizeof(in));
+		loader->inner = v.p;
+		loader->n_inner = v.n;
+	}
+	return ok;
+}
+
 /*
- * A tun, sa or policy section was read to its closing brace. It is taken out of libconfuse's tree at
- * once: a tree of 100,000 sections is large, and each new title would be compared with all of them.
+ * A section was read to its closing brace. It is taken out of libconfuse's tree at once: a tree of 100,000
+ * sections is large, and each new title would be compared with all of them.
  */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
 	cfg_value_t *last = opt->values[--opt->nvalues];
 	cfg_t *sec = last->section;
 	struct item it = { .src = loader->cur };
-	struct vec v = { loader->item, loader->n_item };
 
 	free(last);
-	it.line = loader->open == sec ? loader->open_line : cfg->line;
-	loader->open = NULL;
+	it.line = note_close(sec, cfg->line);
+	if (cfg != loader->cur->root)
+		note_open(cfg); /* it may have no key of its own */
 	forget_seen(sec);
 	while (strcmp(section_name(it.kind), opt->name) != 0)
 		it.kind++;
-	it.name = strdup(cfg_title(sec));
-	bool ok = have_memory(loader, it.name) && harvest(&it, sec);
+	bool named = section_named(it.kind);
+	if (named)
+		it.name = strdup(cfg_title(sec));
+	bool ok = (!named || have_memory(loader, it.name)) && harvest(&it, sec) && take_inner(&it, sec);
 	cfg_free(sec);
-	if (ok && vec_push(loader, &v, &it, sizeof(it))) {
-		loader->item = v.p;
-		loader->n_item = v.n;
+	if (ok && keep_item(cfg, &it))
 		return 0;
-	}
 	item_fini(&it);
 	return -1;
 }
@@ -191,18 +269,29 @@ static void known_keys(const cfg_t *cfg, char *out, size_t max)
 	}
 }
 
+/* Has the section a key whose text may be words? One without quotes goes on as if it were keys. */
+static bool has_words_of_secrets(const cfg_t *cfg)
+{
+	for (const cfg_opt_t *o = cfg->opts; o && o->name; o++)
+		for (unsigned r = 0; r < key_rows_count(); r++)
+			if (o->type == CFGT_PTR && o->nvalues && strcmp(key_rows[r].doc.type, "secret") == 0 &&
+			    strcmp(key_rows[r].doc.key, o->name) == 0)
+				return true;
+	return false;
+}
+
 /* May a word of the file be repeated in a message? Not when it could be a piece of a key. */
-static bool may_repeat(const char *word, size_t n)
+static bool may_repeat(const cfg_t *cfg, const char *word, size_t n)
 {
 	size_t hex = strspn(word, "0123456789abcdefABCDEFxX:_");
 
-	return n > 0 && n <= 32 && !(n >= 8 && hex >= n);
+	return n > 0 && n <= 32 && !(n >= 8 && hex >= n) && !has_words_of_secrets(cfg);
 }
 
 static void report_unknown(const cfg_t *cfg, int line, const char *word, size_t n)
 {
 	char keys[1024];
-	bool top = cfg == loader->cur->root, say = may_repeat(word, n);
+	bool top = cfg == loader->cur->root, say = may_repeat(cfg, word, n);
 
 	known_keys(cfg, keys, sizeof(keys));
 	report(loader, loader->cur, line, "unknown key %s%.*s%s%s%s; expected one of %s", say ? "\"" : "",
@@ -252,18 +341,33 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 		report(loader, loader->cur, line, "%s", text);
 }
 
-/* libconfuse's options for one section, from the table of keys; malloc'd. */
-static cfg_opt_t *options_of(enum section s, unsigned extra)
+/* libconfuse's options for the keys of one section, from the table; with room for its sections, malloc'd. */
+static cfg_opt_t *options_of(enum section s)
 {
 	unsigned n = 0, rows = key_rows_count();
-	cfg_opt_t *o = calloc(rows + extra + 1, sizeof(*o));
+	cfg_opt_t *o = calloc(rows + SECTIONS + 2, sizeof(*o));
 
 	for (unsigned i = 0; o && i < rows; i++)
-		if (key_rows[i].sec == s)
+		if (key_row_in(&key_rows[i], s))
 			/* all are lists: that a key takes one value is then said in our words */
 			o[n++] = (cfg_opt_t)CFG_PTR_LIST_CB(key_rows[i].doc.key, NULL, CFGF_NONE, on_value,
 							    value_free);
 	return o;
+}
+
+/* Adds section s to the options of the one it stands in. */
+static void add_section(cfg_opt_t *sub[SECTIONS], enum section s)
+{
+	cfg_opt_t *at = sub[section_in(s)] + cfg_numopts(sub[section_in(s)]);
+
+	if (s == SEC_LOG) { /* one of all files, not one of many */
+		*at = (cfg_opt_t)CFG_SEC("log", sub[s], CFGF_NONE);
+		return;
+	}
+	*at = (cfg_opt_t)CFG_SEC(section_name(s), sub[s], CFGF_MULTI);
+	if (section_named(s))
+		at->flags |= CFGF_TITLE;
+	at->validcb = on_section;
 }
 
 static cfg_t *tree_new(void)
@@ -273,17 +377,11 @@ static cfg_t *tree_new(void)
 	bool ok = true;
 
 	for (enum section s = SEC_TOP; s < SECTIONS; s++)
-		ok &= (sub[s] = options_of(s, SECTIONS + 1)) != NULL;
+		ok &= (sub[s] = options_of(s)) != NULL;
 	if (ok) {
-		cfg_opt_t *top = sub[SEC_TOP] + cfg_numopts(sub[SEC_TOP]);
-		*top++ = (cfg_opt_t)CFG_SEC("log", sub[SEC_LOG], CFGF_NONE);
-		for (enum section s = SEC_TUN; s < SECTIONS; s++) {
-			*top = (cfg_opt_t)CFG_SEC(section_name(s), sub[s],
-						  CFGF_MULTI | CFGF_TITLE);
-			top->validcb = on_section;
-			top++;
-		}
-		*top = (cfg_opt_t)CFG_FUNC("include", on_include);
+		for (enum section s = SEC_LOG; s < SECTIONS; s++)
+			add_section(sub, s);
+		sub[SEC_TOP][cfg_numopts(sub[SEC_TOP])] = (cfg_opt_t)CFG_FUNC("include", on_include);
 		root = cfg_init(sub[SEC_TOP], CFGF_NONE);
 	}
 	for (enum section s = SEC_TOP; s < SECTIONS; s++)
@@ -347,7 +445,7 @@ static int parse_text(struct loader *ld, cfg_t *root, char *text, size_t len)
 	return rc == CFG_SUCCESS ? 0 : ld->no_memory ? -ENOMEM : -EINVAL;
 }
 
-/* Reads text into the tree of src, and its keys outside tun, sa and policy into the loader's items. */
+/* Reads text into the tree of src, and its keys outside sections into the loader's items. */
 static int parse_tree(struct loader *ld, struct source *src, char *text, size_t len)
 {
 	unsigned errors = ld->errors, seen = ld->n_seen;
@@ -381,7 +479,7 @@ int parse_file(struct loader *ld, const char *path, struct source *from, int fro
 		return rc;
 	loader = ld;
 	ld->cur = src;
-	ld->open = NULL;
+	ld->n_open = 0;
 	rc = parse_tree(ld, src, text, len);
 	wipe(text, len);
 	free(text);
@@ -399,6 +497,9 @@ void parse_free(struct loader *ld)
 	}
 	for (unsigned i = 0; i < ld->n_item; i++)
 		item_fini(&ld->item[i]);
+	for (unsigned i = 0; i < ld->n_inner; i++) /* a section around them never ended */
+		item_fini(&ld->inner[i].item);
+	free(ld->inner);
 	item_fini(&ld->top);
 	item_fini(&ld->log);
 	free(ld->source);

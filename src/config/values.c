@@ -12,8 +12,7 @@
 #include "config/internal.h"
 
 /* "key: found X; expected Y" */
-static bool __attribute__((format(printf, 4, 5)))
-refuse(struct loader *ld, const struct key_row *row, const struct value *v, const char *fmt, ...)
+bool value_refuse(struct loader *ld, const struct key_row *row, const struct value *v, const char *fmt, ...)
 {
 	char expected[512];
 	va_list ap;
@@ -51,7 +50,7 @@ bool v_bool(struct loader *ld, const struct key_row *row, const struct value *v,
 	int b = cfg_parse_boolean(v->text);
 
 	if (b < 0)
-		return refuse(ld, row, v, "yes or no (or true, false, on, off)");
+		return value_refuse(ld, row, v, "yes or no (or true, false, on, off)");
 	*(bool *)out = b;
 	return true;
 }
@@ -75,7 +74,7 @@ bool v_word(struct loader *ld, const struct key_row *row, const struct value *v,
 			*(int *)out = w->value;
 			return true;
 		}
-	return refuse(ld, row, v, "%s", words_text(row->words, all, sizeof(all)));
+	return value_refuse(ld, row, v, "%s", words_text(row->words, all, sizeof(all)));
 }
 
 static bool number(struct loader *ld, const struct key_row *row, const struct value *v, uint64_t *out)
@@ -83,8 +82,8 @@ static bool number(struct loader *ld, const struct key_row *row, const struct va
 	if (number_parse(v->text, out) && *out >= row->lo && *out <= row->hi)
 		return true;
 	if (row->hi == UINT64_MAX)
-		return refuse(ld, row, v, "a number");
-	return refuse(ld, row, v, "a number from %llu to %llu", (unsigned long long)row->lo,
+		return value_refuse(ld, row, v, "a number");
+	return value_refuse(ld, row, v, "a number from %llu to %llu", (unsigned long long)row->lo,
 		      (unsigned long long)row->hi);
 }
 
@@ -119,7 +118,7 @@ bool v_workers(struct loader *ld, const struct key_row *row, const struct value 
 
 	if (strcasecmp(v->text, "auto") != 0 &&
 	    !(number_parse(v->text, &n) && n >= row->lo && n <= row->hi))
-		return refuse(ld, row, v, "auto (one per CPU) or a number from %llu to %llu",
+		return value_refuse(ld, row, v, "auto (one per CPU) or a number from %llu to %llu",
 			      (unsigned long long)row->lo, (unsigned long long)row->hi);
 	*(unsigned *)out = (unsigned)n;
 	return true;
@@ -131,7 +130,7 @@ bool v_dscp(struct loader *ld, const struct key_row *row, const struct value *v,
 	bool copy = strcasecmp(v->text, "copy") == 0;
 
 	if (!copy && !(number_parse(v->text, &n) && n <= row->hi))
-		return refuse(ld, row, v, "copy or a number from 0 to 63");
+		return value_refuse(ld, row, v, "copy or a number from 0 to 63");
 	*(int *)out = copy ? -1 : (int)n;
 	return true;
 }
@@ -169,7 +168,7 @@ bool v_bytes(struct loader *ld, const struct key_row *row, const struct value *v
 	uint64_t n;
 
 	if (!measure(v->text, byte_units, 1, &n) || n > row->hi)
-		return refuse(ld, row, v, "bytes, as a number with K, M, G or T (powers of 1024) or without%s",
+		return value_refuse(ld, row, v, "bytes, as a number with K, M, G or T (powers of 1024) or without%s",
 			      row->hi == 1u << 30 ? ", up to 1G" : "");
 	*(uint64_t *)out = n;
 	return true;
@@ -190,7 +189,7 @@ bool v_time_ns(struct loader *ld, const struct key_row *row, const struct value 
 	uint64_t n;
 
 	if (!measure(v->text, time_units, NS_PER_S, &n))
-		return refuse(ld, row, v, "a time, as a number with s, m, h or d, or of seconds");
+		return value_refuse(ld, row, v, "a time, as a number with s, m, h or d, or of seconds");
 	*(uint64_t *)out = n;
 	return true;
 }
@@ -200,7 +199,7 @@ bool v_time_s(struct loader *ld, const struct key_row *row, const struct value *
 	uint64_t n;
 
 	if (!measure(v->text, time_units, NS_PER_S, &n) || n % NS_PER_S || n / NS_PER_S > row->hi)
-		return refuse(ld, row, v, "whole seconds from 0 to %llu, or a number with s, m or h",
+		return value_refuse(ld, row, v, "whole seconds from 0 to %llu, or a number with s, m or h",
 			      (unsigned long long)row->hi);
 	*(uint32_t *)out = (uint32_t)(n / NS_PER_S);
 	return true;
@@ -211,7 +210,7 @@ bool v_time_us(struct loader *ld, const struct key_row *row, const struct value 
 	uint64_t n;
 
 	if (!measure(v->text, time_units, NS_PER_US, &n) || n / NS_PER_US > row->hi)
-		return refuse(ld, row, v, "microseconds from 0 to %llu, or a number with us, ms or s",
+		return value_refuse(ld, row, v, "microseconds from 0 to %llu, or a number with us, ms or s",
 			      (unsigned long long)row->hi);
 	*(uint32_t *)out = (uint32_t)(n / NS_PER_US);
 	return true;
@@ -221,7 +220,7 @@ bool v_time_us(struct loader *ld, const struct key_row *row, const struct value 
 bool v_text(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
 	if (!v->text[0])
-		return refuse(ld, row, v, "a path");
+		return value_refuse(ld, row, v, "a path");
 	char *s = path_beside(v->src, v->text);
 	if (!have_memory(ld, s))
 		return false;
@@ -236,7 +235,7 @@ bool v_addr(struct loader *ld, const struct key_row *row, const struct value *v,
 	struct ip_addr a = { 0 };
 
 	if (strcasecmp(v->text, "%any") != 0 && (ip_addr_parse(v->text, &a) || ip_addr_is_any(&a)))
-		return refuse(ld, row, v, "an IPv4 or IPv6 address, or \"%%any\"");
+		return value_refuse(ld, row, v, "an IPv4 or IPv6 address, or \"%%any\"");
 	*(struct ip_addr *)out = a;
 	return true;
 }
@@ -248,10 +247,10 @@ bool v_listen(struct loader *ld, const struct key_row *row, const struct value *
 	struct ip_addr a;
 
 	if (ip_addr_parse(v->text, &a))
-		return refuse(ld, row, v, "an IPv4 or IPv6 address");
+		return value_refuse(ld, row, v, "an IPv4 or IPv6 address");
 	struct ip_addr *to = a.ver == 4 ? &c->bind4 : &c->bind6;
 	if (to->ver)
-		return refuse(ld, row, v, "one IPv4 and one IPv6 address at most");
+		return value_refuse(ld, row, v, "one IPv4 and one IPv6 address at most");
 	*to = a;
 	return true;
 }
@@ -261,7 +260,7 @@ bool v_prefix(struct loader *ld, const struct key_row *row, const struct value *
 	struct ip_prefix p;
 
 	if (ip_prefix_parse(v->text, &p))
-		return refuse(ld, row, v, "an address or prefix, e.g. 10.2.0.0/16 or 2001:db8::/32");
+		return value_refuse(ld, row, v, "an address or prefix, e.g. 10.2.0.0/16 or 2001:db8::/32");
 	return vec_push(ld, out, &p, sizeof(p));
 }
 
@@ -274,7 +273,7 @@ bool v_range(struct loader *ld, const struct key_row *row, const struct value *v
 		return vec_push(ld, out, &all4, sizeof(all4)) && vec_push(ld, out, &all6, sizeof(all6));
 	}
 	if (ip_range_parse(v->text, &r))
-		return refuse(ld, row, v, "an address, a prefix (10.1.0.0/16), a range (10.1.0.1-10.1.0.9) or any");
+		return value_refuse(ld, row, v, "an address, a prefix (10.1.0.0/16), a range (10.1.0.1-10.1.0.9) or any");
 	return vec_push(ld, out, &r, sizeof(r));
 }
 
@@ -300,7 +299,7 @@ bool v_proto(struct loader *ld, const struct key_row *row, const struct value *v
 	uint16_t proto = (uint16_t)n;
 
 	if (n < 0)
-		return refuse(ld, row, v, "any, a name such as tcp, udp, sctp, icmp, ipv6-icmp or mh, or a number "
+		return value_refuse(ld, row, v, "any, a name such as tcp, udp, sctp, icmp, ipv6-icmp or mh, or a number "
 					  "from 0 to 255");
 	return vec_push(ld, out, &proto, sizeof(proto));
 }
@@ -334,7 +333,7 @@ bool v_port(struct loader *ld, const struct key_row *row, const struct value *v,
 	struct port_range r;
 
 	if (!ports_parse(v->text, row->hi, &r))
-		return refuse(ld, row, v, "any, opaque, a port or a range such as 1024-65535");
+		return value_refuse(ld, row, v, "any, opaque, a port or a range such as 1024-65535");
 	return vec_push(ld, out, &r, sizeof(r));
 }
 
@@ -343,7 +342,7 @@ bool v_octet(struct loader *ld, const struct key_row *row, const struct value *v
 	struct port_range r;
 
 	if (!ports_parse(v->text, row->hi, &r))
-		return refuse(ld, row, v, "any, opaque, a number from 0 to 255 or a range such as 8-11");
+		return value_refuse(ld, row, v, "any, opaque, a number from 0 to 255 or a range such as 8-11");
 	return vec_push(ld, out, &r, sizeof(r));
 }
 
@@ -352,7 +351,7 @@ bool v_octet_one(struct loader *ld, const struct key_row *row, const struct valu
 	struct port_range r;
 
 	if (!ports_parse(v->text, row->hi, &r) || r.match == PORT_OPAQUE)
-		return refuse(ld, row, v, "any, a number from 0 to 255 or a range such as 0-3");
+		return value_refuse(ld, row, v, "any, a number from 0 to 255 or a range such as 0-3");
 	*(struct port_range *)out = r;
 	return true;
 }

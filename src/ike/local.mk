@@ -4,6 +4,7 @@ libike_a_SOURCES = \
 	src/ike/auth.h \
 	src/ike/auth_octets.h \
 	src/ike/auth_sig.c \
+	src/ike/conf.c \
 	src/ike/conf.h \
 	src/ike/cred.c \
 	src/ike/cred.h \

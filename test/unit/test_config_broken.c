@@ -6,12 +6,14 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/secret.h"
 #include "config/config.h"
+#include "ike_pki.h"
 
-#define LINES 64
+#define LINES 128
 #define LINE_LEN 2048
 #define EXPECT 8
 
@@ -29,7 +31,7 @@ struct kase {
 	bool raw;
 };
 
-static char good[LINES][LINE_LEN], work[64];
+static char good[LINES][LINE_LEN];
 static int n_good;
 static unsigned cases;
 
@@ -70,6 +72,13 @@ static bool line_has_key(const char *line, const char *key, size_t n)
 	return strncmp(line, key, n) == 0 && (line[n] == ' ' || line[n] == '=' || line[n] == 0);
 }
 
+/* "SECTION {", also inside another */
+static bool line_opens(const char *line, const char *section, size_t n)
+{
+	line += strspn(line, " ");
+	return strncmp(line, section, n) == 0 && strcmp(line + n, " {") == 0;
+}
+
 /* "SECTION: KEY = VALUE" or "SECTION: -KEY" */
 static void change(struct kase *k, const char *section, size_t n, const char *text)
 {
@@ -77,9 +86,9 @@ static void change(struct kase *k, const char *section, size_t n, const char *te
 	size_t key = strcspn(text + drop, " =");
 	int at = 0, spare = -1;
 
-	while (at < k->n_line && !(strncmp(k->line[at], section, n) == 0 && strcmp(k->line[at] + n, " {") == 0))
+	while (at < k->n_line && !line_opens(k->line[at], section, n))
 		at++;
-	for (at++; at < k->n_line && k->line[at][0] != '}'; at++) {
+	for (at++; at < k->n_line && k->line[at][strspn(k->line[at], " ")] != '}'; at++) {
 		if (line_has_key(k->line[at], text + drop, key)) {
 			spare = at;
 			break;
@@ -98,7 +107,13 @@ static void expect(struct kase *k, bool warning, const char *text)
 	k->expect[k->n_expect].warning = warning;
 	k->expect[k->n_expect].line = text[0] == '@' ? k->last : atoi(text);
 	text += strcspn(text, " ");
-	snprintf(k->expect[k->n_expect++].text, 256, "%s", text + (*text == ' '));
+	text += *text == ' ';
+	char *to = k->expect[k->n_expect++].text;
+	size_t n = 0;
+	for (; *text && n < 255; text++) {
+		bool home = strncmp(text, "~/", 2) == 0; /* the folder of the configuration */
+		n += (size_t)snprintf(to + n, 256 - n, "%.*s", home ? 64 : 1, home ? pki_folder() : text);
+	}
 }
 
 static void add_line(struct kase *k, const char *text)
@@ -144,13 +159,13 @@ static void match(struct kase *k, const char *path, const char *line)
 
 static void run(struct kase *k)
 {
-	char path[128], *text = NULL, *save = NULL;
+	const char *path = pki_path("c.conf");
+	char *text = NULL, *save = NULL;
 	size_t len = 0;
 	struct config *c;
 	bool errors = false;
 
 	ck_assert_msg(k->n_expect > 0, "%s expects nothing", k->name);
-	snprintf(path, sizeof(path), "%s/c.conf", work);
 	FILE *f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	for (int i = 0; i < k->n_line; i++)
@@ -194,7 +209,51 @@ static void run_list(const char *name)
 	fclose(f);
 }
 
-static const char *const lists[] = { "top.list", "tun.list", "sa.list", "policy.list", "syntax.list" };
+static uint64_t pki_wall_ns(void)
+{
+	return (uint64_t)PKI_NOW * NS_PER_S;
+}
+
+/* Files that connections name: NAME.pem and NAME.key of NAME.example by the authority in ca.pem. */
+static void make_end(const char *name, const struct pki *ca, int64_t from, int64_t to)
+{
+	char file[64], subject[128], san[128];
+
+	snprintf(subject, sizeof(subject), "C=DE, CN=%s", name);
+	snprintf(san, sizeof(san), "DNS:%s.example", name);
+	struct pki p = pki_make(&(struct pki_opt) { .subject = subject, .san = san, .from = from, .to = to }, ca);
+	snprintf(file, sizeof(file), "%s.pem", name);
+	pki_write_cert(file, &p.cert, 1);
+	snprintf(file, sizeof(file), "%s.key", name);
+	pki_write_key(file, p.key, strcmp(name, "locked") == 0 ? "open sesame" : NULL);
+	ck_assert_int_eq(chmod(pki_path(file), strcmp(name, "loose") == 0 ? 0640 : 0600), 0);
+	pki_fini(&p);
+}
+
+static void setup(void)
+{
+	read_good();
+	clock_set_source(NULL, pki_wall_ns);
+	struct pki ca = pki_make(&(struct pki_opt) { .subject = "C=DE, CN=ca", .ca = true }, NULL);
+	pki_write_cert("ca.pem", &ca.cert, 1);
+	make_end("a", &ca, 0, 0);
+	make_end("loose", &ca, 0, 0);
+	make_end("locked", &ca, 0, 0);
+	make_end("old", &ca, PKI_NOW - 9 * PKI_DAY, PKI_NOW - 2 * PKI_DAY);
+	make_end("young", &ca, PKI_NOW + 2 * PKI_DAY, PKI_NOW + 9 * PKI_DAY);
+	pki_write_bytes("text", span_of("hello", 5));
+	pki_write_bytes("empty", span_of("\n", 1));
+	ck_assert_int_eq(chmod(pki_path("empty"), 0600), 0);
+	pki_fini(&ca);
+}
+
+static void teardown(void)
+{
+	pki_folder_remove();
+}
+
+static const char *const lists[] = { "top.list", "tun.list", "sa.list",	    "policy.list", "syntax.list",
+				    "ike.list", "auth.list", "child.list", "secret.list" };
 
 START_TEST(test_list)
 {
@@ -210,10 +269,10 @@ START_TEST(test_good_after_all)
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		run_list(lists[i]);
 	struct kase k;
-	char path[128], out[256] = "";
+	const char *path = pki_path("good.conf");
+	char out[256] = "";
 	struct config *c;
 	begin(&k, "good");
-	snprintf(path, sizeof(path), "%s/good.conf", work);
 	FILE *f = fopen(path, "w");
 	for (int i = 0; i < k.n_line; i++)
 		fprintf(f, "%s\n", k.line[i]);
@@ -224,7 +283,6 @@ START_TEST(test_good_after_all)
 	ck_assert_str_eq(out, "");
 	ck_assert_uint_eq(c->n_sa, 2);
 	config_free(&c);
-	unlink(path);
 }
 END_TEST
 
@@ -236,10 +294,7 @@ int main(void)
 
 	if (secret_init())
 		return 1;
-	snprintf(work, sizeof(work), "/tmp/bw-broken-XXXXXX");
-	if (!mkdtemp(work))
-		return 1;
-	tcase_add_checked_fixture(tc, read_good, NULL);
+	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_list, 0, (int)ARRAY_LEN(lists));
 	tcase_add_test(tc, test_good_after_all);
@@ -247,9 +302,5 @@ int main(void)
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
-	char path[128];
-	snprintf(path, sizeof(path), "%s/c.conf", work);
-	unlink(path);
-	rmdir(work);
 	return failed ? 1 : 0;
 }

@@ -1,0 +1,211 @@
+/*
+ * The sections of IKE to one struct ike_conf: the keys of the top level, then secrets, then each
+ * connection with its local, remote and child sections. A configuration without connections has
+ * none.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/internal.h"
+
+/* %any among hosts means all of them. */
+static void take_hosts(struct vec *v, struct ike_host **host, unsigned *n)
+{
+	struct ike_host *h = v->p;
+
+	*host = h;
+	*n = v->n;
+	for (unsigned i = 0; i < v->n; i++)
+		if (!h[i].name && !h[i].range.lo.ver)
+			*n = 0;
+	for (unsigned i = 0; i < v->n && *n == 0; i++)
+		free(h[i].name);
+}
+
+/* As strongSwan fills in what was not written. */
+static void fill_times(struct ike_conn_conf *c)
+{
+	if (c->rekey_ns == UNWRITTEN)
+		c->rekey_ns = c->reauth_ns ? 0 : 4 * 3600 * NS_PER_S;
+	uint64_t longer = c->rekey_ns > c->reauth_ns ? c->rekey_ns : c->reauth_ns;
+	if (c->over_ns == UNWRITTEN)
+		c->over_ns = longer / 10;
+	if (c->rand_ns == UNWRITTEN)
+		c->rand_ns = c->over_ns < longer / 2 ? c->over_ns : longer / 2;
+}
+
+static void check_times(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
+{
+	const struct value *rand = key_value(it, "rand_time"),
+			   *timeout = key_value(it, "dpd_timeout");
+	bool takes_rekey = c->rekey_ns && c->rand_ns >= c->rekey_ns;
+
+	if (rand && c->rand_ns && (takes_rekey || (c->reauth_ns && c->rand_ns >= c->reauth_ns)))
+		report_value(ld, rand,
+			     "rand_time = %s leaves nothing of %s; expected it to be less",
+			     rand->text, takes_rekey ? "rekey_time" : "reauth_time");
+	if (timeout && c->version == 2)
+		warn_value(ld, timeout,
+			   "dpd_timeout has no effect with version = 2, where retransmission "
+			   "decides; expected "
+			   "ike_retransmit_tries and ike_retransmit_timeout at the top level");
+}
+
+static void check_ports(struct loader *ld, const struct item *it, struct ike_conn_conf *c)
+{
+	const struct value *v = key_value(it, "local_port");
+
+	if (!v)
+		c->local_port = ld->conf->port_ike;
+	else if (c->local_port != ld->conf->port_ike && c->local_port != ld->conf->port)
+		report_value(ld, v,
+			     "local_port = %u is not a port we use; expected port_ike, %u, or "
+			     "port_nat_t, %u",
+			     c->local_port, ld->conf->port_ike, ld->conf->port);
+}
+
+static unsigned count(const struct item *items, unsigned n, enum section kind)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		found += items[i].kind == kind;
+	return found;
+}
+
+/* The section of a kind that there is one of. */
+static const struct item *only_one(struct loader *ld, const struct item *it, enum section kind)
+{
+	const struct item *one = NULL;
+	char title[ITEM_STRLEN];
+
+	for (unsigned i = 0; i < it->n_sub; i++) {
+		const struct item *s = &it->sub[i];
+		if (s->kind != kind)
+			continue;
+		if (one)
+			report_item(ld, s,
+				    "%s is given twice; expected once (%s:%d has it already)",
+				    item_title(s, title), one->src->path, one->line);
+		else
+			one = s;
+	}
+	if (!one)
+		report_item(ld, it,
+			    "%s has no %s section; expected %s { auth = psk or pubkey ... }",
+			    item_title(it, title), section_name(kind), section_name(kind));
+	return one;
+}
+
+static void build_children(struct loader *ld, const struct item *it, struct ike_conn_conf *out)
+{
+	unsigned n = count(it->sub, it->n_sub, SEC_CHILD);
+
+	out->child = calloc(n + 1, sizeof(*out->child));
+	if (!have_memory(ld, out->child))
+		return;
+	for (unsigned i = 0; i < it->n_sub && !ld->no_memory; i++) {
+		const struct item *s = &it->sub[i];
+		if (s->kind == SEC_CHILD && item_name_ok(ld, s))
+			child_build(ld, s, out, &out->child[out->n_child++]);
+	}
+	if (!n && !out->childless)
+		warn_item(
+		    ld, it,
+		    "connection %s has no child and carries nothing; expected child NAME { ... }",
+		    it->name);
+}
+
+void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *out)
+{
+	struct conn_draft d = { .allow_weak = -1 };
+
+	d.c.rekey_ns = d.c.over_ns = d.c.rand_ns = UNWRITTEN;
+	keys_apply(ld, it, &d);
+	*out = d.c;
+	take_hosts(&d.local, &out->local, &out->n_local);
+	take_hosts(&d.remote, &out->remote, &out->n_remote);
+	out->name = strdup(it->name);
+	out->file = strdup(it->src->path);
+	out->line = it->line;
+	if (!have_memory(ld, out->name) || !have_memory(ld, out->file))
+		return;
+	out->version = (uint8_t)d.version;
+	out->allow_weak = d.allow_weak < 0 ? ld->conf->allow_weak : d.allow_weak;
+	if (d.version == 1)
+		report_value(ld, key_value(it, "version"),
+			     "version = 1: IKEv1 comes with a later release; expected 2");
+	proposals_read(ld, it, "proposals", IKE_PROTO_IKE, out->allow_weak, &out->proposals);
+	fill_times(out);
+	check_times(ld, it, out);
+	check_ports(ld, it, out);
+	const struct item *local = only_one(ld, it, SEC_LOCAL),
+			  *remote = only_one(ld, it, SEC_REMOTE);
+	if (local)
+		auth_local_build(ld, local, &out->auth);
+	if (remote)
+		auth_remote_build(ld, remote, ld->conf->ike->cas, &out->peer);
+	build_children(ld, it, out);
+}
+
+/* The keys of the top level. */
+static void build_globals(struct loader *ld, struct ike_conf *ike)
+{
+	struct item top = ld->top;
+
+	top.kind = SEC_IKE;
+	keys_apply(ld, &top, ike);
+	if (!ike->retransmit.timeout_ns && key_value(&top, "ike_retransmit_timeout"))
+		report_value(ld, key_value(&top, "ike_retransmit_timeout"),
+			     "ike_retransmit_timeout = 0; expected more than 0");
+	if (!ike->half_open_ns && key_value(&top, "half_open_timeout"))
+		report_value(ld, key_value(&top, "half_open_timeout"),
+			     "half_open_timeout = 0; expected more than 0");
+	ike->cas = cas_read(ld, &top);
+}
+
+static void build_sections(struct loader *ld, struct ike_conf *ike)
+{
+	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
+		const struct item *it = &ld->item[i];
+		if (it->kind == SEC_SECRET && item_name_ok(ld, it))
+			psk_build(ld, it, &ike->psks.psk[ike->psks.n++]);
+	}
+	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
+		const struct item *it = &ld->item[i];
+		if (it->kind == SEC_CONN && item_name_ok(ld, it))
+			conn_build(ld, it, &ike->conn[ike->n_conn++]);
+	}
+}
+
+/* Items know what they stand in from now on: their arrays move no more. */
+static void link_items(struct item *it, unsigned n, const struct item *in)
+{
+	for (unsigned i = 0; i < n; i++) {
+		it[i].in = in;
+		link_items(it[i].sub, it[i].n_sub, &it[i]);
+	}
+}
+
+void ike_build(struct loader *ld)
+{
+	struct ike_conf *ike = calloc(1, sizeof(*ike));
+	unsigned conns = count(ld->item, ld->n_item, SEC_CONN),
+		 psks = count(ld->item, ld->n_item, SEC_SECRET);
+
+	if (!have_memory(ld, ike))
+		return;
+	ld->conf->ike = ike_conf_ref(ike);
+	ike->conn = calloc(conns + 1, sizeof(*ike->conn));
+	ike->psks.psk = calloc(psks + 1, sizeof(*ike->psks.psk));
+	if (!have_memory(ld, ike->conn) || !have_memory(ld, ike->psks.psk))
+		return;
+	link_items(ld->item, ld->n_item, NULL);
+	build_globals(ld, ike);
+	build_sections(ld, ike);
+	if (!ld->no_memory)
+		check_ike(ld);
+	if (!conns)
+		ike_conf_unref(&ld->conf->ike);
+}
