@@ -255,7 +255,6 @@ static int issuer_of(const struct cred_cas *cas, X509 *cert)
 	for (unsigned i = 0; cas && i < cas->n; i++)
 		if (X509_check_issued(cas->ca[i].cert, cert) == X509_V_OK)
 			return (int)i;
-	ERR_clear_error();
 	return -1;
 }
 
@@ -279,5 +278,6 @@ bool cred_issued_by(const struct cred *c, const struct cred_cas *cas, struct spa
 		found = named(hashes, cas->ca[i].hash);
 		top = cas->ca[i].cert;
 	}
+	ERR_clear_error();
 	return found;
 }

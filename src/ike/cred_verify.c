@@ -489,5 +489,6 @@ int cred_verify(const struct cred_cas *cas, X509 *cert, STACK_OF(X509) * others,
 	if (!rc)
 		rc = identity(&v, cert, id);
 	sk_X509_free(fit);
+	ERR_clear_error();
 	return rc;
 }

@@ -16,11 +16,14 @@ static void must(int good)
 		abort();
 }
 
-/* A name's text reads back when all of it prints; a DN may hold values that are no text at all. */
+/* A name's text reads back when all of it prints and nothing looks like a pattern; a DN may hold
+ * values that are no text at all. */
 static bool reads_back(const struct ident *id)
 {
-	for (size_t i = 0; i < id->len; i++)
-		if (id->type == IKE_ID_RFC822_ADDR && (id->data[i] <= 0x20 || id->data[i] >= 0x7f))
+	bool name = id->type == IKE_ID_FQDN || id->type == IKE_ID_RFC822_ADDR;
+
+	for (size_t i = 0; name && i < id->len; i++)
+		if (id->data[i] >= 0x7f || (id->data[i] == '*' && !ident_is_pattern(id)))
 			return false;
 	return id->type != IKE_ID_DER_ASN1_DN && id->type != IKE_ID_NULL &&
 	       (id->type < IKE_ID_IPV4_SUBNET || id->type == IKE_ID_IPV6_ADDR ||
