@@ -301,9 +301,9 @@ static bool all_print(const struct ident *id)
 
 static void write_name(struct wr *w, const struct ident *id, const char *word)
 {
-	char plain[IDENT_STRLEN];
+	char plain[IDENT_MAX + 1];
 
-	if (all_print(id) && id->len < sizeof(plain)) {
+	if (all_print(id)) {
 		memcpy(plain, id->data, id->len);
 		plain[id->len] = '\0';
 		if (!reads_back(id, plain))
