@@ -1,6 +1,8 @@
 noinst_LIBRARIES += libcrypt.a
 libcrypt_a_SOURCES = \
 	src/crypto/backend.h \
+	src/crypto/cbc.c \
+	src/crypto/cbc.h \
 	src/crypto/crypt.c \
 	src/crypto/crypt.h \
 	src/crypto/dh.c \
@@ -17,6 +19,8 @@ libcrypt_a_SOURCES = \
 	src/crypto/prf.h \
 	src/crypto/sig.c \
 	src/crypto/sig.h \
+	src/crypto/sig_digest.c \
+	src/crypto/sig_digest.h \
 	src/crypto/sig_key.c \
 	src/crypto/sk.c \
 	src/crypto/sk.h \

@@ -17,7 +17,8 @@
 
 #define AUTH_DATA_MAX (SIG_LEN_MAX + 128u)
 
-/* What is signed by one side; all borrowed. */
+/* What is signed by one side; all borrowed. For signatures of IKEv1 (RFC 2409 5.1) prf is NULL and
+ * message is HASH_I or HASH_R, which is signed as it is; method and hashes then have no meaning. */
 struct auth_octets {
 	const struct prf_info *prf;
 	struct span message; /* IKE_SA_INIT message of the side, header included */

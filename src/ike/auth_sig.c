@@ -14,6 +14,7 @@
 
 #include "base/rd.h"
 #include "base/secret.h"
+#include "crypto/sig_digest.h"
 #include "ike/auth_octets.h"
 #include "ike/proto.h"
 
@@ -112,6 +113,8 @@ int auth_sign(const struct auth_octets *o, const struct sig_info *s, uint8_t met
 	size_t head = 0, sig_len;
 
 	*len = 0;
+	if (!o->prf)
+		return sig_digest_sign(key, o->message, out, len);
 	int rc = auth_octets_parts(o, maced_id, parts);
 	if (rc)
 		return rc;
@@ -220,6 +223,25 @@ static int verify_rsa(const struct span *parts, EVP_PKEY *pub, struct span sig)
 	return rc;
 }
 
+/* IKEv1: HASH_I or HASH_R. */
+static int verify_v1(const struct auth_octets *o, struct span data, EVP_PKEY *pub, char *why,
+		     size_t whylen)
+{
+	char key[64];
+	int rc = sig_digest_verify(pub, o->message, data);
+
+	key_describe(pub, key, sizeof(key));
+	if (rc == -EKEYREJECTED)
+		return say(why, whylen, "the peer's public key is: %s, which IKEv1 cannot use",
+			   key);
+	if (rc)
+		return say(why, whylen,
+			   "the peer's signature is wrong (its public key: %s): its private key is "
+			   "not the one of its certificate, or a message was changed on the way",
+			   key);
+	return 0;
+}
+
 int auth_verify(const struct auth_octets *o, uint8_t method, struct span data, EVP_PKEY *pub,
 		uint32_t ours, char *why, size_t whylen)
 {
@@ -228,6 +250,8 @@ int auth_verify(const struct auth_octets *o, uint8_t method, struct span data, E
 	const struct sig_info *s = NULL;
 	char key[64];
 
+	if (!o->prf)
+		return verify_v1(o, data, pub, why, whylen);
 	int rc = method == IKE2_AUTH_SIGNATURE ? split(data, ours, &s, &sig, why, whylen)
 					       : split_old(method, data, &s, &sig, why, whylen);
 	if (rc)

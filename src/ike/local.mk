@@ -47,5 +47,21 @@ libike_a_SOURCES = \
 	src/ike/ts.h \
 	src/ike/ts_payload.c \
 	src/ike/ts_text.c \
+	src/ike/v1/crypt.c \
+	src/ike/v1/crypt.h \
+	src/ike/v1/fault.c \
+	src/ike/v1/fault.h \
+	src/ike/v1/frag.c \
+	src/ike/v1/frag.h \
+	src/ike/v1/keymat.c \
+	src/ike/v1/keymat.h \
+	src/ike/v1/natd.c \
+	src/ike/v1/natd.h \
+	src/ike/v1/sa_number.c \
+	src/ike/v1/sa_number.h \
+	src/ike/v1/sa_payload.c \
+	src/ike/v1/sa_payload.h \
+	src/ike/v1/vendor.c \
+	src/ike/v1/vendor.h \
 	src/ike/v2/v2.h \
 	src/ike/vendor.c

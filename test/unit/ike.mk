@@ -43,3 +43,15 @@ test_unit_test_ike_auth_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/u
 test_unit_test_ike_auth_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
 test_unit_test_ike_auth_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_auth
+
+check_PROGRAMS += test/unit/test_ike_v1
+test_unit_test_ike_v1_SOURCES = \
+	test/unit/crypto_util.c \
+	test/unit/crypto_util.h \
+	test/unit/test_ike_v1.h \
+	test/unit/test_ike_v1_crypt.c \
+	test/unit/test_ike_v1_sa.c \
+	test/unit/test_ike_v1_section5.c
+test_unit_test_ike_v1_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_v1_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_v1

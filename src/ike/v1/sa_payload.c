@@ -1,0 +1,620 @@
+/*
+ * Writing: for each of our proposals every combination of its algorithms becomes a transform, in
+ * the order of preference. Reading: each transform's attributes are checked and turned into a
+ * suite; a suite's rank is its place among our combinations, and the lowest rank wins. RFC
+ * 2408 4.2, 5.4 to 5.6.
+ */
+#include "ike/v1/sa_payload.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "ike/v1/sa_number.h"
+
+#define KEY_IKE   1 /* RFC 2407 4.4.2 */
+#define SECONDS   1 /* RFC 2409 appendix A, RFC 2407 4.5 */
+#define KILOBYTES 2
+#define NO_RANK   UINT64_MAX
+
+/* ---- attributes out */
+
+static int put_short(struct ike_msg *m, struct ike_transform *t, uint16_t type, uint16_t value)
+{
+	struct ike_attr *a = ike_msg_add_transform_attr(m, t, type);
+
+	if (!a)
+		return -ENOSPC;
+	a->is_short = true;
+	a->value = value;
+	return 0;
+}
+
+static int put_life(struct ike_msg *m, struct ike_transform *t, uint16_t type, uint16_t unit,
+		    uint64_t value, uint8_t be[4])
+{
+	if (value == 0)
+		return 0;
+	if (put_short(m, t, type, unit))
+		return -ENOSPC;
+	if (value <= UINT16_MAX)
+		return put_short(m, t, (uint16_t)(type + 1), (uint16_t)value);
+	struct ike_attr *a = ike_msg_add_transform_attr(m, t, (uint16_t)(type + 1));
+	if (!a)
+		return -ENOSPC;
+	store_be32(be, value > UINT32_MAX ? UINT32_MAX : (uint32_t)value);
+	a->data = span_of(be, 4);
+	return 0;
+}
+
+static int put_both_lives(struct ike_msg *m, struct ike_transform *t, bool phase1,
+			  struct v1_life *life)
+{
+	uint16_t type = phase1 ? V1_A_LIFE_TYPE : V1_B_LIFE_TYPE;
+	int rc = put_life(m, t, type, SECONDS, life->seconds, life->be[0]);
+
+	return rc ? rc : put_life(m, t, type, KILOBYTES, life->kbytes, life->be[1]);
+}
+
+static struct ike_transform *next_transform(struct ike_msg *m, struct ike_prop *w, uint16_t id)
+{
+	struct ike_transform *t = ike_msg_add_transform(m, w, 0, id);
+
+	if (t)
+		t->number = (uint8_t)w->n_transforms;
+	return t;
+}
+
+static int put_ph1(struct ike_msg *m, struct ike_prop *w, const struct v1_suite *s,
+		   struct v1_life *life)
+{
+	struct ike_transform *t = next_transform(m, w, KEY_IKE);
+
+	if (!t || put_short(m, t, V1_A_ENCR, v1_number_to(V1_N_ENCR1, s->encr)) ||
+	    (s->key_bits && put_short(m, t, V1_A_KEY_LEN, s->key_bits)) ||
+	    put_short(m, t, V1_A_HASH, v1_number_to(V1_N_HASH, s->prf)) ||
+	    put_short(m, t, V1_A_GROUP, s->group) || put_short(m, t, V1_A_METHOD, s->method))
+		return -ENOSPC;
+	return put_both_lives(m, t, true, life);
+}
+
+static int put_ph2(struct ike_msg *m, struct ike_prop *w, const struct v1_suite *s,
+		   struct v1_life *life)
+{
+	uint16_t id = s->proto == IKE_PROTO_AH ? v1_number_to(V1_N_AH, s->integ)
+					       : v1_number_to(V1_N_ESP, s->encr);
+	struct ike_transform *t = next_transform(m, w, id);
+
+	if (!t || (s->key_bits && put_short(m, t, V1_B_KEY_LEN, s->key_bits)) ||
+	    (s->integ && put_short(m, t, V1_B_AUTH, v1_number_to(V1_N_AUTH, s->integ))) ||
+	    put_short(m, t, V1_B_ENCAP, s->encap) ||
+	    (s->group && put_short(m, t, V1_B_GROUP, s->group)) ||
+	    (s->esn && put_short(m, t, V1_B_ESN, 1)))
+		return -ENOSPC;
+	return put_both_lives(m, t, false, life);
+}
+
+/* ---- every suite of a proposal */
+
+/* The n-th algorithm of a type in p; NULL past the end. */
+static const struct proposal_alg *nth(const struct proposal *p, unsigned type, unsigned n)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->alg[i].type == type && n-- == 0)
+			return &p->alg[i];
+	return NULL;
+}
+
+/* A phase 1 hash stands for PRF and integrity: both must be allowed, as far as they are named. */
+static bool hash_allowed(const struct proposal *p, uint16_t prf)
+{
+	return !proposal_alg(p, IKE_T_INTEG) || proposal_has(p, IKE_T_INTEG, v1_integ_of_prf(prf));
+}
+
+static int offer_ph1_proposal(const struct proposal *p, const struct v1_terms *terms,
+			      struct v1_life *life, struct ike_msg *m, struct ike_prop *w)
+{
+	const struct proposal_alg *e, *g, *h;
+
+	for (unsigned i = 0; (e = nth(p, IKE_T_ENCR, i)); i++) {
+		if (!v1_number_to(V1_N_ENCR1, e->id))
+			continue;
+		for (unsigned k = 0; (g = nth(p, IKE_T_KE, k)); k++) {
+			if (!v1_group_ok(g->id) || (terms->group && g->id != terms->group))
+				continue;
+			for (unsigned j = 0; (h = nth(p, IKE_T_PRF, j)); j++) {
+				struct v1_suite s = { .encr = e->id,
+						      .key_bits = e->key_bits,
+						      .prf = h->id,
+						      .group = g->id };
+				if (!v1_number_to(V1_N_HASH, h->id) || !hash_allowed(p, h->id))
+					continue;
+				for (unsigned a = 0; a < terms->n_methods; a++) {
+					s.method = terms->methods[a];
+					if (put_ph1(m, w, &s, life))
+						return -ENOSPC;
+				}
+			}
+		}
+	}
+	return 0;
+}
+
+int v1_ph1_offer(const struct proposals *ours, const struct v1_terms *terms, struct v1_life *life,
+		 struct ike_msg *m, struct ike_payload *sa)
+{
+	/* RFC 2409 5: one proposal, however many transforms */
+	struct ike_prop *w = ike_msg_add_prop(m, sa, 1, IKE_PROTO_IKE, span_of(NULL, 0));
+
+	if (!w)
+		return -ENOSPC;
+	for (unsigned i = 0; i < ours->n; i++)
+		if (offer_ph1_proposal(&ours->p[i], terms, life, m, w))
+			return -ENOSPC;
+	return w->n_transforms;
+}
+
+/* With both, 32-bit numbers only: a peer that skips the attribute would count otherwise than we. */
+static bool only_esn(const struct proposal *p)
+{
+	return proposal_has(p, IKE_T_ESN, 1) && !proposal_has(p, IKE_T_ESN, 0);
+}
+
+static int offer_ph2_encr(const struct proposal *p, const struct proposal_alg *e,
+			  const struct v1_terms *terms, struct v1_life *life, struct ike_msg *m,
+			  struct ike_prop *w)
+{
+	struct v1_suite s = { .proto = p->proto,
+			      .encr = e ? e->id : 0,
+			      .esn = only_esn(p),
+			      .key_bits = e ? e->key_bits : 0,
+			      .group = terms->group,
+			      .encap = terms->encap };
+	const struct proposal_alg *h;
+
+	if (e && !v1_number_to(V1_N_ESP, e->id))
+		return 0;
+	if (e && v1_combined(e->id))
+		return put_ph2(m, w, &s, life);
+	for (unsigned j = 0; (h = nth(p, IKE_T_INTEG, j)); j++) {
+		s.integ = h->id;
+		if (v1_number_to(p->proto == IKE_PROTO_AH ? V1_N_AH : V1_N_AUTH, h->id) &&
+		    put_ph2(m, w, &s, life))
+			return -ENOSPC;
+	}
+	return 0;
+}
+
+static bool group_allowed(const struct proposal *p, uint16_t group)
+{
+	if (group)
+		return proposal_has(p, IKE_T_KE, group);
+	return !proposal_alg(p, IKE_T_KE) || proposal_has(p, IKE_T_KE, 0);
+}
+
+int v1_ph2_offer(const struct proposals *ours, const struct v1_terms *terms, struct v1_life *life,
+		 struct ike_msg *m, struct ike_payload *sa)
+{
+	const struct proposal_alg *e;
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < ours->n; i++) {
+		const struct proposal *p = &ours->p[i];
+		if (!group_allowed(p, terms->group))
+			continue;
+		struct ike_prop *w =
+		    ike_msg_add_prop(m, sa, (uint8_t)(sa->sa.n + 1u), p->proto, terms->spi);
+		if (!w)
+			return -ENOSPC;
+		int rc = 0;
+		if (p->proto == IKE_PROTO_AH)
+			rc = offer_ph2_encr(p, NULL, terms, life, m, w);
+		for (unsigned k = 0; rc == 0 && (e = nth(p, IKE_T_ENCR, k)); k++)
+			rc = offer_ph2_encr(p, e, terms, life, m, w);
+		if (rc)
+			return rc;
+		total += w->n_transforms;
+		if (w->n_transforms == 0) { /* nothing of it has a number in IKEv1 */
+			sa->sa.n--;
+			m->n_props--;
+		}
+	}
+	return (int)total;
+}
+
+/* ---- attributes in */
+
+static uint16_t bad(const char **why, uint16_t notify, const char *text)
+{
+	*why = text;
+	return notify;
+}
+
+/* The value of an attribute, short or up to eight bytes long; false when longer. */
+static bool attr_value(const struct ike_attr *a, uint64_t *v)
+{
+	*v = a->value;
+	if (a->is_short)
+		return true;
+	*v = 0;
+	for (size_t i = 0; i < a->data.len && i < 8; i++)
+		*v = *v << 8 | a->data.p[i];
+	return a->data.len > 0 && a->data.len <= 8;
+}
+
+static bool life_take(struct v1_life *life, uint64_t unit, uint64_t value)
+{
+	if (unit == SECONDS)
+		life->seconds = value;
+	else if (unit == KILOBYTES)
+		life->kbytes = value;
+	return unit == SECONDS || unit == KILOBYTES;
+}
+
+static uint16_t ph1_attr(struct v1_suite *s, uint16_t type, uint64_t v, const char **why)
+{
+	switch (type) {
+	case V1_A_ENCR:
+		s->encr = v1_number_from(V1_N_ENCR1, v);
+		return s->encr ? 0 : bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "cipher not known");
+	case V1_A_HASH:
+		s->prf = v1_number_from(V1_N_HASH, v);
+		return s->prf ? 0 : bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "hash not known");
+	case V1_A_METHOD:
+		s->method = v <= UINT16_MAX ? (uint16_t)v : 0;
+		return 0;
+	case V1_A_GROUP:
+		s->group = v <= UINT16_MAX && v1_group_ok((uint16_t)v) ? (uint16_t)v : 0;
+		return s->group ? 0 : bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "group not known");
+	case V1_A_KEY_LEN:
+		s->key_bits = v <= 256 ? (uint16_t)v : UINT16_MAX;
+		return 0;
+	default:
+		return bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "attribute not supported");
+	}
+}
+
+static uint16_t ph2_attr(struct v1_suite *s, uint16_t type, uint64_t v, const char **why)
+{
+	switch (type) {
+	case V1_B_GROUP:
+		s->group = v <= UINT16_MAX && v1_group_ok((uint16_t)v) ? (uint16_t)v : 0;
+		return s->group ? 0 : bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "group not known");
+	case V1_B_ENCAP:
+		s->encap = v <= UINT16_MAX ? (uint16_t)v : UINT16_MAX;
+		return 0;
+	case V1_B_AUTH:
+		s->integ = v1_number_from(V1_N_AUTH, v);
+		return s->integ ? 0
+				: bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "integrity not known");
+	case V1_B_KEY_LEN:
+		s->key_bits = v <= 256 ? (uint16_t)v : UINT16_MAX;
+		return 0;
+	case V1_B_ESN: /* RFC 4304 */
+		s->esn = v == 1;
+		return v <= 1 ? 0 : bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "ESN value not known");
+	default:
+		return bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "attribute not supported");
+	}
+}
+
+/* What a suite must have, and key lengths that are left out. */
+static uint16_t suite_complete(struct v1_suite *s, const char **why)
+{
+	bool ike = s->proto == IKE_PROTO_IKE;
+
+	if (ike && (!s->encr || !s->prf || !s->group || !s->method))
+		return bad(why, IKE1_BAD_PROPOSAL_SYNTAX,
+			   "cipher, hash, group or authentication method is missing");
+	if (ike)
+		s->integ = v1_integ_of_prf(s->prf);
+	if (s->proto == IKE_PROTO_AH)
+		return s->encr || s->key_bits
+			   ? bad(why, IKE1_BAD_PROPOSAL_SYNTAX, "AH with a cipher's attributes")
+			   : 0;
+	if (v1_key_ok(s->encr, &s->key_bits))
+		return 0;
+	return bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "key length does not fit the cipher");
+}
+
+/* What the transform's number says. */
+static uint16_t transform_id(const struct ike_transform *t, struct v1_suite *s, uint16_t *ah,
+			     const char **why)
+{
+	*ah = 0;
+	switch (s->proto) {
+	case IKE_PROTO_IKE:
+		if (t->id == KEY_IKE)
+			return 0;
+		break;
+	case IKE_PROTO_ESP:
+		s->encr = v1_number_from(V1_N_ESP, t->id);
+		if (s->encr)
+			return 0;
+		break;
+	case IKE_PROTO_AH:
+		*ah = v1_number_from(V1_N_AH, t->id);
+		if (*ah)
+			return 0;
+		break;
+	default:
+		return bad(why, IKE1_INVALID_PROTOCOL_ID, "protocol not supported");
+	}
+	return bad(why, IKE1_INVALID_TRANSFORM_ID, "transform not known");
+}
+
+uint16_t v1_suite_read(const struct ike_msg *m, const struct ike_prop *p,
+		       const struct ike_transform *t, struct v1_suite *out, const char **why)
+{
+	uint16_t ah, notify;
+	uint64_t seen = 0, unit = 0;
+	bool ike = p->proto == IKE_PROTO_IKE;
+	uint16_t life_type = ike ? V1_A_LIFE_TYPE : V1_B_LIFE_TYPE;
+
+	*out = (struct v1_suite){ .proto = p->proto };
+	notify = transform_id(t, out, &ah, why);
+	for (unsigned i = 0; notify == 0 && i < t->n_attrs; i++) {
+		const struct ike_attr *a = &m->attr[t->first_attr + i];
+		uint64_t v;
+		if (!attr_value(a, &v))
+			return bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "attribute too long");
+		if (a->type == life_type) {
+			unit = v;
+			continue;
+		}
+		if (a->type == life_type + 1) {
+			if (!life_take(&out->life, unit, v))
+				return bad(why, IKE1_BAD_PROPOSAL_SYNTAX,
+					   "a lifetime without its unit");
+			unit = 0;
+			continue;
+		}
+		if (a->type < 64 && (seen & 1ull << a->type))
+			return bad(why, IKE1_BAD_PROPOSAL_SYNTAX, "an attribute comes twice");
+		seen |= a->type < 64 ? 1ull << a->type : 0;
+		notify = ike ? ph1_attr(out, a->type, v, why) : ph2_attr(out, a->type, v, why);
+	}
+	if (notify == 0)
+		notify = suite_complete(out, why);
+	if (notify == 0 && ah && ah != out->integ)
+		notify = bad(why, IKE1_BAD_PROPOSAL_SYNTAX, "AH transform and integrity differ");
+	return notify;
+}
+
+/* ---- the choice */
+
+/* Place of an algorithm among those of its type in p; -1 when it is not there. */
+static int place(const struct proposal *p, unsigned type, uint16_t id, uint16_t key_bits)
+{
+	int n = 0;
+
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->alg[i].type != type)
+			continue;
+		if (p->alg[i].id == id && p->alg[i].key_bits == key_bits)
+			return n;
+		n++;
+	}
+	return -1;
+}
+
+static uint64_t rank_in(const struct proposal *p, const struct v1_suite *s, bool phase1)
+{
+	int e = 0, g = 0, h = 0;
+
+	if (p->proto != s->proto)
+		return NO_RANK;
+	if (s->proto != IKE_PROTO_AH)
+		e = place(p, IKE_T_ENCR, s->encr, s->key_bits);
+	if (phase1) {
+		h = hash_allowed(p, s->prf) ? place(p, IKE_T_PRF, s->prf, 0) : -1;
+		g = place(p, IKE_T_KE, s->group, 0);
+	} else {
+		if (s->integ)
+			h = place(p, IKE_T_INTEG, s->integ, 0);
+		else if (s->proto == IKE_PROTO_AH || !v1_combined(s->encr))
+			h = -1; /* never without integrity */
+		g = group_allowed(p, s->group) ? 0 : -1;
+		if (s->group && g == 0)
+			g = place(p, IKE_T_KE, s->group, 0);
+		if (proposal_alg(p, IKE_T_ESN) ? !proposal_has(p, IKE_T_ESN, s->esn) : s->esn)
+			return NO_RANK;
+	}
+	if (e < 0 || g < 0 || h < 0)
+		return NO_RANK;
+	return (uint64_t)e << 16 | (uint64_t)g << 8 | (uint64_t)h;
+}
+
+static uint64_t rank(const struct proposals *ours, const struct v1_suite *s, bool phase1)
+{
+	for (unsigned i = 0; i < ours->n; i++) {
+		uint64_t r = rank_in(&ours->p[i], s, phase1);
+		if (r != NO_RANK)
+			return (uint64_t)i << 32 | r;
+	}
+	return NO_RANK;
+}
+
+static void add_alg(struct proposal *p, uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	p->alg[p->n++] = (struct proposal_alg){ .type = type, .id = id, .key_bits = key_bits };
+}
+
+static void to_proposal(const struct v1_suite *s, uint8_t number, struct proposal *p)
+{
+	*p = (struct proposal){ .proto = s->proto, .number = number };
+	if (s->encr)
+		add_alg(p, IKE_T_ENCR, s->encr, s->key_bits);
+	if (s->prf)
+		add_alg(p, IKE_T_PRF, s->prf, 0);
+	if (s->integ)
+		add_alg(p, IKE_T_INTEG, s->integ, 0);
+	if (s->group)
+		add_alg(p, IKE_T_KE, s->group, 0);
+	if (s->proto != IKE_PROTO_IKE)
+		add_alg(p, IKE_T_ESN, s->esn, 0);
+}
+
+static bool method_fits(const struct v1_terms *terms, uint16_t method)
+{
+	for (unsigned i = 0; i < terms->n_methods; i++)
+		if (terms->methods[i] == method)
+			return true;
+	return false;
+}
+
+/* Part of an AND: a neighbour has the same number. */
+static bool in_bundle(const struct ike_msg *m, const struct ike_payload *sa, unsigned i)
+{
+	const struct ike_prop *p = &m->prop[sa->sa.first + i];
+
+	return (i > 0 && p[-1].number == p->number) ||
+	       (i + 1u < sa->sa.n && p[1].number == p->number);
+}
+
+/* What the search saw, for the words when nothing fits. */
+struct seen {
+	struct proposals peers; /* the first suites, one a proposal */
+	bool bundle, read, method, encap;
+	uint16_t peer_method, peer_encap;
+};
+
+static void remember(struct seen *seen, const struct v1_suite *s, uint8_t number)
+{
+	if (seen->peers.n < PROPOSALS_MAX)
+		to_proposal(s, number, &seen->peers.p[seen->peers.n++]);
+	seen->read = true;
+}
+
+static bool terms_fit(const struct v1_terms *terms, bool phase1, bool any_group,
+		      const struct v1_suite *s, struct seen *seen)
+{
+	if (phase1 && !method_fits(terms, s->method)) {
+		seen->peer_method = s->method;
+		return false;
+	}
+	seen->method = true;
+	if (!phase1 && s->encap != terms->encap && s->encap != V1_ENCAP_UNSAID) {
+		seen->peer_encap = s->encap;
+		return false;
+	}
+	seen->encap = true;
+	return any_group || (phase1 && !terms->group) || s->group == terms->group;
+}
+
+static void explain(const struct proposals *ours, const struct v1_terms *terms, bool phase1,
+		    const struct seen *seen, char *why, size_t whylen)
+{
+	char a[IKE_NAME_LEN], b[IKE_NAME_LEN];
+	struct proposal unused;
+
+	if (!seen->read)
+		snprintf(why, whylen,
+			 seen->bundle ? "peer offered only bundles of several protocols, which are "
+					"not supported"
+				      : "peer offered no transform that is known here");
+	else if (!seen->method)
+		snprintf(why, whylen, "peer wants authentication by %s; this connection uses %s",
+			 ike_name_or_number(IKE_NAMES_AUTH1, seen->peer_method, a),
+			 terms->n_methods
+			     ? ike_name_or_number(IKE_NAMES_AUTH1, terms->methods[0], b)
+			     : "none that IKEv1 has");
+	else if (!seen->encap)
+		snprintf(why, whylen, "peer offered encapsulation %s; this child has %s",
+			 ike_name_or_number(IKE_NAMES_ENCAP1, seen->peer_encap, a),
+			 ike_name_or_number(IKE_NAMES_ENCAP1, terms->encap, b));
+	else if (proposal_select(ours, &seen->peers, 0, &unused, why, whylen) == 0)
+		snprintf(why, whylen,
+			 phase1 ? "no combination that the peer offered is allowed "
+				  "here as a whole"
+				: "the peer's group for PFS is not the agreed one");
+}
+
+static int choose(const struct proposals *ours, const struct v1_terms *terms, bool phase1,
+		  bool any_group, const struct ike_msg *m, const struct ike_payload *sa,
+		  struct v1_choice *out, char *why, size_t whylen)
+{
+	uint64_t best = NO_RANK;
+	struct seen seen = { .bundle = false };
+
+	for (unsigned i = 0; i < sa->sa.n; i++) {
+		const struct ike_prop *p = &m->prop[sa->sa.first + i];
+		if (in_bundle(m, sa, i)) {
+			seen.bundle = true;
+			continue;
+		}
+		for (unsigned k = 0; k < p->n_transforms; k++) {
+			unsigned at = p->first_transform + k;
+			const char *what;
+			struct v1_suite s;
+			if (v1_suite_read(m, p, &m->transform[at], &s, &what))
+				continue;
+			remember(&seen, &s, p->number);
+			uint64_t r = terms_fit(terms, phase1, any_group, &s, &seen)
+					 ? rank(ours, &s, phase1)
+					 : NO_RANK;
+			if (r >= best)
+				continue;
+			best = r;
+			*out = (struct v1_choice){ .prop = (uint16_t)(sa->sa.first + i),
+						   .transform = (uint16_t)at,
+						   .suite = s };
+			out->spi = p->spi.len == 4 ? load_be32(p->spi.p) : 0;
+			to_proposal(&s, p->number, &out->chosen);
+		}
+	}
+	if (best != NO_RANK)
+		return 0;
+	explain(ours, terms, phase1, &seen, why, whylen);
+	return -ENOENT;
+}
+
+int v1_ph1_choose(const struct proposals *ours, const struct v1_terms *terms,
+		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,
+		  char *why, size_t whylen)
+{
+	return choose(ours, terms, true, false, m, sa, out, why, whylen);
+}
+
+int v1_ph2_choose(const struct proposals *ours, const struct v1_terms *terms, bool any_group,
+		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,
+		  char *why, size_t whylen)
+{
+	return choose(ours, terms, false, any_group, m, sa, out, why, whylen);
+}
+
+bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa)
+{
+	return sa->sa.n == 1 && m->prop[sa->sa.first].n_transforms == 1;
+}
+
+int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span spi,
+	       struct ike_msg *m, struct ike_payload *sa)
+{
+	const struct ike_prop *p = &in->prop[c->prop];
+	const struct ike_transform *t = &in->transform[c->transform];
+	struct ike_prop *w = ike_msg_add_prop(m, sa, p->number, p->proto, spi);
+	struct ike_transform *v = w ? ike_msg_add_transform(m, w, 0, t->id) : NULL;
+
+	if (!v)
+		return -ENOSPC;
+	v->number = t->number;
+	for (unsigned i = 0; i < t->n_attrs; i++) {
+		const struct ike_attr *from = &in->attr[t->first_attr + i];
+		struct ike_attr *a = ike_msg_add_transform_attr(m, v, from->type);
+		if (!a)
+			return -ENOSPC;
+		*a = *from;
+	}
+	return 0;
+}
+
+uint16_t v1_first_group(const struct proposals *ours)
+{
+	for (unsigned i = 0; i < ours->n; i++)
+		for (unsigned k = 0; k < ours->p[i].n; k++) {
+			const struct proposal_alg *a = &ours->p[i].alg[k];
+			if (a->type == IKE_T_KE && v1_group_ok(a->id))
+				return a->id;
+		}
+	return 0;
+}
