@@ -10,8 +10,30 @@ static void check_kind(struct loader *ld, const struct item *it, const struct sa
 
 	if (c->proto == SA_AH && (v = key_value(it, "proto")))
 		report_value(ld, v, "proto = ah: AH comes with a later release; expected esp");
-	if (c->mode == SA_TRANSPORT && (v = key_value(it, "mode")))
-		report_value(ld, v, "mode = transport: transport mode comes with a later release; expected tunnel");
+}
+
+/* The two ends of a transport mode SA are the hosts themselves: what comes in is from its src to its dst. */
+static void bind_to_ends(struct loader *ld, const struct item *it, struct sa_conf *c)
+{
+	if (c->mode != SA_TRANSPORT)
+		return;
+	if (c->dir == DIR_OUT && !c->src.ver) {
+		report_item(ld, it, "sa %s has mode = transport and no src; expected the address that its packets come from",
+			    it->name);
+		return;
+	}
+	if (c->dir == DIR_OUT || (!c->src.ver && !c->dst.ver))
+		return;
+	int ver = c->src.ver ? c->src.ver : c->dst.ver;
+	struct ip_range all = ip_range_all(ver);
+	if (!have_memory(ld, c->sel = calloc(1, sizeof(*c->sel))))
+		return;
+	c->n_sel = 1;
+	*c->sel = (struct selector) {
+		.local = c->dst.ver ? (struct ip_range) { c->dst, c->dst } : all,
+		.remote = c->src.ver ? (struct ip_range) { c->src, c->src } : all,
+		.proto = PROTO_ANY,
+	};
 }
 
 static void check_spi(struct loader *ld, const struct item *it)
@@ -161,6 +183,7 @@ void sa_build(struct loader *ld, const struct item *it, struct config_sa *out)
 	check_spi(ld, it);
 	check_addresses(ld, it, c);
 	check_ports(ld, it, c);
+	bind_to_ends(ld, it, c);
 	check_window(ld, it, out);
 	check_life(ld, it, &c->life);
 	read_suite(ld, it, c);

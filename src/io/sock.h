@@ -109,6 +109,7 @@ struct sock_rx {
 	struct sockaddr_storage from;
 	struct ip_addr to; /* local address it came to */
 	uint8_t tos;       /* outer TOS / traffic class (cmsg, or the raw IPv4 header) */
+	uint8_t hdr_len;   /* raw IPv4: bytes of the IP header, which lies right before data; else 0 */
 	bool truncated;    /* MSG_TRUNC */
 };
 

@@ -104,6 +104,7 @@ static void strip_v4(struct sock_rx *rx)
 	rx->to = ip_addr_from_v4(ip + 16);
 	if (total < rx->len)
 		rx->len = total;
+	rx->hdr_len = (uint8_t)hdr;
 	rx->data += hdr;
 	rx->len -= hdr;
 	rx->seg = rx->len;
@@ -136,6 +137,7 @@ int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n
 		rx[i].len = rx[i].seg = q->mm[i].msg_len;
 		rx[i].to.ver = 0;
 		rx[i].tos = 0;
+		rx[i].hdr_len = 0;
 		rx[i].truncated = (h->msg_flags & MSG_TRUNC) != 0;
 		if (raw4)
 			strip_v4(&rx[i]);

@@ -17,4 +17,6 @@ libipsec_a_SOURCES = \
 	src/ipsec/spd_class.c \
 	src/ipsec/spd_class.h \
 	src/ipsec/spd_tree.c \
-	src/ipsec/spd_tree.h
+	src/ipsec/spd_tree.h \
+	src/ipsec/transport.c \
+	src/ipsec/transport.h

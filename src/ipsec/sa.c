@@ -44,7 +44,9 @@ uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver)
 		text = CRYPT_TEXT_MAX;
 	/* The packet, its padding and the trailer fill whole blocks (RFC 4303 2.4). */
 	text -= text % sa->align;
-	return text > ESP_TRAILER ? text - ESP_TRAILER : 0;
+	/* In transport mode the packet's own IP header is the outer one. */
+	unsigned own = sa->mode == SA_TRANSPORT ? outer_header(outer_ver) : 0;
+	return text > ESP_TRAILER ? text - ESP_TRAILER + own : 0;
 }
 
 /* ---- making one ---------------------------------------------------------------------------- */
@@ -79,8 +81,9 @@ static int check_conf(const struct sa_conf *c, char *why, size_t whylen)
 {
 	if (c->proto != SA_ESP)
 		return refuse(-ENOTSUP, why, whylen, "only ESP is implemented");
-	if (c->mode != SA_TUNNEL)
-		return refuse(-ENOTSUP, why, whylen, "only tunnel mode is implemented");
+	if (c->mode == SA_TRANSPORT && c->dir == DIR_OUT && (!c->src.ver || ip_addr_is_any(&c->src)))
+		return refuse(-EINVAL, why, whylen,
+			      "transport mode needs the address its packets come from (src)");
 	if (c->spi < SPI_MIN)
 		return refuse(-EINVAL, why, whylen, "an SPI below 256 is reserved");
 	if (c->src.ver && c->dst.ver && c->src.ver != c->dst.ver)
@@ -145,7 +148,10 @@ static void fill(struct sa *sa)
 	sa->esn = c->esn;
 	sa->ecn = c->ecn;
 	sa->dscp = (int8_t)c->dscp;
-	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + ESP_TRAILER + sa->align - 1u);
+	if (c->mode == SA_TRANSPORT && c->encap == SA_ENCAP_UDP && c->dir == DIR_IN)
+		sa->csum = c->oa_src.ver && c->oa_dst.ver ? SA_CSUM_ADJUST : SA_CSUM_SET;
+	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + ESP_TRAILER + sa->align - 1u -
+				      (sa->mode == SA_TRANSPORT ? outer_header(ver) : 0));
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
 	sa->key_block = (uint32_t)crypt_key_block(sa->key);
 	sa->installed_ns = clock_now_ns();

@@ -35,6 +35,13 @@ struct sa_lifetime {
 
 enum sa_state { SA_ALIVE, SA_DEAD };
 
+/* Inbound transport mode in UDP: a NAT has changed addresses that the sender's TCP or UDP checksum was made with. */
+enum sa_csum {
+	SA_CSUM_KEEP,
+	SA_CSUM_ADJUST, /* by the original addresses, which are known (RFC 3948 3.1.2) */
+	SA_CSUM_SET,    /* made anew: they are not known */
+};
+
 #define SA_BUNDLE_MAX 4 /* SAs that one packet goes through */
 
 /* The open side of a tunnel; replaced as a whole when the peer moves. */
@@ -59,7 +66,7 @@ struct sa {
 	uint8_t fragment; /* enum sa_fragment */
 	bool esn;
 	bool ecn;            /* RFC 6040 normal mode; else compatibility */
-	bool copy_ttl_check; /* reserved for transit mode: the forwarding kernel decremented TTL */
+	uint8_t csum;        /* enum sa_csum */
 	int8_t dscp;         /* outer DSCP; -1 copies the inner one */
 	_Atomic uint8_t state;      /* enum sa_state */
 	uint16_t overhead_max;      /* bytes that ESP and the outer headers add at most */
@@ -102,6 +109,8 @@ struct sa_conf {
 	uint32_t spi;
 	uint32_t reqid;              /* of struct sa */
 	struct ip_addr src, dst;     /* outer addresses; ver 0 ("%any"): any, or learned */
+	struct ip_addr oa_src, oa_dst; /* inbound, transport mode in UDP: src and dst as the sender
+					  has put them into its packets; ver 0: not known */
 	uint16_t src_port, dst_port; /* UDP encapsulation; host byte order */
 	enum sa_encap encap;
 	struct esp_suite suite;
@@ -145,8 +154,8 @@ void sa_conf_set_key_id(struct sa_conf *conf);
 /* Bytes of memory of an SA without its cipher's key tables (those: crypt_key_bytes(sa->key)). */
 size_t sa_bytes(const struct sa *sa);
 
-/* Largest inner packet for an outer MTU with this suite, encapsulation and outer version; padding
- * to the alignment included. 0 when nothing fits. */
+/* Largest inner packet (in transport mode: packet before it is protected) for an outer MTU with this
+ * suite, encapsulation and outer version; padding to the alignment included. 0 when nothing fits. */
 uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver);
 /* Replaces the outer addresses (control thread); the old path is freed after a grace period by the
  * caller's synchronize. Returns the old one. */

@@ -108,6 +108,7 @@ bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
 	       a->dir == b->dir && a->spi == b->spi && a->reqid == b->reqid && ip_addr_eq(&a->src, &b->src) &&
 	       ip_addr_eq(&a->dst, &b->dst) && a->src_port == b->src_port &&
 	       a->dst_port == b->dst_port && a->encap == b->encap &&
+	       ip_addr_eq(&a->oa_src, &b->oa_src) && ip_addr_eq(&a->oa_dst, &b->oa_dst) &&
 	       same_suite(&a->suite, &b->suite) &&
 	       memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 && a->esn == b->esn &&
 	       a->replay_window == b->replay_window && same_life(&a->life, &b->life) &&

@@ -99,6 +99,11 @@ static void look_up_all(struct worker *w, bool udp)
 			sa_drop(w, sa, d);
 			continue;
 		}
+		if (unlikely(sa->mode == SA_TRANSPORT)) {
+			/* opened where there is room for an IP header in front */
+			w->op[m].dst = w->side_arena + w->side_used + TRANSPORT_HEAD_MAX;
+			w->side_used += TRANSPORT_HEAD_MAX + ((w->op[m].len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1));
+		}
 		if (m != i)
 			w->in[m] = *p;
 		m++;
@@ -120,6 +125,29 @@ static void peer_moved(struct worker *w, const struct in_pkt *p)
 	worker_event_paced(w, &e, p->sa);
 }
 
+/* Transport mode: the outer IP header goes in front of the text again. */
+static enum drop join_header(struct in_pkt *p, uint8_t *text, const struct esp_text *t)
+{
+	const struct sock_rx *rx = p->rx;
+	struct transport_head h = { .ip = rx->hdr_len ? rx->data - rx->hdr_len : NULL, .len = rx->hdr_len, .dst = rx->to,
+				    .tos = rx->tos };
+	struct endpoint from;
+
+	if (endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) < 0)
+		return DROP_TRANSPORT;
+	h.src = from.addr;
+	uint32_t hdr = h.src.ver == h.dst.ver ? transport_join(&h, text, t->len, t->next_header) : 0;
+	if (hdr == 0)
+		return DROP_TRANSPORT;
+	p->ip = text - hdr;
+	enum drop d = pkt_parse(p->ip, hdr + t->len, &p->info);
+	if (d == DROP_NONE && p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
+		d = DROP_TRANSPORT;
+	if (d == DROP_NONE && p->sa->csum != SA_CSUM_KEEP)
+		transport_csum(p->sa, p->ip, &p->info);
+	return d;
+}
+
 /* Takes the decrypted text apart: the inner packet, its ECN field, its size. */
 static enum drop decapsulate(struct in_pkt *p, const struct crypt_op *op)
 {
@@ -130,6 +158,8 @@ static enum drop decapsulate(struct in_pkt *p, const struct crypt_op *op)
 		return d;
 	if (unlikely(t.next_header == ESP_NH_DUMMY))
 		return DROP_DUMMY;
+	if (unlikely(p->sa->mode == SA_TRANSPORT))
+		return join_header(p, op->dst, &t);
 	if (unlikely(t.next_header != IPPROTO_IPIP && t.next_header != IPPROTO_IPV6))
 		return DROP_NEXT_HEADER;
 	p->ip = op->dst;
@@ -276,6 +306,7 @@ static void check_all(struct worker *w)
 /* Everything after sorting out, for the packets gathered so far. */
 static void in_batch(struct worker *w, bool udp, void (*deliver)(struct worker *w))
 {
+	w->side_used = 0;
 	look_up_all(w, udp);
 	if (w->n_in) {
 		crypt_open(w->crypt, w->op, w->n_in);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "ipsec/transport.h"
 #include "packet/csum.h"
 #include "packet/ecn.h"
 #include "packet/frag.h"
@@ -134,7 +135,12 @@ static bool fits(struct worker *w, struct out_pkt *p, uint32_t mtu)
 	/* an outer packet in fragments is still one packet, with an IP length */
 	bool one_outer = size + sa->overhead_max <= UINT16_MAX;
 	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
-	if (may_fragment) {
+	if (sa->mode == SA_TRANSPORT && one_outer && (may_fragment || (p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP))) {
+		/* only whole packets are protected (RFC 4303 3.1.1): what was told to make smaller ones would make fragments */
+		p->outer_df = false;
+		return true;
+	}
+	if (may_fragment && sa->mode == SA_TUNNEL) {
 		if (sa->fragment == SA_FRAG_AFTER && sa->df != SA_DF_SET && one_outer)
 			p->outer_df = false;
 		else
@@ -190,6 +196,18 @@ static void classify_all(struct worker *w)
 	}
 }
 
+/* Transport mode: is it a whole packet between the SA's ends, and is its header one that the system makes just like that? */
+static bool may_go_as_it_is(const struct out_pkt *p)
+{
+	const struct sa_path *path = atomic_load_explicit(&p->sa->path, memory_order_acquire);
+	const struct flow_key *k = &p->info.key;
+	uint32_t next_at, split = transport_split(p->ip, &p->info, &next_at);
+	uint32_t plain = k->ver == 4 ? 20 : 40;
+
+	return split == plain && path && path->src.ver == k->ver && path->dst.addr.ver == k->ver &&
+	       memcmp(path->src.b, k->src, 16) == 0 && memcmp(path->dst.addr.b, k->dst, 16) == 0;
+}
+
 /* What the SA says: is it alive, does the packet fit, which DF bit. Packets that cannot go on lose their SA. */
 static void fit_all(struct worker *w)
 {
@@ -209,6 +227,11 @@ static void fit_all(struct worker *w)
 		if (sa != last) {
 			last = sa;
 			crypt_key_prefetch(sa->key, sa->key_block, p->info.len);
+		}
+		if (unlikely(sa->mode == SA_TRANSPORT) && !may_go_as_it_is(p)) {
+			worker_drop(w, DROP_TRANSPORT);
+			p->sa = NULL;
+			continue;
 		}
 		p->fragment = false;
 		p->outer_df = sa->df == SA_DF_COPY ? (p->info.flags & PKT_DF) != 0 : sa->df == SA_DF_SET;
@@ -258,7 +281,18 @@ static uint8_t *frame_room(struct worker *w, const struct sa *sa, uint32_t inner
 static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, uint8_t *text, uint32_t inner_len, uint64_t seq)
 {
 	struct sa *sa = p->sa;
-	uint32_t text_len = esp_finish_text(sa, text, inner_len, p->info.key.ver == 4 ? IPPROTO_IPIP : IPPROTO_IPV6);
+	uint8_t next = p->info.key.ver == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	if (unlikely(sa->mode == SA_TRANSPORT)) {
+		/* the system makes the IP header again; what is behind it is protected */
+		uint32_t hdr = p->info.key.ver == 4 ? 20 : 40;
+		next = p->info.key.ver == 4 ? text[9] : text[6];
+		inner_len -= hdr;
+		if (text == esp + esp_text_off(sa))
+			memmove(text, text + hdr, inner_len);
+		else
+			text += hdr;
+	}
+	uint32_t text_len = esp_finish_text(sa, text, inner_len, next);
 	struct out_frame *f = &w->frame[w->n_frame];
 
 	esp_seal_op(sa, seq, esp, text, text_len, &w->op[w->n_frame]);
@@ -266,7 +300,7 @@ static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, u
 	f->esp = esp;
 	f->len = esp_text_off(sa) + text_len + sa->icv_len;
 	f->inner_len = inner_len;
-	f->tos = ecn_encap(p->info.tos, sa->dscp, sa->ecn);
+	f->tos = likely(sa->mode == SA_TUNNEL) ? ecn_encap(p->info.tos, sa->dscp, sa->ecn) : p->info.tos;
 	f->df = p->outer_df;
 	w->n_frame++;
 	w->frame_used += f->len;

@@ -17,7 +17,6 @@
 #include "base/random.h"
 #include "plane/internal.h"
 
-#define RX_BUFFER 65536
 #define EVENT_PAUSE_NS (20 * NS_PER_MS)
 
 void worker_event(struct worker *w, const struct ipsec_event *e)
@@ -131,7 +130,7 @@ void *worker_main(void *arg)
 
 static void *arena_new(size_t len)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -146,11 +145,12 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 		w->udp[v].fd = w->raw[v].fd = w->clear[v].fd = -1;
 	w->read_arena = arena_new(READ_ARENA);
 	w->frame_arena = arena_new(FRAME_ARENA);
+	w->side_arena = arena_new(SIDE_ARENA);
 	w->hold.mem = arena_new(HOLD_BYTES);
 	w->ike.mem = p->opts.ike ? arena_new(IKE_RING_BYTES) : NULL;
 	w->rxq = sock_rxq_new(SOCK_RX_MAX, RX_BUFFER);
 	w->crypt = crypt_ctx_new(number);
-	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem || w->wake_fd < 0 ||
+	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem || !w->side_arena || w->wake_fd < 0 ||
 	    (p->opts.ike && !w->ike.mem))
 		return -ENOMEM;
 	int rc = flow_table_init(&w->out_flows, random_u64());
@@ -168,6 +168,8 @@ void worker_fini(struct worker *w)
 		close(w->epoll_fd);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
+	if (w->side_arena)
+		munmap(w->side_arena, SIDE_ARENA);
 	if (w->hold.mem)
 		munmap(w->hold.mem, HOLD_BYTES);
 	if (w->ike.mem)

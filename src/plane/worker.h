@@ -26,6 +26,7 @@
 #include "ipsec/esp.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
+#include "ipsec/transport.h"
 #include "packet/gso.h"
 #include "packet/parse.h"
 #include "plane/ike_ring.h"
@@ -38,6 +39,9 @@
 #define FRAME_ARENA (READ_ARENA + BATCH_FRAMES * 128)
 #define HOLD_PACKETS 64     /* that wait for an SA */
 #define HOLD_BYTES (128 * 1024)
+/* Where texts are opened that get another header in front: all that one batch can hold. */
+#define RX_BUFFER 65536u
+#define SIDE_ARENA (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE))
 #define GRO_FLOWS 8         /* flows that are joined at the same time; a power of two */
 
 /* The SPD with its generation, published as one pointer. */
@@ -150,6 +154,8 @@ struct worker {
 	struct sock_rx rx[SOCK_RX_MAX];
 	struct in_pkt in[BATCH_FRAMES];
 	unsigned n_in;
+	uint8_t *side_arena;      /* for transport mode */
+	uint32_t side_used;
 	struct gro_slot gro[GRO_FLOWS];
 
 	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the packet in question */

@@ -239,11 +239,11 @@ integ_bytes() {
 	esac
 }
 
-# conf_sa NAME DIRECTION SPI SRC DST SEED: reads $cipher $encap $sa_extra
+# conf_sa NAME DIRECTION SPI SRC DST SEED: reads $cipher $encap $mode $sa_extra
 conf_sa() {
 	local key_len integ_len
 	key_len=$(key_bytes "$cipher") integ_len=$(integ_bytes "$cipher")
-	printf 'sa %s {\n\tdirection = %s\n\tproto = esp\n\tmode = tunnel\n\tspi = %s\n' "$1" "$2" "$3"
+	printf 'sa %s {\n\tdirection = %s\n\tproto = esp\n\tmode = %s\n\tspi = %s\n' "$1" "$2" "$mode" "$3"
 	printf '\tsrc = "%s"\n\tdst = "%s"\n\tencap = %s\n\tcipher = "%s"\n' "$4" "$5" "$encap" "$cipher"
 	[ "$key_len" = 0 ] || printf '\tkey = "%s"\n' "$(bytes "$key_len" "$6")"
 	[ "$integ_len" = 0 ] || printf '\tinteg_key = "%s"\n' "$(bytes "$integ_len" $(($6 + 100)))"
@@ -253,7 +253,7 @@ conf_sa() {
 
 # Resets what conf_pair reads to the plain gateway pair.
 conf_defaults() {
-	cipher=aes128gcm16 encap=udp sa_extra='' sa_out_extra='' sa_in_extra=''
+	cipher=aes128gcm16 encap=udp mode=tunnel tun_addresses='' sa_extra='' sa_out_extra='' sa_in_extra=''
 	top='' tun_extra='' policy_extra='' policies_before='' policies_after=''
 	wan_a=192.0.2.1 wan_b=192.0.2.2
 	nets_a='"10.1.0.0/16", "fd01::/16"' nets_b='"10.2.0.0/16", "fd02::/16"'
@@ -270,8 +270,8 @@ conf_one() {
 		here_wan=$wan_b there_wan=$wan_a here_nets=$nets_b there_nets=$nets_a out=0x1002 in=0x1001 host=2
 	fi
 	[ -z "$top" ] || printf '%s\n' "$top"
-	printf 'tun bw0 {\n\taddress = {"10.255.0.%s/32", "fdff::%s/128"}\n\tmtu = %s\n\troutes = {%s}\n%s\n}\n' \
-		"$host" "$host" "$mtu" "$there_nets" "$tun_extra"
+	printf 'tun bw0 {\n\taddress = {%s}\n\tmtu = %s\n\troutes = {%s}\n%s\n}\n' \
+		"${tun_addresses:-"\"10.255.0.$host/32\", \"fdff::$host/128\""}" "$mtu" "$there_nets" "$tun_extra"
 	sa_extra=$common$'\n'$sa_out_extra
 	conf_sa out out $out "$here_wan" "$there_wan" $((out == 0x1001 ? 0 : 32))
 	sa_extra=$common$'\n'$sa_in_extra

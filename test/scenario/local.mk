@@ -5,6 +5,7 @@ SCENARIOS = \
 	test/scenario/reload/test.sh \
 	test/scenario/tunnel-udp/test.sh \
 	test/scenario/ip-versions/test.sh \
+	test/scenario/transport/test.sh \
 	test/scenario/nat/test.sh \
 	test/scenario/lifetimes/test.sh \
 	test/scenario/mtu/test.sh \

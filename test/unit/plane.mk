@@ -15,7 +15,8 @@ test_unit_test_plane_SOURCES = \
 	test/unit/test_plane_keying.c \
 	test/unit/test_plane_out.c \
 	test/unit/test_plane_sa.c \
-	test/unit/test_plane_send.c
+	test/unit/test_plane_send.c \
+	test/unit/test_plane_transport.c
 test_unit_test_plane_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_plane_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmmsg
 test_unit_test_plane_LDADD = $(LIBS_PLANE) $(UNIT_LDADD)

@@ -54,8 +54,13 @@ static struct sa *make_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint3
 	c.fragment = o->fragment;
 	c.dscp = o->dscp - 1;
 	c.path_mtu = o->path_mtu ? o->path_mtu : 1500;
-	ck_assert_int_eq(ip_addr_parse(o->outer_ver == 6 ? "2001:db8::1" : "192.0.2.1", dir == DIR_OUT ? &c.src : &c.dst), 0);
-	ck_assert_int_eq(ip_addr_parse(o->outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", dir == DIR_OUT ? &c.dst : &c.src), 0);
+	ck_assert_int_eq(ip_addr_parse(o->outer_ver == 6 ? "2001:db8::1" : "192.0.2.1", &c.src), 0);
+	ck_assert_int_eq(ip_addr_parse(o->outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &c.dst), 0);
+	c.mode = o->transport ? SA_TRANSPORT : SA_TUNNEL;
+	if (dir == DIR_IN && o->oa_src) {
+		ck_assert_int_eq(ip_addr_parse(o->oa_src, &c.oa_src), 0);
+		ck_assert_int_eq(ip_addr_parse(o->oa_dst, &c.oa_dst), 0);
+	}
 	if (dir == DIR_IN && o->sel_in) {
 		c.sel = malloc(sizeof(*c.sel));
 		*c.sel = *o->sel_in;
@@ -76,8 +81,9 @@ static void enter(struct rig *r, struct sa *sa)
 	struct ip_addr none = { 0 };
 
 	ck_assert_int_eq(ip_addr_parse(r->o.outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &peer_b.addr), 0);
+	const struct ip_addr *src = sa->dir == DIR_OUT && r->o.transport ? &sa->conf->src : &none;
 	if (sa->dir == DIR_IN || !r->o.no_peer)
-		ck_assert_int_eq(plane_set_path(p, sa, &none, sa->dir == DIR_OUT ? &peer_b : &r->peer_a), 0);
+		ck_assert_int_eq(plane_set_path(p, sa, src, sa->dir == DIR_OUT ? &peer_b : &r->peer_a), 0);
 	ck_assert_int_eq(sad_install(plane_sad(p), sa), 0);
 }
 
@@ -323,6 +329,7 @@ void rig_in_from(struct rig *r, const void *p, uint32_t len, uint32_t seg, uint8
 
 	*rx = (struct sock_rx) { .data = c.p, .len = len, .seg = seg, .tos = tos };
 	endpoint_to_sockaddr(from, &rx->from);
+	rx->to = r->in->conf->dst;
 	rig_begin(r->b);
 	inbound_datagrams(r->b, 1, !r->o.raw, accept_copy);
 	free(c.p);

@@ -50,6 +50,8 @@ struct rig_opts {
 	unsigned dev_can;       /* GRO_* of the TUN devices */
 	bool no_peer;           /* A does not know where B is */
 	uint32_t reqid;         /* of both SAs */
+	bool transport;         /* from 192.0.2.1 (2001:db8::1) to .2 */
+	const char *oa_src, *oa_dst; /* of the inbound SA */
 	bool ike;               /* the planes take IKE messages */
 };
 
@@ -139,5 +141,6 @@ TCase *tcase_plane_sa(void);
 TCase *tcase_plane_send(void);
 TCase *tcase_plane_keying(void);
 TCase *tcase_plane_ike(void);
+TCase *tcase_plane_transport(void);
 
 #endif

@@ -124,7 +124,7 @@ START_TEST(test_refused)
 	} rows[] = {
 		{ "spi", "below 256", -EINVAL },
 		{ "proto", "only ESP", -ENOTSUP },
-		{ "mode", "only tunnel", -ENOTSUP },
+		{ "mode", "the address its packets come from", -EINVAL },
 		{ "versions", "different IP versions", -EINVAL },
 		{ "window", "replay window", -EINVAL },
 		{ "dscp", "DSCP", -EINVAL },
@@ -136,7 +136,10 @@ START_TEST(test_refused)
 
 	c.spi = strcmp(what, "spi") ? c.spi : 255;
 	c.proto = strcmp(what, "proto") ? c.proto : SA_AH;
-	c.mode = strcmp(what, "mode") ? c.mode : SA_TRANSPORT;
+	if (!strcmp(what, "mode")) {
+		c.mode = SA_TRANSPORT;
+		c.src = ip_addr_any(4);
+	}
 	c.src = strcmp(what, "versions") ? c.src : ip_addr_any(6);
 	c.replay_window = strcmp(what, "window") ? c.replay_window : 31;
 	c.dscp = strcmp(what, "dscp") ? c.dscp : 64;

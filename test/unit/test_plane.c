@@ -231,6 +231,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_send());
 	suite_add_tcase(s, tcase_plane_keying());
 	suite_add_tcase(s, tcase_plane_ike());
+	suite_add_tcase(s, tcase_plane_transport());
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);

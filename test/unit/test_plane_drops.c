@@ -412,6 +412,17 @@ static unsigned out_hold_given_up(void)
 	return 2;
 }
 
+/* Neither from nor to the SA's ends. */
+static unsigned out_transport(void)
+{
+	struct rig_opts o = { .transport = true };
+
+	start(&o);
+	hit = rig.a;
+	send_one();
+	return 1;
+}
+
 static unsigned in_truncated(void)
 {
 	start(NULL);
@@ -542,6 +553,7 @@ static const struct {
 	[DROP_ESP_FORMAT] = { in_esp_format, NULL },
 	[DROP_ESP_PADDING] = { in_esp_padding, NULL },
 	[DROP_NEXT_HEADER] = { in_next_header, NULL },
+	[DROP_TRANSPORT] = { out_transport, NULL },
 	[DROP_DUMMY] = { in_dummy, NULL },
 	[DROP_ECN] = { in_ecn, NULL },
 	[DROP_CRYPTO] = { out_crypto, NULL },

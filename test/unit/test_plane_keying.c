@@ -263,8 +263,9 @@ START_TEST(test_hold_limits)
 
 	for (unsigned i = 0; i < 6; i++)
 		o.policy[i] = (struct rig_policy) { .action = POLICY_PROTECT, .reqid = REQID + i, .rport = (uint16_t)(100 + i) };
+	static uint8_t data[40000];
 	start_with(o);
-	struct pkt_spec s = { .ver = 4, .proto = IPPROTO_UDP, .sport = 9, .data = pkt + 1000, .len = 100 };
+	struct pkt_spec s = { .ver = 4, .proto = IPPROTO_UDP, .sport = 9, .data = data, .len = 100 };
 	for (unsigned i = 0; i < 6; i++) {
 		s.dport = (uint16_t)(100 + i);
 		for (unsigned j = 0; j < 17; j++)
