@@ -83,6 +83,10 @@ struct ike_sa {
 	bool childless;             /* the peer can do without a first child */
 	bool authenticated;         /* the peer has proved who it is */
 	bool made_by_us;            /* we began the whole thing: reauthentication is ours */
+	bool rekeying;              /* for lists: a rekeying is on its way */
+	bool counted;               /* among the established ones */
+	bool over;                  /* ike_sa_end() was here */
+	bool lingers;               /* over, but in the table to repeat its last answer */
 	uint8_t spi_i[8], spi_r[8];
 	struct ip_addr gate_addr;
 	struct endpoint local, remote;
@@ -109,6 +113,8 @@ struct ike_sa {
 
 	struct list children; /* struct ike_child, of_sa */
 	unsigned n_children;
+	struct list wants;    /* struct ike_want: children to be made once it is up; the first goes
+				 with IKE_AUTH */
 
 	/* in clock_now_ns(); 0: none */
 	uint64_t established_ns, rekey_ns, reauth_ns, over_ns;
@@ -147,10 +153,9 @@ struct ike_child {
 
 /* A configured child of a connection: what is to be, whether it is or not. */
 struct ike_conn_child {
-	uint32_t reqid;  /* of what we start; made at first use */
-	bool trapped;    /* a trap is in force */
-	bool acquiring;  /* a packet waits for it: env->acquire_failed() is owed */
-	struct flow_key flow; /* that packet's, when acquiring */
+	uint32_t reqid; /* of what we start; made at first use */
+	bool trapped;   /* a trap is in force */
+	bool acquiring; /* packets are kept until it is up, or env->acquire_failed() */
 };
 
 /* A connection while it is configured, and until its last SA is gone. */
@@ -178,16 +183,21 @@ struct ike_conn {
 /* A child somebody wants up, and the order that waits for it. */
 struct ike_want {
 	struct list link;
-	unsigned ci;         /* index in conf->child; IKE_WANT_SA: only the IKE SA */
-	uint64_t order;      /* 0: nobody's */
+	unsigned ci;    /* index in conf->child; IKE_WANT_SA: only the IKE SA */
+	uint64_t order; /* 0: nobody's */
+	bool acquired;  /* a packet asked for it, of this flow: its selectors go first (RFC 7296 2.9) */
+	struct flow_key flow;
 };
 #define IKE_WANT_SA UINT32_MAX
+#define IKE_TIMERS_SA    3u
+#define IKE_TIMERS_CHILD 2u
+#define IKE_TIMERS_CONN  1u
 
 struct ike {
 	struct ike_env env;
 	struct ike_conf *conf;
 	struct gate *gate;
-	struct list conns, sas, orders, gone; /* gone: connections that are no longer configured */
+	struct list conns, sas, orders;
 	struct ike_table by_spi, by_init, by_peer, by_reqid, by_what;
 	struct ike_timers timers;
 	struct ike_stats stats;
@@ -198,29 +208,35 @@ struct ike {
 	uint8_t *arena;           /* bytes that `out` borrows until it is written */
 	size_t arena_used;
 	struct log_limit stranger_log; /* lines that anybody can provoke */
-	struct log_limit spi_limit;    /* answers to unknown SPIs */
+	struct log_limit spi_limit;    /* answers to unknown SPIs and versions */
 	unsigned depth; /* calls from outside that are active: SAs are freed when it is back at 0 */
-	struct list dead; /* killed SAs to be freed */
+	struct list dead;     /* killed SAs to be freed */
+	unsigned n_lingering; /* SAs that are over but repeat their last answer */
+	bool closing;         /* ike_free(): nothing is started any more */
 };
 
 /* -- engine.c -- */
+/* Around everything that enters from outside (also a job or a lookup that comes back): at the end
+ * of the outermost the SAs that ended are freed. */
+void ike_enter(struct ike *ike);
+void ike_leave(struct ike *ike);
 /* Memory until the message being made is written; NULL when there is no more. */
 #define IKE_ARENA (96u * 1024u)
 void *ike_arena(struct ike *ike, size_t len);
 struct span ike_arena_copy(struct ike *ike, struct span s); /* p NULL: no room */
-/* Tells an event; fmt may be NULL. conn, child, sa, c: NULL or 0 where there is none. */
+/* Tells an event; conn, sa, c: NULL where there is none; order 0: nobody's. */
 void ike_tell(struct ike *ike, enum ike_event_type type, const struct ike_conn *conn,
 	      const struct ike_sa *sa, const struct ike_child *c, uint64_t order, const char *fmt,
 	      ...) __attribute__((format(printf, 7, 8)));
-/* A log line that begins with the SA: "ike 3f2a.. conn site-b peer 192.0.2.1:500: ". */
+/* A log line that begins with the SA: "ike 3f2a1c00 conn site-b peer 192.0.2.1:500: ". */
 void ike_sa_log(const struct ike_sa *sa, enum log_level l, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for what somebody unauthenticated can provoke. */
+/* The same for what somebody unauthenticated can provoke: limited. */
 void ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int ike_send(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 	     bool marker, struct span datagram);
-/* `t` less something between 0 and `jitter`, never less than half of t. */
+/* `t` less something between 0 and `jitter`, never less than half of t. 0 stays 0. */
 uint64_t ike_jitter(uint64_t t, uint64_t jitter);
 
 /* -- sa.c -- */
@@ -231,19 +247,37 @@ struct ike_sa *ike_sa_by_id(const struct ike *ike, uint32_t id);
 void ike_sa_set_conn(struct ike_sa *sa, struct ike_conn *conn);
 /*
  * The end: children are closed as `end` demands, tasks and jobs are let go, events are told, the
- * memory is freed once no caller up the stack can hold it any more. Without a word to the peer.
- * why: for the event; NULL for a plain one. What follows (trap, restart) is set up before.
+ * memory is freed once no caller up the stack can hold it any more. Without a word to the peer. why:
+ * in words, for the event and whoever waits; NULL for the plain words of `end`. What follows
+ * (another attempt, a restart) is begun before it returns. linger: it stays in the table, as
+ * IKE_ST_DEAD, to repeat its last answer. Only the stepper sets linger.
  */
-void ike_sa_kill(struct ike_sa *sa, enum ike_end end, const char *why);
+void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *why);
+static inline void ike_sa_kill(struct ike_sa *sa, enum ike_end end, const char *why)
+{
+	ike_sa_end(sa, end, false, why);
+}
+void ike_sa_linger_over(struct ike_sa *sa);
+void ike_sa_free(struct ike_sa *sa); /* engine.c: of those killed */
+/* Arms t_life for the first of rekey_ns, reauth_ns, over_ns. */
+void ike_sa_arm_life(struct ike_sa *sa);
+/* As initiator: the peer did not prove itself. What was wanted is told, or tried again; the peer gets
+ * a delete. The state is to become IKE_ST_DELETING. */
+void ike_sa_give_up(struct ike_sa *sa, const char *why);
+/* A child it is to make: when it is up, else later with or after IKE_AUTH. w is moved in. */
+void ike_sa_want(struct ike_sa *sa, struct ike_want *w);
 static inline const uint8_t *ike_sa_spi(const struct ike_sa *sa)
 {
 	return sa->initiator ? sa->spi_i : sa->spi_r;
 }
-/* The SA has its peer's proof: tables by identity, counters, lifetimes, liveness, events. */
-void ike_sa_established(struct ike_sa *sa);
-/* Sets rekey, reauth and over time from now on and arms t_life; a rekeyed SA calls it for the new
- * one. */
-void ike_sa_set_lifetimes(struct ike_sa *sa);
+/* The SA is in force (the state follows when the stepper is done): tables by identity, counters,
+ * lifetimes, liveness, SA_UP. replaces: of a rekeying, told as SA_REKEYED instead; else NULL. */
+void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces);
+/* No longer half-open: it is established, or over. */
+void ike_sa_close_gate(struct ike_sa *sa);
+/* The first other SA in force of the same connection and peer after `after` (NULL: from the start);
+ * NULL: none. */
+struct ike_sa *ike_sa_twin(const struct ike_sa *sa, const struct ike_sa *after);
 /* Takes over keys: makes seal and open, tells IKE_EV_KEYS. *k is moved. 0 or -errno. */
 int ike_sa_set_keys(struct ike_sa *sa, const struct keymat_suite *suite, struct ike_keys *k,
 		    const struct proposal *chosen) warn_unused;
@@ -256,7 +290,16 @@ size_t ike_sa_bytes(const struct ike_sa *sa);
 /* -- child.c -- */
 struct ike_child *ike_child_by_spi(const struct ike_sa *sa, uint8_t proto, uint32_t spi_out);
 struct ike_child *ike_child_by_spi_in(const struct ike_sa *sa, uint8_t proto, uint32_t spi_in);
-struct ike_child *ike_child_by_reqid(const struct ike *ike, uint32_t reqid, uint32_t spi);
+struct ike_child *ike_child_by_reqid(const struct ike *ike, uint32_t reqid, uint32_t spi_in);
+struct ike_child *ike_child_by_id(const struct ike_sa *sa, uint32_t id); /* NULL: it is gone */
+/* A pair the SAD has taken: tables, lists, timers. The room was made by ike_child_new(). */
+struct ike_child *ike_child_new(struct ike_sa *sa, const struct ts_list *local,
+				const struct ts_list *remote, const struct proposal *chosen);
+void ike_child_discard(struct ike_child *c); /* one that was never added */
+void ike_child_add(struct ike_child *c);
+void ike_child_arm_life(struct ike_child *c); /* for the first of rekey_ns, expire_ns */
+/* The configured child it belongs to. */
+struct ike_conn_child *ike_child_conf_of(const struct ike_child *c);
 /* Takes it out of the SAD and frees it. end: decides about traps and restarts; tells the event. */
 void ike_child_close(struct ike_child *c, enum ike_end end, const char *why);
 /* A newer pair has its place: CHILD_REKEYED is told, close_action does not apply to it any more. */
@@ -265,6 +308,7 @@ void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by);
  * configured child's when nothing uses it, else a new one. */
 uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *local,
 			 const struct ts_list *remote);
+bool ike_reqid_used(const struct ike *ike, uint32_t reqid); /* by a pair in force */
 struct ts_list *ike_ts_dup(const struct ts_list *l);     /* cut to its length; NULL: no memory */
 struct proposal *ike_proposal_dup(const struct proposal *p);
 
@@ -275,14 +319,21 @@ void ike_conn_unref(struct ike_conn *c);
 /* Remembers why it failed; logs it; tells IKE_EV_FAILED for the order (0: nobody's). */
 void ike_conn_failed(struct ike_conn *c, struct ike_sa *sa, uint64_t order, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Brings children up: by an SA that is there, or by a new one. ci: IKE_WANT_SA for none. */
-void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order);
-/* A new IKE SA for what is wanted, at once. old: the SA it is to replace (reauthentication), or
- * NULL. NULL: it could not be made. */
-struct ike_sa *ike_conn_start(struct ike_conn *c, struct ike_sa *old);
-/* The attempt is over without an SA. rejected: the peer said no. What it was to bring up is tried
- * again, as keyingtries says. */
-void ike_conn_attempt_failed(struct ike_conn *c, bool rejected, const char *why);
+/* Brings a child up: by an SA that is there, or by a new one. ci: IKE_WANT_SA for the SA alone.
+ * flow: of the packet that asked for it, or NULL. */
+void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order, const struct flow_key *flow);
+/* A new IKE SA at once, for what is wanted; old: the SA it is to replace (reauthentication), or
+ * NULL. NULL: it could not be made, and why was told. */
+struct ike_sa *ike_conn_start(struct ike_conn *c, const struct ike_sa *old);
+/* The attempt is over without an SA; wants: what it was to bring up (moved). rejected: the peer said
+ * no. It is tried again as keyingtries says. */
+void ike_conn_attempt_failed(struct ike_conn *c, struct list *wants, bool rejected,
+			     const char *why);
+/* A want cannot be had: the order and kept packets hear of it. Frees it. */
+void ike_want_fail(struct ike_conn *c, struct ike_want *w, const char *why);
+/* Packets that waited for the child go out (up) or are given up. */
+void ike_acquire_over(struct ike_conn *c, unsigned ci, bool up);
+void ike_want_done(struct ike_conn *c, struct ike_want *w, const struct ike_sa *sa);
 /* Can we start it: does it say where the peer is? */
 bool ike_conn_initiable(const struct ike_conn *c);
 /* The n-th best of the connections that fit the addresses and (when not NULL) identities: local,
@@ -290,6 +341,11 @@ bool ike_conn_initiable(const struct ike_conn *c);
 struct ike_conn *ike_conn_candidate(const struct ike *ike, unsigned nth, const struct ip_addr *local,
 				    const struct ip_addr *remote, const struct ident *local_id,
 				    const struct ident *remote_id);
+/* No longer configured: nothing is tried any more, its SAs are deleted. */
+void ike_conn_close(struct ike_conn *c);
+void ike_set_limits(struct ike *ike); /* engine.c: after a reload */
+int ike_conns_add(struct ike *ike, struct ike_conf *conf, const struct ike_conn_conf *conn);
+void ike_conn_start_actions(struct ike_conn *c);
 /* Puts a trap in force for a configured child, or takes it out. */
 void ike_conn_trap(struct ike_conn *c, unsigned ci);
 void ike_conn_untrap(struct ike_conn *c, unsigned ci);
@@ -297,12 +353,13 @@ void ike_conn_untrap(struct ike_conn *c, unsigned ci);
 unsigned ike_conn_child_index(const struct ike_conn *c, const struct ike_child_conf *child);
 
 /* -- order.c -- */
-/* One part of the order is done: with the last part the event that ends it is told. A failure
- * (IKE_EV_FAILED) ends it at once. 0 is nobody's order. */
+/* Somebody waits for `parts` things. 0 is nobody's order; it is also what no memory gives. */
 uint64_t ike_order_new(struct ike *ike, unsigned parts);
-void ike_order_done(struct ike *ike, uint64_t order, enum ike_event_type type,
-		    const struct ike_conn *conn, const struct ike_sa *sa, const struct ike_child *c,
-		    const char *text);
+/* One part is done: with the last one IKE_EV_DONE is told. A part that failed ends it at once with
+ * IKE_EV_FAILED and the text. */
+void ike_order_done(struct ike *ike, uint64_t order, const struct ike_conn *conn,
+		    const struct ike_sa *sa, bool ok, const char *text);
+void ike_orders_fini(struct ike *ike);
 
 /* -- work.c: public-key work elsewhere -- */
 enum ike_work_kind { IKE_WORK_DH, IKE_WORK_SIGN, IKE_WORK_VERIFY };
@@ -325,9 +382,9 @@ struct ike_work {
 	const struct sig_info *sig;
 	EVP_PKEY *key;        /* counted; VERIFY: a raw or pinned key, or the certificate's */
 	uint8_t method;
-	X509 *cert;           /* VERIFY: the peer's, or NULL */
+	X509 *cert;           /* VERIFY: the peer's; NULL: pinned, no chain is wanted */
 	STACK_OF(X509) *chain;
-	struct cred_cas *cas; /* counted; NULL: pinned, no chain is wanted */
+	struct cred_cas *cas; /* counted; NULL: there are none */
 	struct ident id;
 	int64_t at;
 	uint32_t hashes;
@@ -339,7 +396,8 @@ struct ike_work {
  * Starts a job for the SA, which must have none; its exchange gets it as x->work. Return IKE_WAIT,
  * or IKE_DROP when it cannot be started (too much waits, or no memory): the peer, or we, try again
  * later.
- * dh: NULL makes a key pair of `group`, else it is moved in; peer: empty for the key pair only.
+ * dh: NULL makes a key pair of `group`, else it is moved in (and stays with IKE_DROP); peer: empty
+ * for the key pair only.
  */
 enum ike_rc ike_work_dh(struct ike_sa *sa, const struct dh_info *group, struct dh **dh,
 			struct span peer);

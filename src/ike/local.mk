@@ -4,8 +4,11 @@ libike_a_SOURCES = \
 	src/ike/auth.h \
 	src/ike/auth_octets.h \
 	src/ike/auth_sig.c \
+	src/ike/child.c \
+	src/ike/command.c \
 	src/ike/conf.c \
 	src/ike/conf.h \
+	src/ike/conn.c \
 	src/ike/cred.c \
 	src/ike/cred.h \
 	src/ike/cred_cas.c \
@@ -13,6 +16,7 @@ libike_a_SOURCES = \
 	src/ike/cred_psk.c \
 	src/ike/cred_verify.c \
 	src/ike/dump.c \
+	src/ike/engine.c \
 	src/ike/engine.h \
 	src/ike/gate.c \
 	src/ike/gate.h \
@@ -33,15 +37,20 @@ libike_a_SOURCES = \
 	src/ike/msg_write.c \
 	src/ike/names.c \
 	src/ike/names.h \
+	src/ike/order.c \
 	src/ike/proposal.c \
 	src/ike/proposal.h \
 	src/ike/proposal_select.c \
 	src/ike/proto.h \
 	src/ike/reassembly.c \
 	src/ike/reassembly.h \
+	src/ike/reload.c \
+	src/ike/sa.c \
+	src/ike/sa_table.c \
 	src/ike/sa_table.h \
 	src/ike/seal.c \
 	src/ike/seal.h \
+	src/ike/timer.c \
 	src/ike/timer.h \
 	src/ike/ts.c \
 	src/ike/ts.h \
@@ -63,5 +72,22 @@ libike_a_SOURCES = \
 	src/ike/v1/sa_payload.h \
 	src/ike/v1/vendor.c \
 	src/ike/v1/vendor.h \
+	src/ike/v2/auth.c \
+	src/ike/v2/auth_i.c \
+	src/ike/v2/auth_r.c \
+	src/ike/v2/child_install.c \
+	src/ike/v2/child_nego.c \
+	src/ike/v2/init.c \
+	src/ike/v2/init_i.c \
+	src/ike/v2/init_r.c \
+	src/ike/v2/internal.h \
+	src/ike/v2/new_child.c \
+	src/ike/v2/receive.c \
+	src/ike/v2/step.c \
+	src/ike/v2/table.c \
+	src/ike/v2/task.c \
 	src/ike/v2/v2.h \
-	src/ike/vendor.c
+	src/ike/v2/window.c \
+	src/ike/vendor.c \
+	src/ike/view.c \
+	src/ike/work.c

@@ -1,6 +1,6 @@
 /*
- * Hash tables of the engine: nodes are embedded, the caller compares. Grows by doubling, so the cost
- * of a look-up or an insertion does not depend on how many there are.
+ * Hash tables of the engine: nodes are embedded, the caller compares. Grows by doubling, so the
+ * cost of a look-up or an insertion does not depend on how many there are.
  */
 #ifndef IKE_SA_TABLE_H
 #define IKE_SA_TABLE_H
@@ -20,7 +20,7 @@ struct ike_node {
 struct ike_table {
 	struct ike_node **bucket;
 	size_t n_buckets, n; /* n_buckets: a power of two */
-	uint64_t key;        /* so that nobody outside can choose a bucket */
+	uint8_t key[16];     /* so that nobody outside can choose a bucket */
 };
 
 int ike_table_init(struct ike_table *t) warn_unused;

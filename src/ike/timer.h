@@ -20,11 +20,13 @@ struct ike_timer {
 struct ike_timers {
 	struct ike_timer **heap;
 	uint32_t n, cap;
+	uint32_t promised; /* timers that exist, set or not */
 };
 
-/* Room for one timer more; call it whenever something with `count` timers is made, so that setting
- * them cannot fail. 0 or -ENOMEM. */
+/* Room for `count` timers more: call it whenever something with timers is made, so that setting
+ * them cannot fail, and release when it goes. 0 or -ENOMEM. */
 int ike_timers_reserve(struct ike_timers *s, unsigned count) warn_unused;
+void ike_timers_release(struct ike_timers *s, unsigned count);
 void ike_timers_fini(struct ike_timers *s);
 /* Sets or moves a timer. fire is called by ike_timers_run(), once, with the timer stopped. */
 void ike_timer_set(struct ike_timers *s, struct ike_timer *t, uint64_t at,

@@ -35,6 +35,7 @@ struct v2_exchange {
 				       answer to ours */
 	unsigned step;
 	struct ike_work *work; /* the job that ended before this step; freed after it */
+	const char *why;       /* with IKE_KILL: why the SA ends, in words; may lie in the arena */
 	struct endpoint local, remote; /* where the message came in, and from */
 	bool marker;
 	/* what the handler decides */
@@ -49,9 +50,11 @@ struct v2_exchange {
 			    for the peer's requests */
 	/* what it keeps; freed with the exchange */
 	struct v2_child *child;
+	uint16_t child_error; /* notify when the child cannot be */
 	void *data;
 	void (*data_free)(void *data);
 	/* the stepper's */
+	struct ike_work *flying; /* job in flight */
 	bool running;         /* a handler is active */
 	bool ready;           /* its job came back while it was */
 	struct ike_held *held; /* copy of the message while a job is in flight */
@@ -121,6 +124,8 @@ struct v2_task {
 	unsigned tries;      /* how often it was refused for the moment */
 	struct v2_child *child; /* what is being negotiated; owned */
 	void *data;             /* the row's own; freed by its fini */
+	bool again;             /* v2_task_again() was said */
+	bool finished;          /* the row's own: whoever waits was told */
 };
 
 struct v2_task_row {
@@ -181,6 +186,7 @@ struct v2_child {
 	uint8_t ni[IKE_NONCE_MAX], nr[IKE_NONCE_MAX];
 	size_t ni_len, nr_len;
 	struct ts_list local_ts, remote_ts; /* what we offered, then what was agreed */
+	struct ip_addr oa_local, oa_remote; /* transport mode behind NAT (RFC 7296 2.23.1) */
 	bool cut;           /* the peer narrowed */
 	bool have_flow;
 	struct flow_key flow;
@@ -189,7 +195,7 @@ struct v2_child {
 	bool installed;
 	char why[512];      /* why it failed, for the administrator */
 };
-/* NULL: no memory. proto and mode from the configuration. */
+/* NULL: no memory. ci UINT32_MAX: the peer asks, v2_child_choose() finds it. */
 struct v2_child *v2_child_new(struct ike_sa *sa, unsigned ci, bool asked);
 void v2_child_free(struct v2_child **c);
 
@@ -220,13 +226,17 @@ const struct ike_payload *v2_child_refusal(struct v2_child *c, const struct ike_
  * c->why and nothing changed.
  */
 struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t order);
+/* The SPI an SA payload gives for the proposal of this number; 0: none. */
+uint32_t v2_spi_of(const struct ike_msg *m, const struct ike_payload *sa, const struct proposal *p);
 
 /* -- seam to the rest: rekey.c, delete.c, live.c -- */
 
 /* Handlers of edges (table.c) */
 enum ike_rc v2_init_r(struct v2_exchange *x);
-enum ike_rc v2_init_answer(struct v2_exchange *x);
+enum ike_rc v2_init_refused(struct v2_exchange *x);
 enum ike_rc v2_auth_r(struct v2_exchange *x);
+enum ike_rc v2_auth_eap_r(struct v2_exchange *x);
+enum ike_rc v2_auth_refused(struct v2_exchange *x);
 enum ike_rc v2_task_answer(struct v2_exchange *x); /* -> the task row's answer */
 enum ike_rc v2_create_child_r(struct v2_exchange *x);  /* new child or rekey: by REKEY_SA */
 enum ike_rc v2_rekey_child_r(struct v2_exchange *x);   /* from v2_create_child_r */
@@ -235,9 +245,9 @@ enum ike_rc v2_info_r(struct v2_exchange *x);          /* deletes, liveness, the
 
 /* Builders and answers of tasks */
 enum ike_rc v2_init_build(struct v2_exchange *x);
+enum ike_rc v2_init_answer(struct v2_exchange *x);
 enum ike_rc v2_auth_build(struct v2_exchange *x);
 enum ike_rc v2_auth_answer(struct v2_exchange *x);
-void v2_init_timeout(struct v2_task *t);
 enum ike_rc v2_new_child_build(struct v2_exchange *x);
 enum ike_rc v2_new_child_answer(struct v2_exchange *x);
 void v2_new_child_fini(struct v2_task *t);
@@ -276,7 +286,11 @@ void v2_child_inactive_fire(struct ike_timer *t);
 
 void v2_receive(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 		bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
-/* Begins an IKE SA as initiator: conn, what it wants and the path are set. */
+/* A new SA that begins as initiator: its state; then, when conn, wants and path are set, its first
+ * request. */
+void v2_sa_created(struct ike_sa *sa);
+/* An SA made by rekeying another one: up from the start. */
+void v2_sa_born_up(struct ike_sa *sa);
 void v2_start(struct ike_sa *sa);
 /* What belongs to v2 in an SA that ends. */
 void v2_sa_fini(struct ike_sa *sa);

@@ -1,0 +1,262 @@
+/* CHILD SAs in force: tables, reqids, the end of one and what follows it. */
+#include "ike/engine.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "ike/v2/v2.h"
+
+struct ts_list *ike_ts_dup(const struct ts_list *l)
+{
+	size_t len = offsetof(struct ts_list, ts) + l->n * sizeof(l->ts[0]);
+	struct ts_list *d = malloc(len);
+
+	if (d)
+		memcpy(d, l, len);
+	return d;
+}
+
+struct proposal *ike_proposal_dup(const struct proposal *p)
+{
+	size_t len = offsetof(struct proposal, alg) + p->n * sizeof(p->alg[0]);
+	struct proposal *d = malloc(len);
+
+	if (d)
+		memcpy(d, p, len);
+	return d;
+}
+
+struct ike_child *ike_child_by_spi(const struct ike_sa *sa, uint8_t proto, uint32_t spi_out)
+{
+	list_for_each (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->proto == proto && c->spi_out == spi_out)
+			return c;
+	}
+	return NULL;
+}
+
+struct ike_child *ike_child_by_spi_in(const struct ike_sa *sa, uint8_t proto, uint32_t spi_in)
+{
+	list_for_each (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->proto == proto && c->spi_in == spi_in)
+			return c;
+	}
+	return NULL;
+}
+
+struct ike_child *ike_child_by_id(const struct ike_sa *sa, uint32_t id)
+{
+	list_for_each (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
+
+static uint64_t reqid_hash(const struct ike *ike, uint32_t reqid)
+{
+	struct span s = span_of(&reqid, sizeof(reqid));
+	return ike_table_hash(&ike->by_reqid, &s, 1);
+}
+
+static struct ike_child *first_of_reqid(const struct ike *ike, uint32_t reqid)
+{
+	for (struct ike_node *n = ike_table_first(&ike->by_reqid, reqid_hash(ike, reqid)); n;
+	     n = ike_table_next(n)) {
+		struct ike_child *c = list_entry(n, struct ike_child, by_reqid);
+		if (c->reqid == reqid)
+			return c;
+	}
+	return NULL;
+}
+
+bool ike_reqid_used(const struct ike *ike, uint32_t reqid)
+{
+	return first_of_reqid(ike, reqid) != NULL;
+}
+
+struct ike_child *ike_child_by_reqid(const struct ike *ike, uint32_t reqid, uint32_t spi_in)
+{
+	for (struct ike_node *n = ike_table_first(&ike->by_reqid, reqid_hash(ike, reqid)); n;
+	     n = ike_table_next(n)) {
+		struct ike_child *c = list_entry(n, struct ike_child, by_reqid);
+		if (c->reqid == reqid && c->spi_in == spi_in)
+			return c;
+	}
+	return NULL;
+}
+
+/* A hash over selectors field by field: the structs have holes. */
+static uint64_t ts_hash(const struct ike *ike, const struct ts_list *l)
+{
+	uint8_t b[TS_MAX * 40];
+	struct wr w = wr_of(b, sizeof(b));
+
+	for (unsigned i = 0; i < l->n; i++) {
+		const struct ts *t = &l->ts[i];
+		wr_bytes(&w, t->range.lo.b, 16);
+		wr_bytes(&w, t->range.hi.b, 16);
+		wr_u8(&w, t->range.lo.ver);
+		wr_u8(&w, t->proto);
+		wr_be16(&w, t->port_lo);
+		wr_be16(&w, t->port_hi);
+	}
+	struct span v = wr_view(&w);
+	return ike_table_hash(&ike->by_what, &v, 1);
+}
+
+static uint64_t what_hash(const struct ike_sa *sa, const struct ts_list *local,
+			  const struct ts_list *remote)
+{
+	const struct ike *ike = sa->ike;
+	const struct ident *id = &sa->remote_id;
+	uint64_t h[2] = { ts_hash(ike, local), ts_hash(ike, remote) };
+	struct span v[4] = { span_of(&sa->conn->id, sizeof(sa->conn->id)), span_of(&id->type, 1),
+			     span_of(id->data, id->len), span_of(h, sizeof(h)) };
+	return ike_table_hash(&ike->by_what, v, 4);
+}
+
+uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *local,
+			 const struct ts_list *remote)
+{
+	struct ike *ike = sa->ike;
+	struct ike_conn_child *cc = &sa->conn->child[ci];
+	const struct ike_child_conf *conf = &sa->conn->conf->child[ci];
+
+	for (struct ike_node *n = ike_table_first(&ike->by_what, what_hash(sa, local, remote)); n;
+	     n = ike_table_next(n)) {
+		struct ike_child *c = list_entry(n, struct ike_child, by_what);
+		if (c->sa->conn == sa->conn && c->conf == conf && ts_list_eq(c->local_ts, local) &&
+		    ts_list_eq(c->remote_ts, remote) && ident_eq(&c->sa->remote_id, &sa->remote_id))
+			return c->reqid;
+	}
+	if (ike_conn_initiable(sa->conn)) {
+		if (!cc->reqid)
+			cc->reqid = ++ike->last_reqid;
+		if (!first_of_reqid(ike, cc->reqid))
+			return cc->reqid;
+	}
+	return ++ike->last_reqid;
+}
+
+struct ike_child *ike_child_new(struct ike_sa *sa, const struct ts_list *local,
+				const struct ts_list *remote, const struct proposal *chosen)
+{
+	struct ike_child *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->sa = sa;
+	c->local_ts = ike_ts_dup(local);
+	c->remote_ts = ike_ts_dup(remote);
+	c->chosen = ike_proposal_dup(chosen);
+	if (!c->local_ts || !c->remote_ts || !c->chosen ||
+	    ike_timers_reserve(&sa->ike->timers, IKE_TIMERS_CHILD)) {
+		free(c->local_ts);
+		free(c->remote_ts);
+		free(c->chosen);
+		free(c);
+		return NULL;
+	}
+	list_init(&c->of_sa);
+	c->id = ++sa->ike->last_child_id;
+	return c;
+}
+
+void ike_child_discard(struct ike_child *c)
+{
+	ike_timers_release(&c->sa->ike->timers, IKE_TIMERS_CHILD);
+	free(c->local_ts);
+	free(c->remote_ts);
+	free(c->chosen);
+	free(c);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+void ike_child_arm_life(struct ike_child *c)
+{
+	struct ike_timers *t = &c->sa->ike->timers;
+	uint64_t at = earlier(c->rekey_ns, c->expire_ns);
+
+	if (at)
+		ike_timer_set(t, &c->t_life, at, v2_child_life_fire);
+	else
+		ike_timer_stop(t, &c->t_life);
+}
+
+void ike_child_add(struct ike_child *c)
+{
+	struct ike_sa *sa = c->sa;
+	struct ike *ike = sa->ike;
+
+	list_push_back(&sa->children, &c->of_sa);
+	sa->n_children++;
+	ike->stats.children++;
+	ike_table_add(&ike->by_reqid, &c->by_reqid, reqid_hash(ike, c->reqid));
+	ike_table_add(&ike->by_what, &c->by_what, what_hash(sa, c->local_ts, c->remote_ts));
+	ike_child_arm_life(c);
+	if (c->conf->inactivity_ns)
+		ike_timer_set(&ike->timers, &c->t_inactive, clock_now_ns() + c->conf->inactivity_ns,
+			      v2_child_inactive_fire);
+}
+
+struct ike_conn_child *ike_child_conf_of(const struct ike_child *c)
+{
+	return &c->sa->conn->child[ike_conn_child_index(c->sa->conn, c->conf)];
+}
+
+/* What the configuration wants after such an end. */
+static enum ike_action action_of(const struct ike_child *c, enum ike_end end)
+{
+	if (c->sa->conn->gone || c->sa->ike->closing || c->state != IKE_CHILD_UP)
+		return IKE_ACTION_CLEAR;
+	if (end == IKE_END_DEAD || end == IKE_END_EXPIRED)
+		return c->conf->dpd_action;
+	if (end == IKE_END_PEER)
+		return c->conf->close_action;
+	return IKE_ACTION_CLEAR;
+}
+
+void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
+{
+	struct ike_sa *sa = c->sa;
+	struct ike *ike = sa->ike;
+	struct ike_conn *conn = sa->conn;
+	enum ike_action action = action_of(c, end);
+	unsigned ci = ike_conn_child_index(conn, c->conf);
+	bool tell = c->state != IKE_CHILD_REKEYED && end != IKE_END_REPLACED && end != IKE_END_EXIT;
+
+	/* the trap is there before the policies go: no packet leaves in the clear in between */
+	if (action != IKE_ACTION_CLEAR)
+		ike_conn_trap(conn, ci);
+	ike_table_del(&ike->by_reqid, &c->by_reqid);
+	ike_table_del(&ike->by_what, &c->by_what);
+	ike_timer_stop(&ike->timers, &c->t_life);
+	ike_timer_stop(&ike->timers, &c->t_inactive);
+	list_del(&c->of_sa);
+	sa->n_children--;
+	ike->stats.children--;
+	/* traffic goes on by the pair that stays */
+	struct ike_child *other = first_of_reqid(ike, c->reqid);
+	if (other && other->state == IKE_CHILD_UP)
+		ike->env.child_switch(ike->env.ctx, c->reqid, other->proto, other->spi_in);
+	ike->env.child_del(ike->env.ctx, c->reqid, c->proto, c->spi_in);
+	if (tell)
+		ike_tell(ike, IKE_EV_CHILD_DOWN, NULL, sa, c, 0, "%s", why ? why : "closed");
+	ike_child_discard(c);
+	if (action == IKE_ACTION_RESTART)
+		ike_conn_want(conn, ci, 0, NULL);
+}
+
+void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by)
+{
+	old->state = IKE_CHILD_REKEYED;
+	ike_tell(old->sa->ike, IKE_EV_CHILD_REKEYED, NULL, by->sa, by, 0, "rekeyed");
+}

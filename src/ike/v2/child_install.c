@@ -1,0 +1,147 @@
+/* A CHILD SA that is agreed goes into force: suite, keys (RFC 7296 2.17), lifetimes, the SAD, our
+ * own tables, events. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "ike/v2/internal.h"
+
+/* What the chosen proposal means for the packets. AH has only integrity. */
+static int make_suite(struct v2_child *c, struct esp_suite *out)
+{
+	const struct proposal_alg *e = proposal_alg(&c->chosen, IKE_T_ENCR);
+	const struct proposal_alg *i = proposal_alg(&c->chosen, IKE_T_INTEG);
+	enum encr_id encr = c->proto == SA_AH ? ENCR_NULL : e ? (enum encr_id)e->id : ENCR_NONE;
+
+	return esp_suite_make(encr, e ? e->key_bits / 8u : 0, i ? (enum integ_id)i->id : INTEG_NONE,
+			      out, c->why, sizeof(c->why));
+}
+
+/* Bytes and packets: when to rekey, when to stop. Time is the engine's own timer; the SAD only has
+ * the end as well, should the engine be late. */
+static struct sa_lifetime lifetime(const struct ike_child_conf *f)
+{
+	return (struct sa_lifetime){
+		.soft_bytes = ike_jitter(f->rekey_bytes, f->rand_bytes),
+		.hard_bytes = f->life_bytes,
+		.soft_packets = ike_jitter(f->rekey_packets, f->rand_packets),
+		.hard_packets = f->life_packets,
+		.hard_ns = f->life_ns,
+	};
+}
+
+static void hand_keys(struct v2_child *c, struct child_keys *k, struct ike_child_up *up)
+{
+	unsigned out = c->asked ? 0 : 1; /* keys [0] are those of the one who asked */
+
+	up->encr_out = secret_take(&k->encr[out]);
+	up->integ_out = secret_take(&k->integ[out]);
+	up->encr_in = secret_take(&k->encr[!out]);
+	up->integ_in = secret_take(&k->integ[!out]);
+}
+
+static void drop_keys(struct ike_child_up *up)
+{
+	secret_free(&up->encr_out);
+	secret_free(&up->integ_out);
+	secret_free(&up->encr_in);
+	secret_free(&up->integ_in);
+}
+
+static void fill(const struct v2_child *c, const struct ike_child *child, struct ike_child_up *up)
+{
+	const struct ike_sa *sa = c->sa;
+
+	up->reqid = c->reqid;
+	up->conn = sa->conn->conf->name;
+	up->child = c->conf->name;
+	up->conn_id = sa->conn->id;
+	up->child_id = child->id;
+	up->conf = c->conf;
+	up->proto = c->proto;
+	up->mode = c->mode;
+	up->udp = child->udp;
+	up->esn = child->esn;
+	up->local = sa->local;
+	up->remote = sa->remote;
+	if (c->mode == SA_TRANSPORT) {
+		up->oa_local = c->oa_local;
+		up->oa_remote = c->oa_remote;
+	}
+	up->spi_in = c->spi_in;
+	up->spi_out = c->spi_out;
+	up->life = lifetime(c->conf);
+	up->local_ts = child->local_ts;
+	up->remote_ts = child->remote_ts;
+}
+
+static void tell_up(const struct v2_child *c, const struct ike_child *child, uint64_t order)
+{
+	char l[192], r[192], p[192];
+
+	ts_list_format(child->local_ts, l, sizeof(l));
+	ts_list_format(child->remote_ts, r, sizeof(r));
+	proposal_format(child->chosen, p, sizeof(p));
+	ike_sa_log(c->sa, LOG_LVL_NOTICE, "child %s %s: %s === %s, %s, SPIs %08x_i %08x_o%s",
+		   c->conf->name, c->replaces ? "rekeyed" : "up", l, r, p, child->spi_in,
+		   child->spi_out, c->cut ? " (narrowed by the peer)" : "");
+	if (!c->replaces)
+		ike_tell(c->sa->ike, IKE_EV_CHILD_UP, NULL, c->sa, child, 0, "%s === %s, %s", l, r,
+			 p);
+	if (order)
+		ike_tell(c->sa->ike, IKE_EV_PROGRESS, NULL, c->sa, child, order,
+			 "child %s up: %s === %s", c->conf->name, l, r);
+}
+
+struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t order)
+{
+	struct ike_sa *sa = c->sa;
+	struct ike *ike = sa->ike;
+	struct ike_child_up up = { .reqid = 0 };
+	struct child_keys keys = { 0 };
+	const struct proposal_alg *esn = proposal_alg(&c->chosen, IKE_T_ESN);
+	struct ike_child *child;
+
+	if (!c->reqid)
+		c->reqid = ike_child_reqid(sa, c->ci, &c->local_ts, &c->remote_ts);
+	if (make_suite(c, &up.suite))
+		return NULL;
+	child = ike_child_new(sa, &c->local_ts, &c->remote_ts, &c->chosen);
+	if (!child ||
+	    keymat_child(sa->suite.prf, sa->keys.d, secret_view(&c->shared),
+			 span_of(c->ni, c->ni_len), span_of(c->nr, c->nr_len), &up.suite, &keys)) {
+		snprintf(c->why, sizeof(c->why), "out of memory");
+		if (child)
+			ike_child_discard(child);
+		return NULL;
+	}
+	child->conf = c->conf;
+	child->reqid = c->reqid;
+	child->spi_in = c->spi_in;
+	child->spi_out = c->spi_out;
+	child->proto = c->proto;
+	child->mode = c->mode;
+	child->udp = sa->encap;
+	child->esn = esn && esn->id == 1;
+	child->installed_ns = clock_now_ns();
+	child->rekey_ns = c->conf->rekey_ns ? child->installed_ns +
+						  ike_jitter(c->conf->rekey_ns, c->conf->rand_ns)
+					    : 0;
+	child->expire_ns = c->conf->life_ns ? child->installed_ns + c->conf->life_ns : 0;
+	fill(c, child, &up);
+	up.rekey = ike_reqid_used(ike, c->reqid);
+	/* who answers sends by the new pair only when the other side surely has it */
+	up.out_now = out_now && (c->asked || !up.rekey);
+	hand_keys(c, &keys, &up);
+	child_keys_free(&keys);
+	int rc = ike->env.child_add(ike->env.ctx, &up, c->why, sizeof(c->why));
+	drop_keys(&up);
+	if (rc) {
+		ike_child_discard(child);
+		return NULL;
+	}
+	c->installed = true;
+	ike_child_add(child);
+	ike_acquire_over(sa->conn, c->ci, true);
+	tell_up(c, child, order);
+	return child;
+}

@@ -1,0 +1,449 @@
+/*
+ * A CHILD SA between wish and SAD, the same for IKE_AUTH and CREATE_CHILD_SA: our offer and the
+ * check of the answer, or the choice among the peer's offer and our answer; then keys and
+ * installation. RFC 7296 1.3.1, 2.7, 2.9, 2.17, 2.23.1.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "ike/names.h"
+#include "ike/v2/internal.h"
+
+static uint8_t proto_of(const struct ike_child_conf *c)
+{
+	return c->proto == IKE_CHILD_AH ? SA_AH : SA_ESP;
+}
+
+static enum ike_protocol wire_proto(const struct v2_child *c)
+{
+	return c->proto == SA_AH ? IKE_PROTO_AH : IKE_PROTO_ESP;
+}
+
+static void set_conf(struct v2_child *c, unsigned ci)
+{
+	c->ci = ci;
+	c->conf = &c->sa->conn->conf->child[ci];
+	c->proto = proto_of(c->conf);
+	c->mode = (uint8_t)c->conf->mode;
+	c->reqid = 0;
+}
+
+struct v2_child *v2_child_new(struct ike_sa *sa, unsigned ci, bool asked)
+{
+	struct v2_child *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->sa = sa;
+	c->asked = asked;
+	c->ci = ci;
+	c->proto = SA_ESP;
+	if (ci != UINT32_MAX)
+		set_conf(c, ci);
+	return c;
+}
+
+void v2_child_free(struct v2_child **cp)
+{
+	struct v2_child *c = *cp;
+
+	*cp = NULL;
+	if (!c)
+		return;
+	if (c->spi_in && !c->installed)
+		c->sa->ike->env.spi_free(c->sa->ike->env.ctx, c->proto, c->spi_in);
+	dh_free(&c->dh);
+	secret_free(&c->shared);
+	free(c);
+}
+
+static int get_spi(struct v2_child *c)
+{
+	if (!c->spi_in)
+		c->spi_in = c->sa->ike->env.spi_alloc(c->sa->ike->env.ctx, c->proto);
+	if (!c->spi_in)
+		snprintf(c->why, sizeof(c->why), "no SPI is left");
+	return c->spi_in ? 0 : -ENOSPC;
+}
+
+const struct dh_info *v2_child_group(const struct v2_child *c)
+{
+	if (c->ke_retry)
+		return dh_info(c->ke_retry);
+	for (unsigned i = 0; i < c->conf->proposals.n; i++) {
+		const struct proposal_alg *a = proposal_alg(&c->conf->proposals.p[i], IKE_T_KE);
+		if (a && dh_info(a->id))
+			return dh_info(a->id);
+	}
+	return NULL;
+}
+
+/* The proposals as offered: the child of IKE_AUTH has no key exchange of its own (RFC 7296 1.2). */
+static void offered(const struct v2_child *c, bool first, struct proposals *out)
+{
+	*out = c->conf->proposals;
+	for (unsigned i = 0; first && i < out->n; i++) {
+		struct proposal *p = &out->p[i];
+		uint8_t n = 0;
+		for (unsigned k = 0; k < p->n; k++)
+			if (p->alg[k].type != IKE_T_KE)
+				p->alg[n++] = p->alg[k];
+		p->n = n;
+	}
+}
+
+/* -- selectors -- */
+
+static void put_first(struct ts_list *l, const struct ts *t)
+{
+	if (l->n == TS_MAX)
+		l->n--;
+	memmove(&l->ts[1], &l->ts[0], l->n * sizeof(l->ts[0]));
+	l->ts[0] = *t;
+	l->n++;
+}
+
+/* What of the configuration applies here: addresses of this SA for `dynamic`. */
+static void resolve(const struct v2_child *c, const struct ike_child_conf *conf,
+		    struct ts_list *local, struct ts_list *remote)
+{
+	ts_resolve(&conf->local_ts, &c->sa->local.addr, local);
+	ts_resolve(&conf->remote_ts, &c->sa->remote.addr, remote);
+}
+
+static bool nat(const struct ike_sa *sa)
+{
+	return sa->nat_local || sa->nat_remote;
+}
+
+static void set_addr(struct ts_list *l, const struct ip_addr *a)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->ts[i].range.lo.ver == a->ver)
+			l->ts[i].range = (struct ip_range){ .lo = *a, .hi = *a };
+}
+
+/*
+ * Transport mode through a NAT (RFC 7296 2.23.1): the peer's selectors have the addresses it sees;
+ * they are kept for checksums (RFC 3948) and replaced by those of the IKE SA.
+ */
+static void substitute(struct v2_child *c, struct ts_list *local, struct ts_list *remote)
+{
+	const struct ike_sa *sa = c->sa;
+
+	if (!nat(sa) || !local->n || !remote->n)
+		return;
+	c->oa_local = local->ts[0].range.lo;
+	c->oa_remote = remote->ts[0].range.lo;
+	if (sa->nat_remote)
+		set_addr(remote, &sa->remote.addr);
+	if (sa->nat_local)
+		set_addr(local, &sa->local.addr);
+}
+
+/* -- our offer -- */
+
+static int offer_ts(struct v2_child *c, struct ike_msg *out)
+{
+	struct ts local, remote;
+
+	resolve(c, c->conf, &c->local_ts, &c->remote_ts);
+	if (c->have_flow) {
+		ts_from_flow(&c->flow, &local, &remote);
+		put_first(&c->local_ts, &local);
+		put_first(&c->remote_ts, &remote);
+	}
+	struct ike_payload *i = ike_msg_add(out, IKE2_TSI, true);
+	if (!i || ts_to_payload(&c->local_ts, out, i))
+		return -ENOSPC;
+	struct ike_payload *r = ike_msg_add(out, IKE2_TSR, true);
+	return !r || ts_to_payload(&c->remote_ts, out, r) ? -ENOSPC : 0;
+}
+
+static int add_notifies(const struct v2_child *c, struct ike_msg *out)
+{
+	if (c->mode == SA_TRANSPORT &&
+	    !v2_add_notify(out, IKE2_USE_TRANSPORT_MODE, span_of(NULL, 0)))
+		return -ENOSPC;
+	/* padding for confidentiality of lengths is not taken off inside transport mode or AH */
+	if (!v2_add_notify(out, IKE2_ESP_TFC_PADDING_NOT_SUPPORTED, span_of(NULL, 0)))
+		return -ENOSPC;
+	return 0;
+}
+
+static struct span spi_bytes(struct v2_child *c)
+{
+	uint8_t *p = ike_arena(c->sa->ike, 4);
+
+	if (p)
+		store_be32(p, c->spi_in);
+	return span_of(p, p ? 4 : 0);
+}
+
+static int add_ke(const struct dh_info *g, const struct dh *dh, struct ike_msg *out)
+{
+	struct ike_payload *p = ike_msg_add(out, IKE2_KE, true);
+
+	if (!p)
+		return -ENOSPC;
+	p->ke.group = (uint16_t)g->id;
+	p->ke.data = dh_public(dh);
+	return 0;
+}
+
+int v2_child_offer(struct v2_child *c, struct ike_msg *out, bool first)
+{
+	struct proposals list;
+
+	if (get_spi(c))
+		return -ENOSPC;
+	offered(c, first, &list);
+	struct ike_payload *sa = ike_msg_add(out, IKE2_SA, true);
+	int rc = sa ? proposals_to_sa(&list, out, sa, spi_bytes(c)) : -ENOSPC;
+	if (rc == 0 && !first && c->dh)
+		rc = add_ke(dh_group(c->dh), c->dh, out);
+	if (rc == 0)
+		rc = offer_ts(c, out);
+	if (rc == 0)
+		rc = add_notifies(c, out);
+	if (rc)
+		snprintf(c->why, sizeof(c->why),
+			 "its proposals and selectors do not fit one message: list fewer");
+	return rc;
+}
+
+/* -- the peer's answer -- */
+
+uint32_t v2_spi_of(const struct ike_msg *m, const struct ike_payload *sa, const struct proposal *p)
+{
+	for (unsigned i = 0; i < sa->sa.n; i++) {
+		const struct ike_prop *q = &m->prop[sa->sa.first + i];
+		if (q->number == p->number && q->proto == p->proto && q->spi.len == 4)
+			return load_be32(q->spi.p);
+	}
+	return 0;
+}
+
+/* Why there is no child, in words that say where to look. */
+static void say_refusal(struct v2_child *c, uint16_t notify)
+{
+	char num[IKE_NAME_LEN], local[256], remote[256], prop[192];
+	const char *name = ike_name_or_number(IKE_NAMES_NOTIFY2, notify, num);
+
+	switch (notify) {
+	case IKE2_TS_UNACCEPTABLE:
+		snprintf(c->why, sizeof(c->why),
+			 "the peer accepts none of the selectors %s === %s (TS_UNACCEPTABLE): make "
+			 "local_ts here and remote_ts there overlap, and the other way round",
+			 ts_list_format(&c->local_ts, local, sizeof(local)),
+			 ts_list_format(&c->remote_ts, remote, sizeof(remote)));
+		break;
+	case IKE2_NO_PROPOSAL_CHOSEN:
+		snprintf(c->why, sizeof(c->why),
+			 "the peer accepts none of our proposals (%s...; NO_PROPOSAL_CHOSEN): make "
+			 "esp_proposals here and at the peer have one in common",
+			 proposal_format(&c->conf->proposals.p[0], prop, sizeof(prop)));
+		break;
+	case IKE2_INTERNAL_ADDRESS_FAILURE:
+	case IKE2_FAILED_CP_REQUIRED:
+		snprintf(c->why, sizeof(c->why),
+			 "the peer wants us to ask for a virtual address (%s), which this "
+			 "connection does not do",
+			 name);
+		break;
+	case IKE2_SINGLE_PAIR_REQUIRED:
+		snprintf(c->why, sizeof(c->why),
+			 "the peer wants one pair of addresses a child (%s): list single addresses "
+			 "in local_ts and remote_ts",
+			 name);
+		break;
+	default:
+		snprintf(c->why, sizeof(c->why), "the peer refused it: %s", name);
+	}
+}
+
+const struct ike_payload *v2_child_refusal(struct v2_child *c, const struct ike_msg *m)
+{
+	const struct ike_payload *p = v2_find_error(m);
+
+	if (p)
+		say_refusal(c, p->notify.type);
+	return p;
+}
+
+static uint16_t accept_ts(struct v2_child *c, const struct ike_msg *m)
+{
+	struct ts_list local, remote;
+	char got[512];
+
+	ts_from_payload(m, ike_msg_find(m, IKE2_TSI, NULL), &local);
+	ts_from_payload(m, ike_msg_find(m, IKE2_TSR, NULL), &remote);
+	if (c->mode == SA_TRANSPORT)
+		substitute(c, &local, &remote);
+	if (local.n && remote.n && ts_within(&local, &c->local_ts) &&
+	    ts_within(&remote, &c->remote_ts)) {
+		c->cut = !ts_list_eq(&local, &c->local_ts) || !ts_list_eq(&remote, &c->remote_ts);
+		c->local_ts = local;
+		c->remote_ts = remote;
+		return 0;
+	}
+	snprintf(c->why, sizeof(c->why),
+		 "the peer's answer has selectors that were not offered: %s",
+		 ts_list_format(local.n && ts_within(&local, &c->local_ts) ? &remote : &local, got,
+				sizeof(got)));
+	return IKE2_TS_UNACCEPTABLE;
+}
+
+uint16_t v2_child_accept(struct v2_child *c, const struct ike_msg *m, bool first)
+{
+	const struct ike_payload *sa = ike_msg_find(m, IKE2_SA, NULL);
+	const struct ike_payload *ke = ike_msg_find(m, IKE2_KE, NULL);
+	struct proposals ours, peers;
+
+	if (!sa || !(m->seen & IKE_BIT(IKE2_TSI)) || !(m->seen & IKE_BIT(IKE2_TSR))) {
+		snprintf(c->why, sizeof(c->why), "the peer's answer has no CHILD SA in it");
+		return IKE2_NO_PROPOSAL_CHOSEN;
+	}
+	offered(c, first, &ours);
+	if (sa->sa.n != 1 || proposals_from_sa(m, sa, wire_proto(c), &peers) != 1 ||
+	    !proposal_is_choice(&peers.p[0]) ||
+	    proposal_select(&ours, &peers, 0, &c->chosen, c->why, sizeof(c->why))) {
+		snprintf(c->why, sizeof(c->why), "the peer chose a proposal that was not offered");
+		return IKE2_NO_PROPOSAL_CHOSEN;
+	}
+	c->spi_out = v2_spi_of(m, sa, &c->chosen);
+	const struct proposal_alg *a = proposal_alg(&c->chosen, IKE_T_KE);
+	c->group = a ? dh_info(a->id) : NULL;
+	if (!c->spi_out ||
+	    (c->group && (!ke || !c->dh || ke->ke.group != a->id || dh_group(c->dh) != c->group))) {
+		snprintf(c->why, sizeof(c->why),
+			 "the peer's answer lacks an SPI or the key exchange it chose");
+		return IKE2_INVALID_SYNTAX;
+	}
+	if (c->mode == SA_TRANSPORT && !ike_msg_notify(m, IKE2_USE_TRANSPORT_MODE)) {
+		ike_sa_log(c->sa, LOG_LVL_NOTICE,
+			   "child %s: the peer wants tunnel mode in place of transport mode",
+			   c->conf->name);
+		c->mode = SA_TUNNEL;
+	}
+	c->tfc_padding = !ike_msg_notify(m, IKE2_ESP_TFC_PADDING_NOT_SUPPORTED);
+	return accept_ts(c, m);
+}
+
+/* -- the peer's offer -- */
+
+/* How well a configured child fits: 0 not, 1 narrowed, 2 all of what is offered, 3 and no more. */
+static unsigned child_fit(struct v2_child *c, const struct ike_child_conf *conf,
+			  const struct ts_list *offer_local, const struct ts_list *offer_remote,
+			  struct ts_list *local, struct ts_list *remote)
+{
+	struct ts_list ours_local, ours_remote;
+	bool cut_local, cut_remote;
+
+	resolve(c, conf, &ours_local, &ours_remote);
+	if (!ts_narrow(&ours_local, offer_local, local, &cut_local) ||
+	    !ts_narrow(&ours_remote, offer_remote, remote, &cut_remote))
+		return 0;
+	if (cut_local || cut_remote)
+		return 1;
+	return ts_list_eq(local, &ours_local) && ts_list_eq(remote, &ours_remote) ? 3 : 2;
+}
+
+static uint16_t choose_ts(struct v2_child *c, const struct ike_msg *m, bool transport)
+{
+	const struct ike_conn_conf *conn = c->sa->conn->conf;
+	struct ts_list offer_l, offer_r, sub_l, sub_r, local, remote;
+	unsigned best = 0, from = 0, to = conn->n_child;
+	char l[192], r[192];
+
+	ts_from_payload(m, ike_msg_find(m, IKE2_TSR, NULL), &offer_l);
+	ts_from_payload(m, ike_msg_find(m, IKE2_TSI, NULL), &offer_r);
+	sub_l = offer_l;
+	sub_r = offer_r;
+	if (transport)
+		substitute(c, &sub_l, &sub_r);
+	if (c->conf) { /* the child that is rekeyed */
+		from = c->ci;
+		to = from + 1;
+	}
+	for (unsigned i = from; i < to; i++) {
+		const struct ike_child_conf *conf = &conn->child[i];
+		bool t = transport && conf->mode == SA_TRANSPORT;
+		unsigned fit = child_fit(c, conf, t ? &sub_l : &offer_l, t ? &sub_r : &offer_r,
+					 &local, &remote);
+		/* of equals the one with the mode the peer wants */
+		fit = fit ? fit * 2 + (t == transport && (t || conf->mode == SA_TUNNEL)) : 0;
+		if (fit <= best)
+			continue;
+		uint32_t reqid = c->reqid;
+		best = fit;
+		set_conf(c, i);
+		c->reqid = reqid;
+		c->mode = t ? SA_TRANSPORT : SA_TUNNEL;
+		c->local_ts = local;
+		c->remote_ts = remote;
+	}
+	if (best)
+		return 0;
+	snprintf(c->why, sizeof(c->why),
+		 "the peer asked for %s === %s, which overlaps no child of connection %s: make its "
+		 "local_ts here and remote_ts there overlap, and the other way round",
+		 ts_list_format(&offer_l, l, sizeof(l)), ts_list_format(&offer_r, r, sizeof(r)),
+		 conn->name);
+	return IKE2_TS_UNACCEPTABLE;
+}
+
+uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first, uint16_t *group)
+{
+	const struct ike_payload *sa = ike_msg_find(m, IKE2_SA, NULL);
+	const struct ike_payload *ke = ike_msg_find(m, IKE2_KE, NULL);
+	bool transport = ike_msg_notify(m, IKE2_USE_TRANSPORT_MODE) != NULL;
+	struct proposals peers, ours;
+	uint16_t bad = choose_ts(c, m, transport);
+
+	if (bad)
+		return bad;
+	offered(c, first, &ours);
+	proposals_from_sa(m, sa, wire_proto(c), &peers);
+	if (proposal_select(&ours, &peers, first ? PROPOSAL_NO_KE : 0, &c->chosen, c->why,
+			    sizeof(c->why)))
+		return IKE2_NO_PROPOSAL_CHOSEN;
+	c->spi_out = v2_spi_of(m, sa, &c->chosen);
+	if (c->spi_out < 256) {
+		snprintf(c->why, sizeof(c->why), "the peer's SPI %u is reserved", c->spi_out);
+		return IKE2_INVALID_SYNTAX;
+	}
+	const struct proposal_alg *a = proposal_alg(&c->chosen, IKE_T_KE);
+	c->group = a ? dh_info(a->id) : NULL;
+	if (c->group && (!ke || ke->ke.group != a->id)) {
+		*group = a->id;
+		snprintf(c->why, sizeof(c->why), "the peer's key exchange is not %s",
+			 c->group->keyword);
+		return IKE2_INVALID_KE_PAYLOAD;
+	}
+	c->tfc_padding = !ike_msg_notify(m, IKE2_ESP_TFC_PADDING_NOT_SUPPORTED);
+	return get_spi(c) ? IKE2_NO_ADDITIONAL_SAS : 0;
+}
+
+int v2_child_answer(struct v2_child *c, struct ike_msg *out)
+{
+	struct proposals one = { .n = 1 };
+	struct ike_payload *p = ike_msg_add(out, IKE2_SA, true);
+	int rc;
+
+	one.p[0] = c->chosen;
+	rc = p ? proposals_to_sa(&one, out, p, spi_bytes(c)) : -ENOSPC;
+	if (rc == 0 && c->group && c->dh)
+		rc = add_ke(c->group, c->dh, out);
+	p = rc == 0 ? ike_msg_add(out, IKE2_TSI, true) : NULL;
+	rc = p ? ts_to_payload(&c->remote_ts, out, p) : -ENOSPC;
+	p = rc == 0 ? ike_msg_add(out, IKE2_TSR, true) : NULL;
+	rc = p ? ts_to_payload(&c->local_ts, out, p) : -ENOSPC;
+	if (rc == 0)
+		rc = add_notifies(c, out);
+	if (rc)
+		snprintf(c->why, sizeof(c->why), "the answer does not fit one message");
+	return rc;
+}

@@ -1,0 +1,122 @@
+/* Snapshots for lists, counters, and keys for a decryption table. */
+#include "ike/engine.h"
+
+#include <errno.h>
+
+static struct ike_sa_view view_of(const struct ike_sa *sa)
+{
+	struct ike_sa_view v = {
+		.id = sa->id,
+		.conn = sa->conn ? sa->conn->conf->name : NULL,
+		.state = sa->rekeying ? "rekeying" : ike_state_name((enum ike_state)sa->state),
+		.initiator = sa->initiator,
+		.natt = sa->encap,
+		.nat_local = sa->nat_local,
+		.nat_remote = sa->nat_remote,
+		.version = sa->major,
+		.local = sa->local,
+		.remote = sa->remote,
+		.local_id = sa->local_id.type ? &sa->local_id : NULL,
+		.remote_id = sa->remote_id.type ? &sa->remote_id : NULL,
+		.proposal = sa->proposal,
+		.established_ns = sa->established_ns,
+		.rekey_ns = sa->rekey_ns,
+		.reauth_ns = sa->reauth_ns,
+		.n_children = sa->n_children,
+	};
+	memcpy(v.spi_i, sa->spi_i, 8);
+	memcpy(v.spi_r, sa->spi_r, 8);
+	return v;
+}
+
+void ike_each_sa(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *arg), void *arg)
+{
+	list_for_each (l, &ike->sas) {
+		const struct ike_sa *sa = list_entry(l, struct ike_sa, all);
+		struct ike_sa_view v = view_of(sa);
+		if (!sa->over)
+			cb(&v, arg);
+	}
+}
+
+static const char *child_state(const struct ike_child *c)
+{
+	switch (c->state) {
+	case IKE_CHILD_REKEYED:
+		return "rekeyed";
+	case IKE_CHILD_DELETING:
+		return "deleting";
+	}
+	return c->rekeying ? "rekeying" : "installed";
+}
+
+void ike_each_child(struct ike *ike, void (*cb)(const struct ike_child_view *v, void *arg),
+		    void *arg)
+{
+	list_for_each (l, &ike->sas) {
+		const struct ike_sa *sa = list_entry(l, struct ike_sa, all);
+		list_for_each (k, &sa->children) {
+			const struct ike_child *c = list_entry(k, struct ike_child, of_sa);
+			struct ike_child_view v = {
+				.id = c->id,
+				.reqid = c->reqid,
+				.sa_id = sa->id,
+				.conn = sa->conn->conf->name,
+				.child = c->conf->name,
+				.state = child_state(c),
+				.proto = c->proto,
+				.mode = c->mode,
+				.udp = c->udp,
+				.esn = c->esn,
+				.spi_in = c->spi_in,
+				.spi_out = c->spi_out,
+				.proposal = c->chosen,
+				.local_ts = c->local_ts,
+				.remote_ts = c->remote_ts,
+				.installed_ns = c->installed_ns,
+				.rekey_ns = c->rekey_ns,
+				.expire_ns = c->expire_ns,
+			};
+			cb(&v, arg);
+		}
+	}
+}
+
+void ike_each_conn(struct ike *ike, void (*cb)(const struct ike_conn_view *v, void *arg), void *arg)
+{
+	list_for_each (l, &ike->conns) {
+		const struct ike_conn *c = list_entry(l, struct ike_conn, link);
+		struct ike_conn_view v = { .conf = c->conf,
+					   .last_error = c->last_error ? c->last_error : "",
+					   .last_error_wall_ns = c->last_error_wall_ns };
+		list_for_each (k, &c->sas) {
+			const struct ike_sa *sa = list_entry(k, struct ike_sa, of_conn);
+			v.n_sas += sa->counted;
+			v.n_children += sa->n_children;
+		}
+		cb(&v, arg);
+	}
+}
+
+int ike_keys_of(struct ike *ike, uint32_t sa_id, struct ike_sa_view *view,
+		const struct ike_keys **keys, const struct esp_suite **suite)
+{
+	const struct ike_sa *sa =
+	    sa_id && ike->telling_keys == sa_id ? ike_sa_by_id(ike, sa_id) : NULL;
+
+	if (!sa)
+		return -ENOENT;
+	*view = view_of(sa);
+	*keys = &sa->keys;
+	*suite = &sa->suite.sk;
+	return 0;
+}
+
+void ike_stats(const struct ike *ike, struct ike_stats *out)
+{
+	*out = ike->stats;
+	out->half_open = gate_half_open(ike->gate);
+	out->memory = 0;
+	list_for_each (l, &ike->sas)
+		out->memory += ike_sa_bytes(list_entry(l, struct ike_sa, all));
+}
