@@ -68,8 +68,9 @@ static void read_cred(struct loader *ld, const char *key, const struct value *v,
 				"a file with a certificate or public key, and its private key");
 		else if (!vec_push(ld, out, &c, sizeof(c)))
 			cred_unref(&c);
-		if (rc == 0 && own_path)
-			check_key_mode(ld, own, "key", own_path);
+		if (rc == 0 && c && c->key)
+			check_key_mode(ld, own ? own : v, own ? "key" : key,
+				       own ? own_path : path);
 	}
 	free(path);
 	free(own_path);
@@ -103,12 +104,28 @@ static void check_dates(struct loader *ld, const struct value *v, const struct c
 			   c->file, date_text(from, date));
 }
 
+/* Without an id the subject of the certificate is one. */
+static void check_subject(struct loader *ld, const struct item *it, const struct cred *c)
+{
+	struct ident id = { 0 };
+	char title[ITEM_STRLEN];
+
+	if (c->cert && ident_from_subject(c->cert, &id) == -ENOENT)
+		warn_item(ld, it,
+			  "%s has no id, and %s no subject that could be one; expected id = one of "
+			  "its subjectAltNames",
+			  item_title(it, title), c->file);
+	ident_fini(&id);
+}
+
 /* Peers look for our identity in our certificate. */
 static void check_own_id(struct loader *ld, const struct item *it, const struct ike_auth_conf *a)
 {
 	char id[IDENT_STRLEN];
 	unsigned certs = 0;
 
+	for (unsigned i = 0; i < a->n_cred && !a->id.type; i++)
+		check_subject(ld, it, a->cred[i]);
 	for (unsigned i = 0; i < a->n_cred; i++) {
 		if (a->cred[i]->cert && ident_in_cert(&a->id, a->cred[i]->cert))
 			return;

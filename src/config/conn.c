@@ -65,6 +65,36 @@ static void check_ports(struct loader *ld, const struct item *it, struct ike_con
 			     c->local_port, ld->conf->port_ike, ld->conf->port);
 }
 
+/* An address of ours that nobody listens on would send and never receive. */
+static void check_local(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
+{
+	char text[IP_RANGE_STRLEN], listen[IP_ADDR_STRLEN];
+
+	for (unsigned i = 0; i < c->n_local; i++) {
+		const struct ip_range *r = &c->local[i].range;
+		const struct ip_addr *ours = r->lo.ver == 4 ? &ld->conf->bind4 : &ld->conf->bind6;
+		if (r->lo.ver && !ip_addr_is_any(ours) && !ip_range_has(r, ours))
+			report_value(ld, key_value(it, "local_addrs"),
+				     "local_addrs: %s is not listened on; expected %s, as in listen",
+				     ip_range_format(r, text), ip_addr_format(ours, listen));
+	}
+}
+
+/* Is there a version of IP in which one of ours could speak to one of theirs? */
+static void check_versions(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
+{
+	unsigned local = 0, remote = 0;
+
+	for (unsigned i = 0; i < c->n_local; i++)
+		local |= c->local[i].name ? ~0u : 1u << c->local[i].range.lo.ver;
+	for (unsigned i = 0; i < c->n_remote; i++)
+		remote |= c->remote[i].name ? ~0u : 1u << c->remote[i].range.lo.ver;
+	if (local && remote && !(local & remote))
+		report_value(ld, key_value(it, "remote_addrs"),
+			     "remote_addrs and local_addrs are not of one IP version; expected both "
+			     "IPv4 or both IPv6");
+}
+
 static unsigned count(const struct item *items, unsigned n, enum section kind)
 {
 	unsigned found = 0;
@@ -140,6 +170,8 @@ void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *
 	fill_times(out);
 	check_times(ld, it, out);
 	check_ports(ld, it, out);
+	check_local(ld, it, out);
+	check_versions(ld, it, out);
 	const struct item *local = only_one(ld, it, SEC_LOCAL),
 			  *remote = only_one(ld, it, SEC_REMOTE);
 	if (local)

@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <dirent.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -230,6 +231,18 @@ static void make_end(const char *name, const struct pki *ca, int64_t from, int64
 	pki_fini(&p);
 }
 
+/* One without a subject, and its key in the same file. */
+static void make_both(const struct pki *ca)
+{
+	struct pki p = pki_make(&(struct pki_opt) { .san = "DNS:both.example" }, ca);
+	FILE *f = fopen(pki_path("both.pem"), "w");
+
+	ck_assert(f && PEM_write_X509(f, p.cert) && PEM_write_PrivateKey(f, p.key, NULL, NULL, 0, NULL, NULL));
+	fclose(f);
+	ck_assert_int_eq(chmod(pki_path("both.pem"), 0644), 0);
+	pki_fini(&p);
+}
+
 static void setup(void)
 {
 	read_good();
@@ -241,6 +254,7 @@ static void setup(void)
 	make_end("locked", &ca, 0, 0);
 	make_end("old", &ca, PKI_NOW - 9 * PKI_DAY, PKI_NOW - 2 * PKI_DAY);
 	make_end("young", &ca, PKI_NOW + 2 * PKI_DAY, PKI_NOW + 9 * PKI_DAY);
+	make_both(&ca);
 	pki_write_bytes("text", span_of("hello", 5));
 	pki_write_bytes("empty", span_of("\n", 1));
 	ck_assert_int_eq(chmod(pki_path("empty"), 0600), 0);
