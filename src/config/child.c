@@ -83,6 +83,29 @@ static void check_kind(struct loader *ld, const struct item *it, const struct ik
 		    item_title(it, title));
 }
 
+/* Transport mode leaves the packet's own addresses outside: they are those of the two ends. */
+static void check_transport(struct loader *ld, const struct item *it,
+			    const struct ike_child_conf *c)
+{
+	const struct {
+		const char *key;
+		const struct ts_list *ts;
+	} rows[] = { { "local_ts", &c->local_ts }, { "remote_ts", &c->remote_ts } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows) && c->mode == SA_TRANSPORT; i++)
+		for (unsigned k = 0; k < rows[i].ts->n; k++) {
+			const struct ts *t = &rows[i].ts->ts[k];
+			if (t->dynamic || ip_addr_eq(&t->range.lo, &t->range.hi))
+				continue;
+			warn_value(
+			    ld, key_value(it, rows[i].key),
+			    "%s has more than one address, but mode = transport is between two "
+			    "hosts; expected dynamic or the host's address, or mode = tunnel",
+			    rows[i].key);
+			break;
+		}
+}
+
 /* Someone must be there to be called. */
 static bool can_call(const struct ike_conn_conf *conn)
 {
@@ -149,6 +172,7 @@ void child_build(struct loader *ld, const struct item *it, const struct ike_conn
 	if (ld->errors == errors) { /* what was not understood would only be blamed again */
 		limits(ld, it, &d.c);
 		check_kind(ld, it, &d.c);
+		check_transport(ld, it, &d.c);
 		check_actions(ld, it, &d.c, conn);
 		check_packets(ld, it, &d.c);
 	}
