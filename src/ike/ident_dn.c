@@ -214,11 +214,20 @@ X509_NAME *dn_decode(struct span der)
 	return name;
 }
 
+/* In any encoding, and with blanks around it: X.500's comparison sees no difference. */
 static bool entry_is_star(const X509_NAME_ENTRY *e)
 {
-	const ASN1_STRING *s = X509_NAME_ENTRY_get_data(e);
+	unsigned char *v = NULL;
+	int n = ASN1_STRING_to_UTF8(&v, X509_NAME_ENTRY_get_data(e)), stars = 0;
+	bool only = true;
 
-	return ASN1_STRING_length(s) == 1 && *ASN1_STRING_get0_data(s) == '*';
+	for (int i = 0; i < n; i++) {
+		stars += v[i] == '*';
+		only = only && (v[i] == '*' || isspace(v[i]));
+	}
+	OPENSSL_free(v);
+	ERR_clear_error();
+	return only && stars == 1;
 }
 
 bool dn_has_star(const X509_NAME *name)
