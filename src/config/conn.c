@@ -52,17 +52,28 @@ static void check_times(struct loader *ld, const struct item *it, const struct i
 			   "ike_retransmit_tries and ike_retransmit_timeout at the top level");
 }
 
+/* Port 500 on both sides speaks IKE as it is; any other has the marker of NAT traversal in front,
+ * and then both ends must. What was not written follows from what was. */
 static void check_ports(struct loader *ld, const struct item *it, struct ike_conn_conf *c)
 {
-	const struct value *v = key_value(it, "local_port");
+	const struct value *own = key_value(it, "local_port"), *far = key_value(it, "remote_port");
+	uint16_t ike = ld->conf->port_ike, natt = ld->conf->port;
 
-	if (!v)
-		c->local_port = ld->conf->port_ike;
-	else if (c->local_port != ld->conf->port_ike && c->local_port != ld->conf->port)
-		report_value(ld, v,
+	if (!own)
+		c->local_port = far && c->remote_port != 500 ? natt : ike;
+	if (!far)
+		c->remote_port = c->local_port == natt ? 4500 : 500;
+	if (c->local_port != ike && c->local_port != natt)
+		report_value(ld, own,
 			     "local_port = %u is not a port we use; expected port_ike, %u, or "
 			     "port_nat_t, %u",
-			     c->local_port, ld->conf->port_ike, ld->conf->port);
+			     c->local_port, ike, natt);
+	else if (own && far && (c->local_port == natt) != (c->remote_port != 500))
+		report_value(
+		    ld, far,
+		    "remote_port = %u with local_port = %u: one speaks NAT traversal and the other "
+		    "does not; expected one of them alone, the other follows",
+		    c->remote_port, c->local_port);
 }
 
 /* An address of ours that nobody listens on would send and never receive. */
@@ -74,9 +85,10 @@ static void check_local(struct loader *ld, const struct item *it, const struct i
 		const struct ip_range *r = &c->local[i].range;
 		const struct ip_addr *ours = r->lo.ver == 4 ? &ld->conf->bind4 : &ld->conf->bind6;
 		if (r->lo.ver && !ip_addr_is_any(ours) && !ip_range_has(r, ours))
-			report_value(ld, key_value(it, "local_addrs"),
-				     "local_addrs: %s is not listened on; expected %s, as in listen",
-				     ip_range_format(r, text), ip_addr_format(ours, listen));
+			report_value(
+			    ld, key_value(it, "local_addrs"),
+			    "local_addrs: %s is not listened on; expected %s, as in listen",
+			    ip_range_format(r, text), ip_addr_format(ours, listen));
 	}
 }
 
@@ -90,9 +102,10 @@ static void check_versions(struct loader *ld, const struct item *it, const struc
 	for (unsigned i = 0; i < c->n_remote; i++)
 		remote |= c->remote[i].name ? ~0u : 1u << c->remote[i].range.lo.ver;
 	if (local && remote && !(local & remote))
-		report_value(ld, key_value(it, "remote_addrs"),
-			     "remote_addrs and local_addrs are not of one IP version; expected both "
-			     "IPv4 or both IPv6");
+		report_value(
+		    ld, key_value(it, "remote_addrs"),
+		    "remote_addrs and local_addrs are not of one IP version; expected both "
+		    "IPv4 or both IPv6");
 }
 
 static unsigned count(const struct item *items, unsigned n, enum section kind)
@@ -188,6 +201,7 @@ static void build_globals(struct loader *ld, struct ike_conf *ike)
 
 	top.kind = SEC_IKE;
 	keys_apply(ld, &top, ike);
+	ike->port_nat_t = ld->conf->port;
 	if (!ike->retransmit.timeout_ns && key_value(&top, "ike_retransmit_timeout"))
 		report_value(ld, key_value(&top, "ike_retransmit_timeout"),
 			     "ike_retransmit_timeout = 0; expected more than 0");

@@ -67,7 +67,7 @@ struct ike_conn_conf {
 	uint8_t version; /* 0: either, starts with 2; 1; 2 */
 	struct ike_host *local, *remote;
 	unsigned n_local, n_remote; /* 0: any */
-	uint16_t local_port, remote_port; /* 500; with 4500 and up NAT traversal from the start */
+	uint16_t local_port, remote_port; /* 500; both others: NAT traversal from the start */
 	struct proposals proposals;
 	struct ike_auth_conf auth, peer;
 	enum ike_fragmentation fragmentation;
@@ -98,6 +98,7 @@ struct ike_retransmit {
 };
 
 struct ike_conf {
+	uint16_t port_nat_t; /* ours for NAT traversal, host byte order; 0: 4500 */
 	struct ike_conn_conf *conn;
 	unsigned n_conn;
 	struct cred_psks psks;
@@ -111,6 +112,10 @@ struct ike_conf {
 	bool vendor_id;
 	unsigned refs;
 };
+static inline uint16_t ike_port_nat_t(const struct ike_conf *c)
+{
+	return c->port_nat_t ? c->port_nat_t : 4500;
+}
 struct ike_conf *ike_conf_ref(struct ike_conf *c);
 /* The last reference wipes and frees everything. */
 void ike_conf_unref(struct ike_conf **c);

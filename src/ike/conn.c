@@ -273,7 +273,7 @@ static void begin(struct ike_sa *sa)
 		return;
 	}
 	/* RFC 7296 2.23: over 4500 everything is encapsulated from the start */
-	sa->marker = sa->local.port != 500 || sa->remote.port != 500;
+	sa->marker = sa->remote.port != 500 || sa->local.port == ike_port_nat_t(c->ike->conf);
 	v2_start(sa);
 }
 

@@ -273,6 +273,35 @@ static void check_child_times(const char *keys, uint64_t rekey, uint64_t life, u
 	config_free(&c);
 }
 
+/* One port tells the other. */
+static void check_ports(const char *keys, uint16_t local, uint16_t remote)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "tun t { }\nport_ike = 501 port_nat_t = 4600\nconnection x { %s\n" PSK_ENDS
+		 "child y { } }\n" SECRET,
+		 keys);
+	struct config *c = load_quiet(text);
+	ck_assert_uint_eq(conn_of(c)->local_port, local);
+	ck_assert_uint_eq(conn_of(c)->remote_port, remote);
+	ck_assert_uint_eq(ike_port_nat_t(c->ike), 4600);
+	config_free(&c);
+}
+
+START_TEST(test_ports)
+{
+	check_ports("", 501, 500);
+	check_ports("local_port = 501", 501, 500);
+	check_ports("local_port = 4600", 4600, 4500);
+	check_ports("remote_port = 500", 501, 500);
+	check_ports("remote_port = 4500", 4600, 4500);
+	check_ports("remote_port = 10000", 4600, 10000);
+	check_ports("local_port = 4600 remote_port = 10000", 4600, 10000);
+	check_ports("local_port = 501 remote_port = 500", 501, 500);
+}
+END_TEST
+
 START_TEST(test_times)
 {
 	check_times("rekey_time = 10h", 10 * HOUR, 0, HOUR, HOUR);
@@ -761,6 +790,7 @@ int main(void)
 	tcase_add_test(tc, test_globals);
 	tcase_add_test(tc, test_hosts);
 	tcase_add_test(tc, test_proposals);
+	tcase_add_test(tc, test_ports);
 	tcase_add_test(tc, test_times);
 	tcase_add_test(tc, test_secrets);
 	tcase_add_test(tc, test_owners);

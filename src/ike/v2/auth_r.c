@@ -187,7 +187,7 @@ static enum ike_rc proved(struct v2_exchange *x)
 	struct ike_sa *sa = x->sa;
 
 	if (x->ike->conf->sas_max && x->ike->stats.established >= x->ike->conf->sas_max)
-		return fail(x, "there are as many IKE SAs as `sas_max` allows");
+		return fail(x, "there are as many IKE SAs as `sas_limit` allows");
 	if (!unique_ok(sa))
 		return fail(x, "there is an SA with this peer already (unique = keep)");
 	enum ike_rc rc = choose_child(x);

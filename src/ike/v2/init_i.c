@@ -16,7 +16,7 @@
 
 #define RESTARTS_MAX 6
 #define REFUSED_NS   (2 * NS_PER_S) /* how long a better answer is waited for */
-#define PORT_NATT    4500
+#define PORT_NATT    4500 /* the peer's */
 
 static const struct dh_info *first_group(const struct ike_conn_conf *c)
 {
@@ -223,8 +223,7 @@ static void float_port(struct ike_sa *sa)
 {
 	if (!sa->encap || sa->marker)
 		return;
-	if (sa->local.port == 500)
-		sa->local.port = PORT_NATT;
+	sa->local.port = ike_port_nat_t(sa->ike->conf);
 	if (sa->remote.port == 500)
 		sa->remote.port = PORT_NATT;
 	sa->marker = true;
