@@ -176,8 +176,7 @@ static int key_lengths_check(const struct esp_suite *s, struct span encr, struct
 	return 0;
 }
 
-#define KEY_FRONT 320u     /* head, and round keys up to AES-256's */
-#define KEY_TAIL_MAX 1024u /* more at a time would push itself out of the cache again */
+#define KEY_TAIL_MOST 16u /* cache lines; more at a time would push itself out of the cache again */
 
 /* The head and the backend's tables are one block: who has the key's address has both. */
 static size_t block_bytes(const struct crypt_key *k)
@@ -328,28 +327,35 @@ void crypt_raw_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_
 		k->be->raw(c, k, r);
 }
 
-size_t crypt_key_block(const struct crypt_key *k)
+struct crypt_key_extent crypt_key_extent(const struct crypt_key *k)
 {
-	return block_bytes(k);
+	/* AES has one round key more than rounds: 11, 13 or 15; other ciphers' states are no longer */
+	size_t round_keys = (k->suite.key_len / 4u + 7) * 16u;
+	size_t lines = (block_bytes(k) + CACHE_LINE - 1) / CACHE_LINE;
+	size_t front = (sizeof(*k) + round_keys + CACHE_LINE - 1) / CACHE_LINE;
+
+	if (front > lines)
+		front = lines;
+	if (lines > UINT8_MAX)
+		lines = front;
+	return (struct crypt_key_extent){ .front = (uint8_t)front, .lines = (uint8_t)lines };
 }
 
-void crypt_key_prefetch(const struct crypt_key *k, uint32_t block, uint32_t text_len)
+void crypt_key_prefetch(const struct crypt_key *k, struct crypt_key_extent e, uint32_t text_len)
 {
 	/*
 	 * In front the head and the round keys. At the end the powers of the hash key (GCM), highest first: a packet of n blocks
 	 * needs the last n of them, and three more for associated data, lengths and the encrypted first counter block.
 	 */
-	const char *front = (const char *)k, *end = front + block;
-	size_t tail = (text_len & ~(size_t)15) + 64;
+	const char *line = (const char *)k, *end = line + e.lines * (size_t)CACHE_LINE;
+	size_t tail = text_len / CACHE_LINE + 1, most = e.lines - e.front;
 
-	for (size_t i = 0; i < KEY_FRONT; i += CACHE_LINE)
-		__builtin_prefetch(front + i);
-	if (block <= KEY_FRONT)
-		return;
-	if (tail > block - KEY_FRONT)
-		tail = block - KEY_FRONT;
-	if (tail > KEY_TAIL_MAX)
-		tail = KEY_TAIL_MAX;
-	for (size_t i = CACHE_LINE; i <= tail; i += CACHE_LINE)
-		__builtin_prefetch(end - i);
+	for (size_t i = 0; i < e.front; i++)
+		__builtin_prefetch(line + i * CACHE_LINE);
+	if (most > KEY_TAIL_MOST)
+		most = KEY_TAIL_MOST;
+	if (tail > most)
+		tail = most;
+	for (size_t i = 1; i <= tail; i++)
+		__builtin_prefetch(end - i * CACHE_LINE);
 }

@@ -76,11 +76,15 @@ void crypt_key_free(struct crypt_key **k);
 size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
-/* Bytes of the key's one block of guarded memory. */
-size_t crypt_key_block(const struct crypt_key *k);
-/* Starts loading what of the block (its size as crypt_key_block() says; the key itself is not looked at) a packet with text_len
- * bytes of text needs: for batches of many different keys. */
-void crypt_key_prefetch(const struct crypt_key *k, uint32_t block, uint32_t text_len);
+/* Where what packets need lies in a key's block of guarded memory, in cache lines: kept beside the pointer to the key, so that
+ * it can be prefetched without being looked at. */
+struct crypt_key_extent {
+	uint8_t front; /* at its begin: head and round keys */
+	uint8_t lines; /* in all; the tables that long packets need more of lie at its end */
+};
+struct crypt_key_extent crypt_key_extent(const struct crypt_key *k);
+/* Starts loading what of the key a packet with text_len bytes of text needs: for batches of many different keys. */
+void crypt_key_prefetch(const struct crypt_key *k, struct crypt_key_extent e, uint32_t text_len);
 
 /* slot: 0..threads-1, this thread's number among those using the keys. */
 struct crypt_ctx *crypt_ctx_new(unsigned slot);

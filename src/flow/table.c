@@ -1,4 +1,4 @@
-/* Two-way set-associative table, grown by doubling the part in use. */
+/* Four places for each flow, in two pairs of neighbours; the table grows by doubling the part in use. */
 #include "flow/table.h"
 
 #include <errno.h>
@@ -7,7 +7,8 @@
 #define TABLE_BYTES (sizeof(struct flow_entry) << FLOW_TABLE_MAX_BITS)
 /* Beyond the first huge page's worth, a table is large enough to deserve huge pages; before, they would be a waste. */
 #define SMALL_BYTES ((size_t)2 << 20)
-#define MAX_MASK ((1u << (FLOW_TABLE_MAX_BITS - 1)) - 1)
+#define MAX_MASK ((1u << FLOW_TABLE_MAX_BITS) - 1)
+#define PLACES 4
 
 int flow_table_init(struct flow_table *t, uint64_t seed)
 {
@@ -16,7 +17,7 @@ int flow_table_init(struct flow_table *t, uint64_t seed)
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	(void)madvise((char *)p + SMALL_BYTES, TABLE_BYTES - SMALL_BYTES, MADV_HUGEPAGE);
-	*t = (struct flow_table) { .entry = p, .mask = (1u << (FLOW_TABLE_MIN_BITS - 1)) - 1, .seed = seed };
+	*t = (struct flow_table) { .entry = p, .mask = (1u << FLOW_TABLE_MIN_BITS) - 1, .seed = seed };
 	return 0;
 }
 
@@ -27,26 +28,35 @@ void flow_table_fini(struct flow_table *t)
 	t->entry = NULL;
 }
 
-struct flow_entry *flow_table_find(struct flow_table *t, const struct flow_key *k, uint64_t hash, uint32_t gen)
+/* Place 0..PLACES-1 of a flow. The pairs come from different bits of the hash: who shares the first seldom shares the other. */
+static inline struct flow_entry *place(const struct flow_table *t, uint64_t hash, unsigned n)
 {
-	struct flow_entry *e = &t->entry[(hash & t->mask) * 2];
+	uint32_t i = (uint32_t)(n < 2 ? hash : hash >> 32);
 
-	if (e[0].gen == gen && flow_key_eq(&e[0].key, k)) {
-		t->hits++;
-		return &e[0];
-	}
-	if (e[1].gen == gen && flow_key_eq(&e[1].key, k)) {
-		t->hits++;
-		return &e[1];
-	}
-	t->misses++;
-	return NULL;
+	return &t->entry[(i ^ (n & 1)) & t->mask];
 }
 
-/*
- * Doubles the part in use. Nothing is moved: half of the flows are looked for elsewhere from now on, miss once, and are entered
- * again; what they left behind is pushed out in time.
- */
+static inline bool is_it(const struct flow_entry *e, const struct flow_key *k, uint32_t gen)
+{
+	return e->gen == gen && flow_key_eq(&e->key, k);
+}
+
+struct flow_entry *flow_table_find(struct flow_table *t, const struct flow_key *k, uint64_t hash, uint32_t gen)
+{
+	struct flow_entry *e = place(t, hash, 0);
+
+	for (unsigned n = 1; unlikely(!is_it(e, k, gen)); n++) {
+		if (n == PLACES) {
+			t->misses++;
+			return NULL;
+		}
+		e = place(t, hash, n);
+	}
+	t->hits++;
+	return e;
+}
+
+/* Doubles the part in use. Nothing is moved: flows that are looked for elsewhere from now on miss once and are entered again. */
 static void grow(struct flow_table *t)
 {
 	if (t->mask < MAX_MASK)
@@ -54,22 +64,36 @@ static void grow(struct flow_table *t)
 	t->pressure = 0;
 }
 
+/* True when an entry is of no use: of another SPD, or left behind where nobody looks for it since the table grew. */
+static bool is_dead(const struct flow_table *t, const struct flow_entry *e, uint32_t gen)
+{
+	if (e->gen != gen)
+		return true;
+	uint64_t hash = flow_key_hash(&e->key, t->seed);
+	for (unsigned n = 0; n < PLACES; n++)
+		if (place(t, hash, n) == e)
+			return false;
+	return true;
+}
+
 struct flow_entry *flow_table_add(struct flow_table *t, const struct flow_key *k, uint64_t hash, uint32_t gen, uint32_t now)
 {
-	struct flow_entry *e = &t->entry[(hash & t->mask) * 2];
-	struct flow_entry *v = e;
+	struct flow_entry *v = NULL;
+	unsigned n;
 
-	if (e[0].gen == gen) {
-		v = &e[1];
-		if (e[1].gen == gen) {
-			/* both live: the older goes */
-			if ((int32_t)(e[0].used - e[1].used) < 0)
-				v = &e[0];
-			if (++t->pressure > t->mask / 16) {
-				grow(t);
-				v = &t->entry[(hash & t->mask) * 2];
-			}
+	for (n = 0; n < PLACES; n++) {
+		struct flow_entry *e = place(t, hash, n);
+		if (is_dead(t, e, gen)) {
+			v = e;
+			break;
 		}
+		if (!v || (int32_t)(e->used - v->used) < 0)
+			v = e;
+	}
+	/* A flow away from its first two places costs more at every packet, one without a place much more. */
+	if (n >= 2 && ++t->pressure > t->mask / 32) {
+		grow(t);
+		v = place(t, hash, 0);
 	}
 	*v = (struct flow_entry) { .key = *k, .gen = gen, .used = now };
 	return v;

@@ -1,9 +1,10 @@
 /*
  * The flow table of one worker: what was decided about a flow, so that the SPD is searched once per flow and not once per packet.
- * One cache line an entry, two entries a bucket, no pointers to follow, no lock (a worker owns its tables), no
- * allocation after the start. An entry counts only while its generation is that of the SPD: a new SPD empties the
+ * One cache line an entry, four places where a flow's entry may be, no pointers to follow, no lock (a worker owns its tables), no
+ * allocation after the start. Nearly all are in the first two, neighbours that are prefetched; the
+ * others are a pair elsewhere, so that of 100,000 flows hardly any keep pushing each other out. An entry counts only while its generation is that of the SPD: a new SPD empties the
  * table by counting up. The address space is reserved for the largest size; the part in use doubles when flows
- * push each other out, so that an idle gateway touches a few pages only.
+ * crowd, so that an idle gateway touches a few pages only.
  */
 #ifndef FLOW_TABLE_H
 #define FLOW_TABLE_H
@@ -29,8 +30,8 @@ _Static_assert(sizeof(struct flow_entry) == CACHE_LINE, "one line an entry");
 
 struct flow_table {
 	struct flow_entry *entry;
-	uint32_t mask;       /* of the bucket number: buckets in use - 1 */
-	uint32_t pressure;   /* live entries pushed out since the last growth */
+	uint32_t mask;       /* of the entry's number: entries in use - 1 */
+	uint32_t pressure;   /* flows entered away from their first two places since the last growth */
 	uint64_t seed;
 	uint64_t hits, misses;
 };
@@ -45,7 +46,8 @@ struct flow_entry *flow_table_add(struct flow_table *t, const struct flow_key *k
 
 static inline void flow_table_prefetch(const struct flow_table *t, uint64_t hash)
 {
-	const struct flow_entry *e = &t->entry[(hash & t->mask) * 2];
+	const struct flow_entry *e = &t->entry[hash & t->mask & ~1u];
+
 	__builtin_prefetch(e);
 	__builtin_prefetch(e + 1);
 }

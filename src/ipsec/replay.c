@@ -25,15 +25,15 @@
 /* Without a window, the high half of a number is guessed as the one nearest to the last packet. */
 #define ESN_REACH_UNWINDOWED (1u << 31)
 
-int replay_init(struct replay *r, uint32_t window)
+int replay_init(struct replay *r, uint32_t window, bool solo)
 {
-	*r = (struct replay){ .ring = NULL };
+	*r = (struct replay){ .solo = solo };
 	if (window == 0)
 		return 0;
 	if (window < REPLAY_WINDOW_MIN || window > REPLAY_WINDOW_MAX)
 		return -EINVAL;
 	r->window = (window + BLOCK_BITS - 1) & ~(BLOCK_BITS - 1);
-	r->words = r->window / BLOCK_BITS + 1;
+	r->words = (uint16_t)(r->window / BLOCK_BITS + 1);
 	r->reciprocal = UINT64_MAX / r->words;
 	r->ring = secret_alloc(r->words * sizeof(*r->ring)); /* not secret, but next to its SA */
 	return r->ring ? 0 : -ENOMEM;
@@ -114,6 +114,11 @@ bool replay_may_accept(const struct replay *r, uint64_t seq)
 static void advance_top(struct replay *r, uint64_t seq)
 {
 	uint64_t top = atomic_load_explicit(&r->top, memory_order_relaxed);
+	if (r->solo) {
+		if (seq > top)
+			atomic_store_explicit(&r->top, seq, memory_order_relaxed);
+		return;
+	}
 	while (seq > top && !atomic_compare_exchange_weak_explicit(
 				&r->top, &top, seq, memory_order_relaxed, memory_order_relaxed))
 		;
@@ -137,6 +142,10 @@ bool replay_accept(struct replay *r, uint64_t seq)
 		if (ahead > 0 || (ahead == 0 && (old & bit)))
 			return false;
 		new = ahead == 0 ? old | bit : (uint64_t)lap << 32 | bit;
+		if (r->solo) {
+			atomic_store_explicit(word, new, memory_order_relaxed);
+			break;
+		}
 	} while (!atomic_compare_exchange_weak_explicit(word, &old, new, memory_order_relaxed,
 							memory_order_relaxed));
 	advance_top(r, seq);

@@ -21,14 +21,15 @@
 struct replay {
 	_Atomic uint64_t top;   /* highest number authenticated */
 	uint32_t window;        /* packets; 0: no anti-replay service */
-	uint32_t words;         /* window/32 + 1: one more than the window can reach into */
+	uint16_t words;         /* window/32 + 1: one more than the window can reach into */
+	bool solo;              /* one worker: no compare-and-swap needed */
 	uint64_t reciprocal;    /* 2^64 / words, for a division without dividing */
 	_Atomic uint64_t *ring; /* words of {lap:32, bits:32}; a lap is one way round the ring */
 };
 
-/* window: 0 or REPLAY_WINDOW_MIN..MAX, rounded up to a multiple of 32. Returns 0, -EINVAL or
- * -ENOMEM. */
-int replay_init(struct replay *r, uint32_t window) warn_unused;
+/* window: 0 or REPLAY_WINDOW_MIN..MAX, rounded up to a multiple of 32. solo: only one
+ * thread at a time calls replay_accept(). Returns 0, -EINVAL or -ENOMEM. */
+int replay_init(struct replay *r, uint32_t window, bool solo) warn_unused;
 void replay_fini(struct replay *r);
 size_t replay_bytes(const struct replay *r);
 /* The 64-bit number for the 32 bits on the wire: with esn, by RFC 4303 appendix A2; without, seq_lo

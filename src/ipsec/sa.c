@@ -137,23 +137,23 @@ static void fill(struct sa *sa)
 	sa->spi = c->spi;
 	sa->reqid = c->reqid;
 	sa->proto = (uint8_t)c->proto;
-	sa->mode = (uint8_t)c->mode;
-	sa->encap = (uint8_t)c->encap;
-	sa->dir = (uint8_t)c->dir;
+	sa->mode = (uint8_t)c->mode & 3;
+	sa->encap = (uint8_t)c->encap & 3;
+	sa->dir = (uint8_t)c->dir & 1;
 	sa->iv_len = c->suite.iv_len;
 	sa->icv_len = c->suite.icv_len;
 	sa->align = c->suite.align;
-	sa->df = (uint8_t)c->df;
-	sa->fragment = (uint8_t)c->fragment;
+	sa->df = (uint8_t)c->df & 3;
+	sa->fragment = (uint8_t)c->fragment & 1;
 	sa->esn = c->esn;
 	sa->ecn = c->ecn;
 	sa->dscp = (int8_t)c->dscp;
 	if (c->mode == SA_TRANSPORT && c->encap == SA_ENCAP_UDP && c->dir == DIR_IN)
-		sa->csum = c->oa_src.ver && c->oa_dst.ver ? SA_CSUM_ADJUST : SA_CSUM_SET;
+		sa->csum = (c->oa_src.ver && c->oa_dst.ver ? SA_CSUM_ADJUST : SA_CSUM_SET) & 3;
 	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + ESP_TRAILER + sa->align - 1u -
 				      (sa->mode == SA_TRANSPORT ? outer_header(ver) : 0));
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
-	sa->key_block = (uint32_t)crypt_key_block(sa->key);
+	sa->key_extent = crypt_key_extent(sa->key);
 	sa->installed_ns = clock_now_ns();
 	/*
 	 * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC
@@ -165,7 +165,6 @@ static void fill(struct sa *sa)
 	 * without a battery-backed clock); who cannot exclude that must change the key.
 	 */
 	sa->iv_base = clock_wall_ns();
-	sa->seq_soft = (sa->esn ? UINT64_MAX : UINT32_MAX) / 16 * 15;
 	set_limits(sa);
 }
 
@@ -200,7 +199,8 @@ static int make(struct sa *sa, struct sa_conf *conf, unsigned threads, char *why
 		return rc;
 	if (rc)
 		return refuse(rc, why, whylen, "no crypto backend can do this cipher");
-	rc = replay_init(&sa->replay, conf->dir == DIR_IN ? conf->replay_window : 0);
+	sa->solo = threads == 1;
+	rc = replay_init(&sa->replay, conf->dir == DIR_IN ? conf->replay_window : 0, threads == 1);
 	if (rc)
 		return rc;
 	if (conf->dir == DIR_OUT) {
@@ -292,6 +292,13 @@ bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first)
 	uint64_t max = sa->esn ? UINT64_MAX : UINT32_MAX;
 	uint64_t last = atomic_load_explicit(&sa->seq, memory_order_relaxed);
 
+	if (sa->solo) {
+		if (max - last < n)
+			return false;
+		atomic_store_explicit(&sa->seq, last + n, memory_order_relaxed);
+		*first = last + 1;
+		return true;
+	}
 	do {
 		if (max - last < n)
 			return false;
@@ -323,11 +330,20 @@ static unsigned expire(struct sa *sa, bool soft, bool hard)
 	return bits;
 }
 
+/* Adds, and returns the sum. */
+static uint64_t count_up(const struct sa *sa, _Atomic uint64_t *sum, uint64_t n)
+{
+	if (!sa->solo)
+		return atomic_fetch_add_explicit(sum, n, memory_order_relaxed) + n;
+	n += atomic_load_explicit(sum, memory_order_relaxed);
+	atomic_store_explicit(sum, n, memory_order_relaxed);
+	return n;
+}
+
 unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes)
 {
-	uint64_t p =
-	    atomic_fetch_add_explicit(&sa->packets, packets, memory_order_relaxed) + packets;
-	uint64_t b = atomic_fetch_add_explicit(&sa->bytes, bytes, memory_order_relaxed) + bytes;
+	uint64_t p = count_up(sa, &sa->packets, packets);
+	uint64_t b = count_up(sa, &sa->bytes, bytes);
 
 	if (likely(p < atomic_load_explicit(&sa->limit_packets, memory_order_relaxed) &&
 		   b < atomic_load_explicit(&sa->limit_bytes, memory_order_relaxed)))

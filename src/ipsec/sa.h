@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -54,48 +55,68 @@ struct sa_path {
 
 struct sa_conf;
 
+/*
+ * Two cache lines for a packet, whatever its direction: with many SAs the lines a packet needs come from memory, and they
+ * are most of what it costs. What is needed together shares a line; a new field of the first two has to find a place there
+ * or go behind them.
+ */
 struct sa {
 	/* -- read by every packet -- */
-	uint32_t spi;  /* host byte order */
-	uint8_t proto; /* enum sa_proto */
-	uint8_t mode;  /* enum sa_mode */
-	uint8_t encap; /* enum sa_encap */
-	uint8_t dir;   /* enum ipsec_dir */
-	uint8_t iv_len, icv_len, align;
-	uint8_t df;       /* enum sa_df */
-	uint8_t fragment; /* enum sa_fragment */
-	bool esn;
-	bool ecn;            /* RFC 6040 normal mode; else compatibility */
-	uint8_t csum;        /* enum sa_csum */
-	int8_t dscp;         /* outer DSCP; -1 copies the inner one */
-	_Atomic uint8_t state;      /* enum sa_state */
-	uint16_t overhead_max;      /* bytes that ESP and the outer headers add at most */
+	_Alignas(CACHE_LINE) uint32_t spi; /* host byte order */
 	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
-	_Atomic uint32_t peer_tag; /* inbound: a hash of where its packets come from, so that a move
-				      shows without following path; the plane's */
-	uint32_t key_block;        /* crypt_key_block(key) */
+	_Atomic uint32_t peer_tag;  /* inbound: a hash of where its packets come from, so that a move
+				       shows without following path; the plane's */
+	uint16_t overhead_max;      /* bytes that ESP and the outer headers add at most */
+	uint8_t proto;              /* enum sa_proto */
+	uint8_t mode : 2;           /* enum sa_mode */
+	uint8_t encap : 2;          /* enum sa_encap */
+	uint8_t dir : 1;            /* enum ipsec_dir */
+	uint8_t iv_len, icv_len, align;
+	int8_t dscp;           /* outer DSCP; -1 copies the inner one */
+	uint8_t df : 2;        /* enum sa_df */
+	uint8_t fragment : 1;  /* enum sa_fragment */
+	bool esn : 1;
+	bool ecn : 1;          /* RFC 6040 normal mode; else compatibility */
+	uint8_t csum : 2;      /* enum sa_csum */
+	bool solo : 1;         /* one worker in all: what changes need not be changed atomically */
+	_Atomic uint8_t state; /* enum sa_state */
+	struct crypt_key_extent key_extent; /* of key, for crypt_key_prefetch() */
 	struct crypt_key *key;
 	_Atomic(struct sa_path *) path; /* outbound */
 	uint64_t iv_base; /* added to the sequence number: the explicit IV of counter modes */
 	/* the next lifetime boundary, soft or hard; UINT64_MAX for none */
 	_Atomic uint64_t limit_bytes, limit_packets;
-	uint64_t seq_soft; /* outbound: from this number on it is time for another SA */
-	uint32_t reqid;    /* which child of keying it belongs to, through all rekeyings; 0: none */
 	/* -- written by every batch -- */
-	_Alignas(CACHE_LINE) _Atomic uint64_t seq; /* outbound: last number given out */
 	_Atomic uint64_t packets, bytes; /* protected or accepted; bytes of inner packets */
 	_Atomic uint64_t last_used_ns;
-	_Atomic uint8_t soft_raised, hard_raised;
-	struct replay replay; /* inbound */
-	/* -- the control thread's -- */
-	_Alignas(CACHE_LINE) struct sa_conf *conf;
+	_Atomic uint64_t seq;            /* outbound: last number given out */
+	struct replay replay;            /* inbound */
+	/* -- the control thread's, and what packets seldom need -- */
+	struct sa_conf *conf;
+	uint32_t reqid;            /* which child of keying it belongs to, through all rekeyings; 0: none */
 	uint32_t index;            /* place in the SAD, stable while installed */
 	struct sa *next_retired;   /* the SAD's */
 	bool retired;
 	_Atomic uint32_t refs;     /* policies and databases that hold it */
+	_Atomic uint8_t soft_raised, hard_raised;
 	uint64_t installed_ns;     /* monotonic */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
 };
+_Static_assert(offsetof(struct sa, packets) == CACHE_LINE, "what packets read is one cache line");
+_Static_assert(offsetof(struct sa, conf) == 2 * CACHE_LINE, "what packets write is one cache line");
+
+/* Outbound: from this number on it is time for another SA. */
+static inline uint64_t sa_seq_soft(const struct sa *sa)
+{
+	return (sa->esn ? UINT64_MAX : UINT32_MAX) / 16 * 15;
+}
+
+/* Starts loading what every packet needs of an SA. */
+static inline void sa_prefetch(const struct sa *sa)
+{
+	__builtin_prefetch(sa);
+	__builtin_prefetch(&sa->packets, 1);
+}
 
 enum { SA_DROP_REPLAY, SA_DROP_AUTH, SA_DROP_POLICY, SA_DROP_OTHER };
 

@@ -64,9 +64,7 @@ static void look_up_all(struct worker *w, bool udp)
 		struct sa *sa = w->in[i].sa = sad_lookup(sad, load_be32(w->in[i].esp), SA_ESP);
 		if (sa && sa != last) {
 			last = sa;
-			__builtin_prefetch(sa);
-			__builtin_prefetch(&sa->seq, 1);
-			__builtin_prefetch(&sa->replay);
+			sa_prefetch(sa);
 		}
 	}
 	last = NULL;
@@ -74,7 +72,7 @@ static void look_up_all(struct worker *w, bool udp)
 		const struct sa *sa = w->in[i].sa;
 		if (sa && sa != last) {
 			last = sa;
-			crypt_key_prefetch(sa->key, sa->key_block, w->in[i].len);
+			crypt_key_prefetch(sa->key, sa->key_extent, w->in[i].len);
 			replay_prefetch(&sa->replay, load_be32(w->in[i].esp + 4));
 		}
 	}

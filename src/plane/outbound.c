@@ -188,8 +188,7 @@ static void classify_all(struct worker *w)
 		p->sa = f->hint;
 		if (p->sa && p->sa != last) {
 			last = p->sa;
-			__builtin_prefetch(last);
-			__builtin_prefetch(&last->seq, 1);
+			sa_prefetch(last);
 		}
 		if (unlikely(!p->sa))
 			not_protected(w, p, p->policy);
@@ -226,7 +225,7 @@ static void fit_all(struct worker *w)
 		}
 		if (sa != last) {
 			last = sa;
-			crypt_key_prefetch(sa->key, sa->key_block, p->info.len);
+			crypt_key_prefetch(sa->key, sa->key_extent, p->info.len);
 		}
 		if (unlikely(sa->mode == SA_TRANSPORT) && !may_go_as_it_is(p)) {
 			worker_drop(w, DROP_TRANSPORT);
@@ -415,7 +414,7 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 		seq_exhausted(w, sa, packets);
 		return;
 	}
-	if (unlikely(seq + numbers > sa->seq_soft))
+	if (unlikely(seq + numbers > sa_seq_soft(sa)))
 		seq_low(w, sa);
 	w->c.out_packets += packets;
 	w->c.out_bytes += bytes;

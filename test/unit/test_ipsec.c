@@ -8,7 +8,9 @@ int main(void)
 	Suite *s = suite_create("ipsec");
 
 	suite_add_tcase(s, tcase_replay());
+	suite_add_tcase(s, tcase_replay_solo());
 	suite_add_tcase(s, tcase_sa());
+	suite_add_tcase(s, tcase_sa_solo());
 	suite_add_tcase(s, tcase_selector());
 	suite_add_tcase(s, tcase_sad());
 	suite_add_tcase(s, tcase_spd());

@@ -5,7 +5,9 @@
 #include <check.h>
 
 TCase *tcase_replay(void);
+TCase *tcase_replay_solo(void);
 TCase *tcase_sa(void);
+TCase *tcase_sa_solo(void);
 TCase *tcase_sad(void);
 TCase *tcase_selector(void);
 TCase *tcase_spd(void);

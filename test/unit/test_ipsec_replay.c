@@ -16,10 +16,23 @@
 			ck_abort_msg("%s", #x);                                                    \
 	} while (0)
 
+/* Every test runs for workers that share a window, and, but the race, for one alone. */
+static bool solo;
+
+static void shared_window(void)
+{
+	solo = false;
+}
+
+static void solo_window(void)
+{
+	solo = true;
+}
+
 static struct replay window(uint32_t n)
 {
 	struct replay r;
-	ck_assert_int_eq(replay_init(&r, n), 0);
+	ck_assert_int_eq(replay_init(&r, n, solo), 0);
 	return r;
 }
 
@@ -37,8 +50,8 @@ START_TEST(test_sizes)
 {
 	struct replay r;
 
-	ck_assert_int_eq(replay_init(&r, 31), -EINVAL);
-	ck_assert_int_eq(replay_init(&r, 65537), -EINVAL);
+	ck_assert_int_eq(replay_init(&r, 31, solo), -EINVAL);
+	ck_assert_int_eq(replay_init(&r, 65537, solo), -EINVAL);
 	r = window(33);
 	ck_assert_uint_eq(r.window, 64);
 	replay_fini(&r);
@@ -267,11 +280,12 @@ START_TEST(test_race)
 }
 END_TEST
 
-TCase *tcase_replay(void)
+static TCase *tcase_of(const char *name, SFun setup)
 {
-	TCase *t = tcase_create("replay");
+	TCase *t = tcase_create(name);
 
 	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_sizes);
 	tcase_add_loop_test(t, test_edges, 0, 6);
 	tcase_add_loop_test(t, test_against_a_set, 0, 3);
@@ -279,6 +293,18 @@ TCase *tcase_replay(void)
 	tcase_add_test(t, test_stays_inside);
 	tcase_add_loop_test(t, test_extended_numbers, 0, (int)ARRAY_LEN(esn));
 	tcase_add_test(t, test_extended_across_wrap);
+	return t;
+}
+
+TCase *tcase_replay(void)
+{
+	TCase *t = tcase_of("replay", shared_window);
+
 	tcase_add_loop_test(t, test_race, 0, 3);
 	return t;
+}
+
+TCase *tcase_replay_solo(void)
+{
+	return tcase_of("replay, one worker", solo_window);
 }

@@ -65,12 +65,21 @@ static struct sa_conf conf_of(const char *encr, const char *integ, uint8_t fill)
 	return c;
 }
 
+/* That use the SA: several change it atomically, one alone does not. */
+static unsigned workers = 4;
+
+static void one_worker(void)
+{
+	workers = 1;
+	setup();
+}
+
 static struct sa *make(struct sa_conf *c)
 {
 	struct sa *sa;
 	char why[160];
 
-	int rc = sa_new(c, 1, &sa, why, sizeof(why));
+	int rc = sa_new(c, workers, &sa, why, sizeof(why));
 	ck_assert_msg(rc == 0, "%d: %s", rc, why);
 	return sa;
 }
@@ -429,6 +438,19 @@ START_TEST(test_same)
 	sa_unref(&sa);
 }
 END_TEST
+
+/* What depends on the number of workers. */
+TCase *tcase_sa_solo(void)
+{
+	TCase *t = tcase_create("sa, one worker");
+
+	tcase_add_checked_fixture(t, one_worker, teardown);
+	tcase_add_test(t, test_sequence_without_esn);
+	tcase_add_test(t, test_sequence_with_esn);
+	tcase_add_test(t, test_life_packets);
+	tcase_add_test(t, test_life_bytes);
+	return t;
+}
 
 TCase *tcase_sa(void)
 {
