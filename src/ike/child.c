@@ -183,7 +183,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 void ike_child_arm_life(struct ike_child *c)
 {
 	struct ike_timers *t = &c->sa->ike->timers;
-	uint64_t at = earlier(c->rekey_ns, c->expire_ns);
+	uint64_t at = earlier(earlier(c->rekey_ns, c->expire_ns), c->switch_ns);
 
 	if (at)
 		ike_timer_set(t, &c->t_life, at, v2_child_life_fire);
@@ -212,16 +212,138 @@ struct ike_conn_child *ike_child_conf_of(const struct ike_child *c)
 	return &c->sa->conn->child[ike_conn_child_index(c->sa->conn, c->conf)];
 }
 
+static bool has_sibling(const struct ike_child *c)
+{
+	const struct ike *ike = c->sa->ike;
+
+	for (struct ike_node *n = ike_table_first(&ike->by_reqid, reqid_hash(ike, c->reqid)); n;
+	     n = ike_table_next(n)) {
+		const struct ike_child *o = list_entry(n, struct ike_child, by_reqid);
+		if (o != c && o->reqid == c->reqid && o->state == IKE_CHILD_UP)
+			return true;
+	}
+	return false;
+}
+
 /* What the configuration wants after such an end. */
 static enum ike_action action_of(const struct ike_child *c, enum ike_end end)
 {
 	if (c->sa->conn->gone || c->sa->ike->closing || c->state != IKE_CHILD_UP)
 		return IKE_ACTION_CLEAR;
+	if (has_sibling(c))
+		return IKE_ACTION_CLEAR; /* another pair does its work */
 	if (end == IKE_END_DEAD || end == IKE_END_EXPIRED)
 		return c->conf->dpd_action;
 	if (end == IKE_END_PEER)
 		return c->conf->close_action;
 	return IKE_ACTION_CLEAR;
+}
+
+/* -- pairs that only still receive -- */
+
+#define DRAIN_NS (5 * NS_PER_S)
+
+/* Packets that were on their way when a newer pair took over are accepted for some seconds. */
+struct ike_drain {
+	struct list link; /* ike->drains */
+	struct ike *ike;
+	struct ike_timer t;
+	uint32_t reqid, spi_in;
+	uint8_t proto;
+};
+
+static void drain_end(struct ike_drain *d)
+{
+	struct ike *ike = d->ike;
+
+	ike_timer_stop(&ike->timers, &d->t);
+	ike_timers_release(&ike->timers, 1);
+	list_del(&d->link);
+	ike->env.child_del(ike->env.ctx, d->reqid, d->proto, d->spi_in);
+	free(d);
+}
+
+static void drain_fire(struct ike_timer *t)
+{
+	drain_end(list_entry(t, struct ike_drain, t));
+}
+
+void ike_drains_end(struct ike *ike, uint32_t reqid)
+{
+	list_for_each_safe (l, &ike->drains) {
+		struct ike_drain *d = list_entry(l, struct ike_drain, link);
+		if (!reqid || d->reqid == reqid)
+			drain_end(d);
+	}
+}
+
+static bool drain(const struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+	struct ike_drain *d = calloc(1, sizeof(*d));
+
+	if (!d || ike_timers_reserve(&ike->timers, 1)) {
+		free(d);
+		return false;
+	}
+	d->ike = ike;
+	d->reqid = c->reqid;
+	d->spi_in = c->spi_in;
+	d->proto = c->proto;
+	list_push_back(&ike->drains, &d->link);
+	ike_timer_set(&ike->timers, &d->t, clock_now_ns() + DRAIN_NS, drain_fire);
+	return true;
+}
+
+/* Which of a reqid's pairs is the best to send by: in force, then the newest. */
+static struct ike_child *best_of_reqid(const struct ike *ike, uint32_t reqid)
+{
+	struct ike_child *best = NULL;
+
+	for (struct ike_node *n = ike_table_first(&ike->by_reqid, reqid_hash(ike, reqid)); n;
+	     n = ike_table_next(n)) {
+		struct ike_child *c = list_entry(n, struct ike_child, by_reqid);
+		if (c->reqid == reqid && (!best || c->state < best->state ||
+					  (c->state == best->state && c->id > best->id)))
+			best = c;
+	}
+	return best;
+}
+
+void ike_child_set_carrier(struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+
+	for (struct ike_node *n = ike_table_first(&ike->by_reqid, reqid_hash(ike, c->reqid)); n;
+	     n = ike_table_next(n)) {
+		struct ike_child *o = list_entry(n, struct ike_child, by_reqid);
+		if (o->reqid == c->reqid)
+			o->carries = false;
+	}
+	c->carries = true;
+	c->switch_ns = 0;
+}
+
+void ike_child_switch(struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+
+	ike_child_set_carrier(c);
+	ike->env.child_switch(ike->env.ctx, c->reqid, c->proto, c->spi_in);
+}
+
+/* Out of the SAD, which it has left in our tables already: traffic goes on by a pair that stays. */
+static void take_out(struct ike_child *c)
+{
+	struct ike *ike = c->sa->ike;
+	struct ike_child *other = best_of_reqid(ike, c->reqid);
+
+	if (other && c->carries)
+		ike_child_switch(other);
+	if (!other)
+		ike_drains_end(ike, c->reqid);
+	if (!other || ike->closing || !drain(c))
+		ike->env.child_del(ike->env.ctx, c->reqid, c->proto, c->spi_in);
 }
 
 void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
@@ -243,11 +365,7 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 	list_del(&c->of_sa);
 	sa->n_children--;
 	ike->stats.children--;
-	/* traffic goes on by the pair that stays */
-	struct ike_child *other = first_of_reqid(ike, c->reqid);
-	if (other && other->state == IKE_CHILD_UP)
-		ike->env.child_switch(ike->env.ctx, c->reqid, other->proto, other->spi_in);
-	ike->env.child_del(ike->env.ctx, c->reqid, c->proto, c->spi_in);
+	take_out(c);
 	if (tell)
 		ike_tell(ike, IKE_EV_CHILD_DOWN, NULL, sa, c, 0, "%s", why ? why : "closed");
 	ike_child_discard(c);

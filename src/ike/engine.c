@@ -49,6 +49,7 @@ int ike_new(const struct ike_env *env, struct ike_conf *conf, struct ike **out, 
 	list_init(&ike->sas);
 	list_init(&ike->orders);
 	list_init(&ike->dead);
+	list_init(&ike->drains);
 	ike->stranger_log = (struct log_limit){ .burst = STRANGER_BURST, .every_ns = NS_PER_S };
 	ike->spi_limit = (struct log_limit){ .burst = SPI_BURST, .every_ns = NS_PER_S / SPI_BURST };
 	ike->conf = ike_conf_ref(conf);
@@ -85,6 +86,7 @@ void ike_free(struct ike **ikep)
 	list_for_each_safe (l, &ike->conns)
 		ike_conn_close(list_entry(l, struct ike_conn, link));
 	ike_leave(ike);
+	ike_drains_end(ike, 0);
 	ike_orders_fini(ike);
 	ike_table_fini(&ike->by_spi);
 	ike_table_fini(&ike->by_init);

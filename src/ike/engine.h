@@ -146,7 +146,10 @@ struct ike_child {
 	bool rekeying;           /* a rekey task is queued or on its way */
 	struct proposal *chosen; /* owned, cut to its length */
 	struct ts_list *local_ts, *remote_ts; /* owned, cut to their length */
+	uint32_t replaces;       /* id of the pair it was made to replace; 0: none */
 	uint64_t installed_ns, rekey_ns, expire_ns; /* 0: none */
+	bool carries;       /* our outbound traffic goes by it */
+	uint64_t switch_ns; /* when to look whether the peer uses it, so that we may; 0: no need */
 	struct ike_timer t_life;     /* the next of rekey_ns, expire_ns */
 	struct ike_timer t_inactive; /* conf->inactivity_ns */
 };
@@ -210,6 +213,8 @@ struct ike {
 	struct log_limit stranger_log; /* lines that anybody can provoke */
 	struct log_limit spi_limit;    /* answers to unknown SPIs and versions */
 	unsigned depth; /* calls from outside that are active: SAs are freed when it is back at 0 */
+	struct list drains;   /* pairs that were replaced and still receive: child.c */
+	unsigned handling;    /* handlers and builders that run: no other may begin */
 	struct list dead;     /* killed SAs to be freed */
 	unsigned n_lingering; /* SAs that are over but repeat their last answer */
 	bool closing;         /* ike_free(): nothing is started any more */
@@ -270,6 +275,8 @@ static inline const uint8_t *ike_sa_spi(const struct ike_sa *sa)
 {
 	return sa->initiator ? sa->spi_i : sa->spi_r;
 }
+/* Another SPI of ours than the one it was made with: it was told to the peer before (rekeying). */
+void ike_sa_set_spi(struct ike_sa *sa, const uint8_t *spi);
 /* The SA is in force (the state follows when the stepper is done): tables by identity, counters,
  * lifetimes, liveness, SA_UP. replaces: of a rekeying, told as SA_REKEYED instead; else NULL. */
 void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces);
@@ -300,8 +307,17 @@ void ike_child_add(struct ike_child *c);
 void ike_child_arm_life(struct ike_child *c); /* for the first of rekey_ns, expire_ns */
 /* The configured child it belongs to. */
 struct ike_conn_child *ike_child_conf_of(const struct ike_child *c);
-/* Takes it out of the SAD and frees it. end: decides about traps and restarts; tells the event. */
+/*
+ * Its end: out of the tables, freed; end decides about traps and restarts; tells the event. While
+ * another pair of its reqid stays, traffic goes by that one from now on, and packets that are on
+ * their way by this one are still accepted for some seconds: only then the SAD hears of its end.
+ */
 void ike_child_close(struct ike_child *c, enum ike_end end, const char *why);
+/* The end of pairs that only receive: of one reqid, 0 for all. */
+void ike_drains_end(struct ike *ike, uint32_t reqid);
+/* Our traffic goes by it: that is so already, or is made so now. */
+void ike_child_set_carrier(struct ike_child *c);
+void ike_child_switch(struct ike_child *c);
 /* A newer pair has its place: CHILD_REKEYED is told, close_action does not apply to it any more. */
 void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by);
 /* The reqid for such a child: that of one with the same connection, peer and selectors, else the

@@ -77,12 +77,19 @@ libike_a_SOURCES = \
 	src/ike/v2/auth_r.c \
 	src/ike/v2/child_install.c \
 	src/ike/v2/child_nego.c \
+	src/ike/v2/collide.c \
+	src/ike/v2/create_child.c \
+	src/ike/v2/delete.c \
 	src/ike/v2/init.c \
 	src/ike/v2/init_i.c \
 	src/ike/v2/init_r.c \
 	src/ike/v2/internal.h \
-	src/ike/v2/new_child.c \
+	src/ike/v2/life.c \
+	src/ike/v2/reauth.c \
 	src/ike/v2/receive.c \
+	src/ike/v2/rekey.h \
+	src/ike/v2/rekey_child.c \
+	src/ike/v2/rekey_ike.c \
 	src/ike/v2/step.c \
 	src/ike/v2/table.c \
 	src/ike/v2/task.c \

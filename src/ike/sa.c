@@ -93,6 +93,13 @@ void ike_sa_set_conn(struct ike_sa *sa, struct ike_conn *conn)
 		ike_conn_unref(old);
 }
 
+void ike_sa_set_spi(struct ike_sa *sa, const uint8_t *spi)
+{
+	ike_table_del(&sa->ike->by_spi, &sa->by_spi);
+	memcpy(sa->initiator ? sa->spi_i : sa->spi_r, spi, 8);
+	ike_table_add(&sa->ike->by_spi, &sa->by_spi, spi_hash(sa->ike, spi));
+}
+
 int ike_sa_set_keys(struct ike_sa *sa, const struct keymat_suite *suite, struct ike_keys *k,
 		    const struct proposal *chosen)
 {
@@ -354,6 +361,7 @@ void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *wh
 	if (!why)
 		why = plain_words(end);
 	sa->over = true;
+	sa->end = (uint8_t)end;
 	ike_enter(ike);
 	shut(sa, end, why);
 	list_del(&sa->of_conn);
@@ -369,7 +377,9 @@ void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *wh
 		list_push_back(&ike->dead, &sa->all);
 	}
 	if (sa->conn) {
-		if (sa->initiator && !was_up && sa->made_by_us)
+		if (sa->replaces && end != IKE_END_EXIT)
+			v2_reauth_failed(sa, why);
+		else if (sa->initiator && !was_up && sa->made_by_us)
 			hand_wants_back(sa, end, why);
 		else if (!list_empty(&sa->wants))
 			hand_wants_back(sa, IKE_END_ORDER, why);

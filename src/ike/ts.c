@@ -105,6 +105,13 @@ bool ts_list_eq(const struct ts_list *a, const struct ts_list *b)
 	return true;
 }
 
+void ts_list_copy(struct ts_list *to, const struct ts_list *from)
+{
+	to->n = from->n;
+	for (unsigned i = 0; i < from->n; i++)
+		to->ts[i] = from->ts[i];
+}
+
 static bool list_covers(const struct ts_list *outer, const struct ts *t)
 {
 	for (unsigned i = 0; i < outer->n; i++)
@@ -124,7 +131,7 @@ bool ts_within(const struct ts_list *inner, const struct ts_list *outer)
 void ts_resolve(const struct ts_list *in, const struct ip_addr *addr, struct ts_list *out)
 {
 	if (out != in)
-		*out = *in;
+		ts_list_copy(out, in);
 	for (unsigned i = 0; addr->ver && i < out->n; i++)
 		if (out->ts[i].dynamic) {
 			out->ts[i].range = (struct ip_range){ *addr, *addr };

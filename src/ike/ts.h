@@ -42,6 +42,8 @@ char *ts_list_format(const struct ts_list *l, char *out, size_t max);
 
 /* Puts the address in place of `dynamic`; with addr->ver 0 it stays as it is. in may be out. */
 void ts_resolve(const struct ts_list *in, const struct ip_addr *addr, struct ts_list *out);
+/* Copies as many as there are: from may have been cut to its length. */
+void ts_list_copy(struct ts_list *to, const struct ts_list *from);
 bool ts_eq(const struct ts *a, const struct ts *b);
 bool ts_list_eq(const struct ts_list *a, const struct ts_list *b);
 bool ts_covers(const struct ts *outer, const struct ts *inner);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "ike/v2/internal.h"
+#include "ike/v2/rekey.h"
 
 /* What the chosen proposal means for the packets. AH has only integrity. */
 static int make_suite(struct v2_child *c, struct esp_suite *out)
@@ -131,6 +132,9 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	up.rekey = ike_reqid_used(ike, c->reqid);
 	/* who answers sends by the new pair only when the other side surely has it */
 	up.out_now = out_now && (c->asked || !up.rekey);
+	child->replaces = c->replaces;
+	if (!up.out_now)
+		child->switch_ns = child->installed_ns + V2_SWITCH_POLL;
 	hand_keys(c, &keys, &up);
 	child_keys_free(&keys);
 	int rc = ike->env.child_add(ike->env.ctx, &up, c->why, sizeof(c->why));
@@ -141,6 +145,8 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	}
 	c->installed = true;
 	ike_child_add(child);
+	if (up.out_now)
+		ike_child_set_carrier(child);
 	ike_acquire_over(sa->conn, c->ci, true);
 	tell_up(c, child, order);
 	return child;

@@ -105,12 +105,26 @@ static void put_first(struct ts_list *l, const struct ts *t)
 	l->n++;
 }
 
-/* What of the configuration applies here: addresses of this SA for `dynamic`. */
+/* What of the configuration applies here: addresses of this SA for `dynamic`. A child that is rekeyed
+ * keeps what was agreed (RFC 7296 2.9.2). */
 static void resolve(const struct v2_child *c, const struct ike_child_conf *conf,
 		    struct ts_list *local, struct ts_list *remote)
 {
+	const struct ike_child *old = c->replaces ? ike_child_by_id(c->sa, c->replaces) : NULL;
+
+	if (old && old->conf == conf) {
+		ts_list_copy(local, old->local_ts);
+		ts_list_copy(remote, old->remote_ts);
+		return;
+	}
 	ts_resolve(&conf->local_ts, &c->sa->local.addr, local);
 	ts_resolve(&conf->remote_ts, &c->sa->remote.addr, remote);
+}
+
+void v2_child_replaces(struct v2_child *c, const struct ike_child *old)
+{
+	c->replaces = old->id;
+	c->reqid = old->reqid;
 }
 
 static bool nat(const struct ike_sa *sa)

@@ -149,7 +149,9 @@ static void init_out(struct v2_exchange *x)
 static enum ike_rc call(struct v2_exchange *x)
 {
 	x->running = true;
+	x->ike->handling++;
 	enum ike_rc rc = x->m ? x->edge->handle(x) : v2_task_rows[x->task->kind].build(x);
+	x->ike->handling--;
 	x->running = false;
 	return rc;
 }
@@ -246,6 +248,10 @@ static void finish_build(struct v2_exchange *x, enum ike_rc rc)
 		return;
 	}
 	if (rc == IKE_DROP) {
+		if (t->again) { /* it could not even begin */
+			v2_task_answered(sa);
+			return;
+		}
 		sa->task = NULL;
 		v2_task_free(t);
 		return;

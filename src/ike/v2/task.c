@@ -96,6 +96,12 @@ void v2_task_run(struct ike_sa *sa)
 
 	while (!sa->over && !sa->x && !sa->task &&
 	       (t = next_task(sa, clock_now_ns(), &wait)) != NULL) {
+		if (sa->ike->handling) {
+			/* a message of another SA is being made: when that is done */
+			ike_timer_set(&sa->ike->timers, &sa->t_again, clock_now_ns(),
+				      v2_again_fire);
+			return;
+		}
 		list_del(&t->link);
 		sa->task = t;
 		t->again = false;
@@ -209,7 +215,7 @@ static void again(struct ike_sa *sa)
 		}
 	} else if (sa->state == IKE_ST_INIT_R || sa->state == IKE_ST_NONE) {
 		ike_sa_kill(sa, IKE_END_FAILED, "the peer began a negotiation and did not go on");
-	} else if (sa->state == IKE_ST_REKEYED) {
+	} else if (sa->state == IKE_ST_REKEYED && list_empty(&sa->tasks)) {
 		ike_sa_kill(sa, IKE_END_REPLACED, NULL);
 	} else {
 		v2_task_run(sa);

@@ -125,7 +125,6 @@ struct v2_task {
 	struct v2_child *child; /* what is being negotiated; owned */
 	void *data;             /* the row's own; freed by its fini */
 	bool again;             /* v2_task_again() was said */
-	bool finished;          /* the row's own: whoever waits was told */
 };
 
 struct v2_task_row {
@@ -198,6 +197,8 @@ struct v2_child {
 /* NULL: no memory. ci UINT32_MAX: the peer asks, v2_child_choose() finds it. */
 struct v2_child *v2_child_new(struct ike_sa *sa, unsigned ci, bool asked);
 void v2_child_free(struct v2_child **c);
+/* It is to take old's place: same reqid and selectors (RFC 7296 2.9.2). */
+void v2_child_replaces(struct v2_child *c, const struct ike_child *old);
 
 /* Our request's payloads: SA with a fresh SPI, [KE], TSi, TSr, notifies (USE_TRANSPORT_MODE,
  * ESP_TFC_PADDING_NOT_SUPPORTED). with_ke: CREATE_CHILD_SA; c->dh holds the key pair (NULL: no
@@ -275,6 +276,8 @@ void v2_sa_reauth(struct ike_sa *sa, uint64_t order); /* make before break: a ne
 void v2_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order);
 /* A new SA made by v2_sa_reauth() is up with its children: the old one goes. */
 void v2_reauth_done(struct ike_sa *sa);
+/* It ended before that: the old one goes on. */
+void v2_reauth_failed(struct ike_sa *sa, const char *why);
 /* t_life and t_idle of an SA, t_life and t_inactive of a child. */
 void v2_sa_life_fire(struct ike_timer *t);
 void v2_sa_idle_fire(struct ike_timer *t);
