@@ -348,7 +348,8 @@ void ike_sa_give_up(struct ike_sa *sa, const char *why)
 		hand_wants_back(sa, IKE_END_FAILED, why);
 	sa->made_by_us = false;
 	sa->end = IKE_END_FAILED;
-	v2_sa_delete(sa, IKE_END_FAILED, 0);
+	if (!v2_task_new(sa, V2_TASK_DELETE_IKE, 0))
+		ike_sa_kill(sa, IKE_END_FAILED, why);
 }
 
 void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *why)

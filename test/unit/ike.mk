@@ -55,3 +55,14 @@ test_unit_test_ike_v1_SOURCES = \
 test_unit_test_ike_v1_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_v1_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_v1
+
+check_PROGRAMS += test/unit/test_ike_duo
+test_unit_test_ike_duo_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_pki.c \
+	test/unit/ike_pki.h \
+	test/unit/test_ike_duo.c
+test_unit_test_ike_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_duo

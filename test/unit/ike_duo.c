@@ -128,7 +128,7 @@ static struct duo_msg *next_msg(const struct duo *d)
 {
 	struct duo_msg *first = NULL;
 
-	list_for_each(l, &d->wire) {
+	list_for_each (l, &d->wire) {
 		struct duo_msg *m = list_entry(l, struct duo_msg, link);
 		if (!first || m->due_ns < first->due_ns)
 			first = m;
@@ -169,7 +169,7 @@ static struct job *next_job(const struct duo *d)
 {
 	struct job *first = NULL;
 
-	list_for_each(l, &d->jobs) {
+	list_for_each (l, &d->jobs) {
 		struct job *j = list_entry(l, struct job, link);
 		if (!first || j->due_ns < first->due_ns)
 			first = j;
@@ -452,9 +452,8 @@ struct ike_conf *duo_conf(void)
 
 	c->conn = calloc(8, sizeof(*c->conn));
 	c->psks.psk = calloc(16, sizeof(*c->psks.psk));
-	c->retransmit = (struct ike_retransmit){
-		.timeout_ns = 4 * NS_PER_S, .base = 1.8, .tries = 5
-	};
+	c->retransmit =
+	    (struct ike_retransmit){ .timeout_ns = 4 * NS_PER_S, .base = 1.8, .tries = 5 };
 	c->cookie_threshold = 10;
 	c->block_threshold = 5;
 	c->half_open_max = 8192;
@@ -615,6 +614,7 @@ void duo_restart(struct duo_node *n)
 	n->d->hook = NULL;
 	ike_free(&n->ike);
 	n->d->hook = hook;
+	n->n_events = 0; /* orders are counted from one again */
 	start(n);
 }
 
@@ -632,7 +632,7 @@ void duo_fini(struct duo *d)
 	finish_jobs(d);
 	node_fini(&d->a);
 	node_fini(&d->b);
-	list_for_each_safe(l, &d->wire) {
+	list_for_each_safe (l, &d->wire) {
 		struct duo_msg *m = list_entry(l, struct duo_msg, link);
 		list_del(&m->link);
 		free(m->p);
