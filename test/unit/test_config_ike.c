@@ -37,7 +37,7 @@ static const char *in_source(const char *name)
 }
 
 /* NAME.pem and NAME.key of NAME.example, by the authority in CA.pem. */
-static void make_end(const char *name, const char *kind, const struct pki *ca)
+static struct pki make_end(const char *name, const char *pass, const struct pki *ca)
 {
 	char file[64], subject[128], san[128];
 
@@ -47,12 +47,12 @@ static void make_end(const char *name, const char *kind, const struct pki *ca)
 	snprintf(file, sizeof(file), "%s.pem", name);
 	pki_write_cert(file, &p.cert, 1);
 	snprintf(file, sizeof(file), "%s.key", name);
-	ck_assert_int_eq(chmod(pki_write_key(file, p.key, kind), 0600), 0);
+	ck_assert_int_eq(chmod(pki_write_key(file, p.key, pass), 0600), 0);
 	snprintf(file, sizeof(file), "%s-pub.pem", name);
 	FILE *f = fopen(pki_path(file), "w");
 	ck_assert(f && PEM_write_PUBKEY(f, p.key));
 	fclose(f);
-	pki_fini(&p);
+	return p;
 }
 
 static void setup(void)
@@ -64,16 +64,20 @@ static void setup(void)
 	    pki_make(&(struct pki_opt){ .subject = "C=DE, CN=other", .ca = true }, NULL);
 	pki_write_cert("ca.pem", &ca.cert, 1);
 	pki_write_cert("other.pem", &other.cert, 1);
-	X509_CRL *crl = pki_crl(&ca, NULL, 0, PKI_NOW);
+	struct pki a = make_end("a", NULL, &ca), b = make_end("b", NULL, &ca),
+		   locked = make_end("locked", "open sesame", &ca);
+	X509_CRL *crl = pki_crl(&ca, &b.cert, 1, PKI_NOW);
 	pki_write_crl("ca.crl", crl);
 	X509_CRL_free(crl);
-	make_end("a", NULL, &ca);
-	make_end("b", NULL, &ca);
-	make_end("locked", "open sesame", &ca);
+	pki_write_pkcs12("a.p12", &a, NULL, 0, "open sesame");
+	ck_assert_int_eq(chmod(pki_path("a.p12"), 0600), 0);
 	ck_assert_int_eq(chmod(pki_write_bytes("pass", span_of("open sesame\n", 12)), 0600), 0);
 	ck_assert_int_eq(chmod(pki_write_bytes("psk", span_of("0x0102ff\r\n", 10)), 0600), 0);
 	pki_fini(&ca);
 	pki_fini(&other);
+	pki_fini(&a);
+	pki_fini(&b);
+	pki_fini(&locked);
 }
 
 static void teardown(void)
@@ -404,6 +408,44 @@ START_TEST(test_certificates)
 	ck_assert(n[1].auth.n_cred == 1 && !n[1].auth.cred[0]->cert && n[1].auth.cred[0]->key);
 	ck_assert(n[1].peer.n_cred == 2 && n[1].peer.cred[0]->cert && !n[1].peer.cred[1]->cert);
 	ck_assert_ptr_null(n[1].peer.cas);
+	config_free(&c);
+}
+END_TEST
+
+START_TEST(test_pkcs12)
+{
+	struct config *c = load_quiet(
+	    "tun t { }\nconnection x { local { id = a.example certs = a.p12 passphrase = "
+	    "\"open sesame\" }\n remote { certs = b.pem } child y { } }\n");
+	const struct ike_conn_conf *n = conn_of(c);
+
+	ck_assert(n->auth.n_cred == 1 && n->auth.cred[0]->cert && n->auth.cred[0]->key);
+	config_free(&c);
+}
+END_TEST
+
+/* A revoked certificate is refused by the authorities of the top level and by a connection's own.
+ */
+START_TEST(test_crls)
+{
+	struct config *c = load_quiet(
+	    "tun t { }\ncacerts = ca.pem crls = ca.crl\nconnection x { local { auth = psk }\n"
+	    " remote { cacerts = ca.pem id = b.example } child y { } }\n" SECRET
+	    "connection y { local { id = a.example certs = a.pem key = a.key }\n"
+	    " remote { certs = {a.pem, b.pem} } child y { } }\n");
+	const struct cred_cas *cas[] = { c->ike->cas, c->ike->conn->peer.cas };
+	const struct ike_auth_conf *ends = &c->ike->conn[1].peer;
+	char why[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(cas); i++) {
+		ck_assert_int_eq(
+		    cred_verify(cas[i], ends->cred[0]->cert, NULL, PKI_NOW, NULL, why, sizeof(why)),
+		    0);
+		ck_assert_int_eq(
+		    cred_verify(cas[i], ends->cred[1]->cert, NULL, PKI_NOW, NULL, why, sizeof(why)),
+		    -EACCES);
+		ck_assert_msg(strstr(why, "revoked"), "%s", why);
+	}
 	config_free(&c);
 }
 END_TEST
@@ -795,6 +837,8 @@ int main(void)
 	tcase_add_test(tc, test_secrets);
 	tcase_add_test(tc, test_owners);
 	tcase_add_test(tc, test_certificates);
+	tcase_add_test(tc, test_pkcs12);
+	tcase_add_test(tc, test_crls);
 	tcase_add_test(tc, test_included);
 	tcase_add_test(tc, test_same);
 	tcase_add_test(tc, test_all_changed);
