@@ -86,7 +86,6 @@ struct ike_conn_conf {
 	unsigned n_child;
 	char *file;
 	int line;
-	unsigned refs; /* of the whole ike_conf, see ike_conf_ref() */
 };
 
 /* Retransmission, as strongSwan counts it: the n-th wait is timeout * base^n, at most limit. */

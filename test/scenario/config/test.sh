@@ -20,11 +20,21 @@ for f in "$pki"/*.conf; do
 	is "and nothing is said of it" "$("$bin" check -c "$f" 2>&1)" ""
 done
 
-# the example of README.md, with the keys it wants
-mkdir "$work/readme"
-sed -n '/^tun bw0 {/,/^```/p' "$src/README.md" | grep -v '^```' >"$work/readme/bumpwire.conf"
-(umask 077 && bytes 20 1 >"$work/readme/a-to-b.key" && bytes 20 2 >"$work/readme/b-to-a.key")
-ok "the example of README.md is good" "$bin" check -c "$work/readme/bumpwire.conf"
+# the examples of README.md, each with the keys it wants
+n=0
+while IFS= read -r line; do
+	case $line in
+	'tun bw0 {'*) n=$((n + 1)) && mkdir "$work/readme$n" && inside=1 ;;
+	'```') inside= ;;
+	esac
+	[ -z "${inside:-}" ] || printf '%s\n' "$line" >>"$work/readme$n/bumpwire.conf"
+done <"$src/README.md"
+is "README.md has two examples" "$n" 2
+for ((i = 1; i <= n; i++)); do
+	(umask 077 && cd "$work/readme$i" && bytes 20 1 >a-to-b.key && bytes 20 2 >b-to-a.key && bytes 32 3 >site-b.psk)
+	ok "example $i of README.md is good" "$bin" check -c "$work/readme$i/bumpwire.conf"
+	is "and nothing is said of it" "$("$bin" check -c "$work/readme$i/bumpwire.conf" 2>&1)" ""
+done
 
 # bad WHAT SED PATTERN: the good file after SED fails; the error is PATTERN at the line that SED's mark # HERE has
 bad() {
