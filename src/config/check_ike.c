@@ -7,7 +7,8 @@
 
 #include "config/internal.h"
 
-#define CHILDREN_COMPARED 256 /* of one connection, each with each */
+#define CHILDREN_COMPARED 256  /* of one connection, each with each */
+#define SECRETS_COMPARED  1000 /* the same */
 
 /* The identity a side is known to have before it says so; false when it is not known. */
 static bool known_id(const struct ike_auth_conf *a, const struct ike_host *host, unsigned n,
@@ -97,12 +98,53 @@ static void check_connections(struct loader *ld)
 	}
 }
 
+static bool owner_of(const struct cred_psk *p, const struct ident *id)
+{
+	for (unsigned i = 0; i < p->n_id; i++)
+		if (p->id[i].type == id->type && ident_eq(&p->id[i], id))
+			return true;
+	return false;
+}
+
+static bool owners_same(const struct cred_psk *a, const struct cred_psk *b)
+{
+	bool same = a->n_id == b->n_id;
+
+	for (unsigned i = 0; same && i < a->n_id; i++)
+		same = owner_of(b, &a->id[i]) && owner_of(a, &b->id[i]);
+	return same;
+}
+
+/* Of two secrets with the same owners the second is never asked for. */
+static void check_owners(struct loader *ld)
+{
+	const struct cred_psks *p = &ld->conf->ike->psks;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ld->n_item && n < p->n && n < SECRETS_COMPARED; i++) {
+		if (ld->item[i].kind != SEC_SECRET)
+			continue;
+		for (unsigned k = 0; k < n; k++)
+			if (owners_same(&p->psk[k], &p->psk[n])) {
+				warn_item(ld, &ld->item[i],
+					  "secret %s is never used: secret %s has the same owners; "
+					  "expected an "
+					  "id of its own",
+					  p->psk[n].name, p->psk[k].name);
+				break;
+			}
+		n++;
+	}
+}
+
 void check_ike(struct loader *ld)
 {
 	check_names_once(ld, ld->item, ld->n_item, SEC_CONN);
 	check_names_once(ld, ld->item, ld->n_item, SEC_SECRET);
-	if (!ld->errors) /* of what was not understood too little is known */
+	if (!ld->errors) { /* of what was not understood too little is known */
 		check_connections(ld);
+		check_owners(ld);
+	}
 	for (unsigned i = 0; !ld->conf->tun && i < ld->n_item; i++)
 		if (ld->item[i].kind == SEC_CONN) {
 			warn_item(ld, &ld->item[i],
