@@ -25,8 +25,8 @@ static struct gate_limits limits_of(const struct ike_conf *c)
 
 static int make_tables(struct ike *ike)
 {
-	struct ike_table *t[] = { &ike->by_spi, &ike->by_init, &ike->by_peer, &ike->by_reqid,
-				  &ike->by_what };
+	struct ike_table *t[] = { &ike->by_spi,  &ike->by_id,    &ike->by_init,
+				  &ike->by_peer, &ike->by_reqid, &ike->by_what };
 	int rc = 0;
 
 	for (unsigned i = 0; i < ARRAY_LEN(t) && rc == 0; i++)
@@ -89,6 +89,7 @@ void ike_free(struct ike **ikep)
 	ike_drains_end(ike, 0);
 	ike_orders_fini(ike);
 	ike_table_fini(&ike->by_spi);
+	ike_table_fini(&ike->by_id);
 	ike_table_fini(&ike->by_init);
 	ike_table_fini(&ike->by_peer);
 	ike_table_fini(&ike->by_reqid);
@@ -184,20 +185,21 @@ void ike_sa_log(const struct ike_sa *sa, enum log_level l, const char *fmt, ...)
 		endpoint_format(&sa->remote, peer), text);
 }
 
-void ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
+bool ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
 {
 	char text[512], peer[ENDPOINT_STRLEN];
 	uint32_t more = 0;
 	va_list ap;
 
-	if (!log_enabled(LOG_IKE, LOG_LVL_INFO) || !log_limit_pass(&ike->stranger_log, &more))
-		return;
+	if (!log_limit_pass(&ike->stranger_log, &more))
+		return false;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_info(LOG_IKE, "peer %s: %s", endpoint_format(remote, peer), text);
 	if (more)
 		log_info(LOG_IKE, "%u more lines of this kind were left out", more);
+	return true;
 }
 
 int ike_send(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,

@@ -66,6 +66,7 @@ struct ike_sa {
 	struct list all;         /* ike->sas */
 	struct list of_conn;     /* conn->sas */
 	struct ike_node by_spi;  /* own SPI */
+	struct ike_node by_id;   /* id */
 	struct ike_node by_peer; /* connection and the peer's identity, once authenticated */
 	struct ike_node by_init; /* responder: endpoint and SPI of the IKE_SA_INIT */
 
@@ -201,7 +202,7 @@ struct ike {
 	struct ike_conf *conf;
 	struct gate *gate;
 	struct list conns, sas, orders;
-	struct ike_table by_spi, by_init, by_peer, by_reqid, by_what;
+	struct ike_table by_spi, by_id, by_init, by_peer, by_reqid, by_what;
 	struct ike_timers timers;
 	struct ike_stats stats;
 	uint32_t last_sa_id, last_child_id, last_conn_id, last_reqid;
@@ -236,8 +237,8 @@ void ike_tell(struct ike *ike, enum ike_event_type type, const struct ike_conn *
 /* A log line that begins with the SA: "ike 3f2a1c00 conn site-b peer 192.0.2.1:500: ". */
 void ike_sa_log(const struct ike_sa *sa, enum log_level l, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for what somebody unauthenticated can provoke: limited. */
-void ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
+/* The same for what somebody unauthenticated can provoke: limited. False: left out. */
+bool ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int ike_send(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 	     bool marker, struct span datagram);

@@ -40,10 +40,17 @@ struct ike_sa *ike_sa_by_spi(const struct ike *ike, const uint8_t *spi)
 	return NULL;
 }
 
+static uint64_t id_hash(const struct ike *ike, uint32_t id)
+{
+	struct span s = span_of(&id, sizeof(id));
+	return ike_table_hash(&ike->by_id, &s, 1);
+}
+
 struct ike_sa *ike_sa_by_id(const struct ike *ike, uint32_t id)
 {
-	list_for_each (l, &ike->sas) {
-		struct ike_sa *sa = list_entry(l, struct ike_sa, all);
+	for (struct ike_node *n = ike_table_first(&ike->by_id, id_hash(ike, id)); n;
+	     n = ike_table_next(n)) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, by_id);
 		if (sa->id == id)
 			return sa;
 	}
@@ -73,6 +80,7 @@ struct ike_sa *ike_sa_new(struct ike *ike, struct ike_conn *conn, bool initiator
 	} while (load_be64(spi) == 0 || ike_sa_by_spi(ike, spi));
 	memcpy(initiator ? sa->spi_i : sa->spi_r, spi, sizeof(spi));
 	ike_table_add(&ike->by_spi, &sa->by_spi, spi_hash(ike, spi));
+	ike_table_add(&ike->by_id, &sa->by_id, id_hash(ike, sa->id));
 	list_push_back(&ike->sas, &sa->all);
 	ike_sa_set_conn(sa, conn);
 	return sa;
@@ -352,15 +360,42 @@ void ike_sa_give_up(struct ike_sa *sa, const char *why)
 		ike_sa_kill(sa, IKE_END_FAILED, why);
 }
 
+/* Out of the tables: no message reaches it any more. */
+static void forget(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+
+	ike_table_del(&ike->by_spi, &sa->by_spi);
+	ike_table_del(&ike->by_id, &sa->by_id);
+	ike_table_del(&ike->by_init, &sa->by_init);
+	list_del(&sa->all);
+	list_push_back(&ike->dead, &sa->all);
+}
+
+void ike_sa_linger_over(struct ike_sa *sa)
+{
+	struct ike *ike = sa->ike;
+
+	ike->n_lingering--;
+	sa->lingers = false;
+	ike_timer_stop(&ike->timers, &sa->t_again);
+	forget(sa);
+}
+
 void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *why)
 {
 	struct ike *ike = sa->ike;
 	bool was_up = sa->counted || sa->authenticated;
+	char text[768];
 
-	if (sa->over)
+	if (sa->over) {
+		if (sa->lingers && !linger)
+			ike_sa_linger_over(sa);
 		return;
-	if (!why)
-		why = plain_words(end);
+	}
+	/* it may lie in what is freed on the way */
+	snprintf(text, sizeof(text), "%s", why ? why : plain_words(end));
+	why = text;
 	sa->over = true;
 	sa->end = (uint8_t)end;
 	ike_enter(ike);
@@ -372,10 +407,7 @@ void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *wh
 		ike_timer_set(&ike->timers, &sa->t_again, clock_now_ns() + LINGER_NS,
 			      v2_again_fire);
 	} else {
-		ike_table_del(&ike->by_spi, &sa->by_spi);
-		ike_table_del(&ike->by_init, &sa->by_init);
-		list_del(&sa->all);
-		list_push_back(&ike->dead, &sa->all);
+		forget(sa);
 	}
 	if (sa->conn) {
 		if (sa->replaces && end != IKE_END_EXIT)
@@ -386,19 +418,6 @@ void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *wh
 			hand_wants_back(sa, IKE_END_ORDER, why);
 	}
 	ike_leave(ike);
-}
-
-void ike_sa_linger_over(struct ike_sa *sa)
-{
-	struct ike *ike = sa->ike;
-
-	ike->n_lingering--;
-	sa->lingers = false;
-	ike_timer_stop(&ike->timers, &sa->t_again);
-	ike_table_del(&ike->by_spi, &sa->by_spi);
-	ike_table_del(&ike->by_init, &sa->by_init);
-	list_del(&sa->all);
-	list_push_back(&ike->dead, &sa->all);
 }
 
 void ike_sa_free(struct ike_sa *sa)

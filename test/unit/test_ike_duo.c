@@ -278,6 +278,7 @@ START_TEST(test_fragments)
 		d.a.conn->child[0].local_ts.ts[i] = t;
 		d.a.conn->child[0].local_ts.n = i + 1;
 	}
+	d.a.conf->retransmit = (struct ike_retransmit){ 4 * NS_PER_S, 1.2, 60, 0 };
 	d.lose = (unsigned)_i * 20;
 	d.duplicate = (unsigned)_i * 20;
 	d.jitter_ns = 40 * NS_PER_MS;
@@ -547,6 +548,7 @@ START_TEST(test_cert_fragments)
 {
 	pki_setup(PKI_RSA);
 	d.a.conn->fragment_size = d.b.conn->fragment_size = 576;
+	d.a.conf->retransmit = (struct ike_retransmit){ 4 * NS_PER_S, 1.2, 60, 0 };
 	d.lose = 10;
 	d.jitter_ns = 30 * NS_PER_MS;
 	duo_start(&d);
@@ -641,7 +643,8 @@ START_TEST(test_initial_contact)
 	duo_up(&d, &d.a, "b");
 	duo_restart(&d.a);
 	duo_up(&d, &d.a, "b");
-	/* b has thrown away what a knows nothing of; it accepts what is on its way a little longer */
+	/* b has thrown away what a knows nothing of; it accepts what is on its way a little longer
+	 */
 	duo_run(&d, 6 * NS_PER_S);
 	ck_assert_uint_eq(duo_sas(&d.b), 1);
 	duo_agree(&d);

@@ -21,13 +21,14 @@ static enum ike_rc fail(struct v2_exchange *x, const char *why)
 	char peer[IDENT_STRLEN];
 
 	ident_format(&sa->remote_id, peer, sizeof(peer));
-	ike_stranger_log(x->ike, &x->remote, "IKE_AUTH of %s failed: %s", peer, why);
-	/* kept where `status` shows it; the log has been limited already */
+	bool told = ike_stranger_log(x->ike, &x->remote, "IKE_AUTH of %s failed: %s", peer, why);
+	/* kept where `status` shows it */
 	free(sa->conn->last_error);
 	if (asprintf(&sa->conn->last_error, "peer %s: %s", peer, why) < 0)
 		sa->conn->last_error = NULL;
 	sa->conn->last_error_wall_ns = clock_wall_ns();
-	ike_tell(x->ike, IKE_EV_FAILED, NULL, sa, NULL, 0, "peer %s: %s", peer, why);
+	if (told)
+		ike_tell(x->ike, IKE_EV_FAILED, NULL, sa, NULL, 0, "peer %s: %s", peer, why);
 	return v2_error(x, IKE_KILL, IKE2_AUTHENTICATION_FAILED);
 }
 
@@ -137,8 +138,15 @@ static enum ike_rc up(struct v2_exchange *x, uint8_t method, struct span auth)
 	if (fill(x, method, auth))
 		return fail(x, "our answer does not fit one message");
 	ike_sa_established(sa, NULL);
-	if (c && !x->child_error && (v2_child_answer(c, x->out) || !v2_child_install(c, true, 0)))
+	struct ike_child *child = c && !x->child_error ? v2_child_install(c, true, 0) : NULL;
+	if (c && !x->child_error && !child)
 		x->child_error = IKE2_TEMPORARY_FAILURE;
+	if (child && v2_child_answer(c, x->out)) {
+		/* too many selectors for a message: without its answer there is no child */
+		ike_child_close(child, IKE_END_FAILED, c->why);
+		x->why = "our answer does not fit one message";
+		return IKE_KILL;
+	}
 	if (c && x->child_error) {
 		ike_conn_failed(sa->conn, sa, 0, "child %s: %s",
 				c->conf ? c->conf->name : "(none fits)", c->why);
