@@ -126,15 +126,26 @@ static json_t *rate_json(const struct bench_rate *r)
 	return json_pack("{s:f, s:f}", "mpps", r->mpps, "gbps", r->gbps);
 }
 
+static void rates_json(json_t *j, const struct bench_rates *r)
+{
+	json_object_set_new(j, "seal", rate_json(&r->seal));
+	json_object_set_new(j, "open", rate_json(&r->open));
+	json_object_set_new(j, "out", rate_json(&r->out));
+	json_object_set_new(j, "out_in", rate_json(&r->out_in));
+}
+
 static void print_json(const struct bench_cli *c, const struct bench_result *r)
 {
 	char name[48];
-	json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:f, s:I, s:f, s:f}", "cipher",
+	json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:b, s:f, s:I, s:f, s:f}", "cipher",
 			      esp_suite_name(&c->o.suite, name), "backend", r->backend, "size", (int)c->o.size, "sas",
 			      (int)c->o.sas, "policies", (int)c->o.policies, "workers", (int)c->o.workers, "new_flows",
-			      c->o.new_flows, "seal", rate_json(&r->seal), "open", rate_json(&r->open), "out",
-			      rate_json(&r->out), "out_in", rate_json(&r->out_in), "spd_load_seconds", r->spd_load_s,
-			      "spd_bytes", (json_int_t)r->spd_bytes, "sa_bytes", r->sa_bytes, "key_bytes", r->key_bytes);
+			      c->o.new_flows, "spd_load_seconds", r->spd_load_s, "spd_bytes", (json_int_t)r->spd_bytes,
+			      "sa_bytes", r->sa_bytes, "key_bytes", r->key_bytes);
+	rates_json(j, &r->all);
+	json_t *one = json_object();
+	rates_json(one, &r->one);
+	json_object_set_new(j, "one_worker", one);
 	json_dumpf(j, stdout, JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(j);
@@ -145,23 +156,34 @@ static void print_row(const char *what, const struct bench_rate *r, const char *
 	printf("%-28s %9.2f %9.2f   %s\n", what, r->mpps, r->gbps, note);
 }
 
+/* of: what the cipher alone would do. With several workers also how much more they do than one. */
+static void print_rates(const char *what, const struct bench_rate *all, const struct bench_rate *one, double of, unsigned workers)
+{
+	char note[96] = "";
+	int n = 0;
+
+	if (of > 0)
+		n = snprintf(note, sizeof(note), "%.0f %% of the cipher alone", 100 * all->mpps / of);
+	if (workers > 1)
+		snprintf(note + n, sizeof(note) - (size_t)n, "%s%.2f times one worker's %.2f Mpps", n ? ", " : "",
+			 all->mpps / one->mpps, one->mpps);
+	print_row(what, all, note);
+}
+
 static void print_table(const struct bench_cli *c, const struct bench_result *r)
 {
-	double both = 1 / (1 / r->seal.mpps + 1 / r->open.mpps);
-	char name[48], note[96];
+	const struct bench_rates *all = &r->all, *one = &r->one;
+	unsigned n = c->o.workers;
+	char name[48];
 
 	printf("%s by %s, packets of %u bytes, %u SAs, %u other policies, %u worker%s%s\n\n",
-	       esp_suite_name(&c->o.suite, name), r->backend, c->o.size, c->o.sas, c->o.policies, c->o.workers,
-	       c->o.workers == 1 ? "" : "s", c->o.new_flows ? ", every packet a new flow" : "");
+	       esp_suite_name(&c->o.suite, name), r->backend, c->o.size, c->o.sas, c->o.policies, n, n == 1 ? "" : "s",
+	       c->o.new_flows ? ", every packet a new flow" : "");
 	printf("%-28s %9s %9s\n", "", "Mpps", "Gbit/s");
-	print_row("cipher alone: encrypt", &r->seal, "one thread");
-	print_row("cipher alone: decrypt", &r->open, "one thread");
-	snprintf(note, sizeof(note), "%.0f %% of the cipher alone, per worker",
-		 100 * r->out.mpps / c->o.workers / r->seal.mpps);
-	print_row("pipeline: out", &r->out, note);
-	snprintf(note, sizeof(note), "%.0f %% of the cipher alone, per worker",
-		 100 * r->out_in.mpps / c->o.workers / both);
-	print_row("pipeline: out and in", &r->out_in, note);
+	print_rates("cipher alone: encrypt", &all->seal, &one->seal, 0, n);
+	print_rates("cipher alone: decrypt", &all->open, &one->open, 0, n);
+	print_rates("pipeline: out", &all->out, &one->out, all->seal.mpps, n);
+	print_rates("pipeline: out and in", &all->out_in, &one->out_in, 1 / (1 / all->seal.mpps + 1 / all->open.mpps), n);
 	printf("\n%.1f ms to compile the policies (%.1f KiB); an SA takes %.0f bytes and %.0f of key tables\n",
 	       r->spd_load_s * 1e3, (double)r->spd_bytes / 1024, r->sa_bytes, r->key_bytes);
 }

@@ -248,12 +248,12 @@ static void *pipeline_thread(void *arg)
 	return NULL;
 }
 
-static int measure_pipeline(struct bench *b, bool both, struct bench_rate *r, char *why, size_t whylen)
+static int measure_pipeline(struct bench *b, unsigned workers, bool both, struct bench_rate *r, char *why, size_t whylen)
 {
 	struct bench_thread t[PLANE_MAX_WORKERS] = { 0 };
 	uint64_t dropped = 0;
 
-	for (unsigned i = 0; i < b->o->workers; i++) {
+	for (unsigned i = 0; i < workers; i++) {
 		t[i] = (struct bench_thread) { .b = b, .w = b->plane->worker[i], .both = both };
 		if (pthread_create(&t[i].thread, NULL, pipeline_thread, &t[i])) {
 			snprintf(why, whylen, "cannot start a thread");
@@ -261,7 +261,7 @@ static int measure_pipeline(struct bench *b, bool both, struct bench_rate *r, ch
 		}
 	}
 	*r = (struct bench_rate) { 0 };
-	for (unsigned i = 0; i < b->o->workers; i++) {
+	for (unsigned i = 0; i < workers; i++) {
 		pthread_join(t[i].thread, NULL);
 		r->mpps += (double)t[i].packets * 1e3 / (double)t[i].elapsed_ns;
 	}
@@ -276,47 +276,120 @@ static int measure_pipeline(struct bench *b, bool both, struct bench_rate *r, ch
 	return dropped ? -EIO : 0;
 }
 
-/* The cipher alone: one key, a batch of packets of the same size, over and over. */
-static int measure_cipher(struct bench *b, struct bench_rate *seal, struct bench_rate *open)
-{
-	struct sa *so = b->out[0], *si = b->in[0];
-	uint32_t text = esp_text_len(so, b->o->size), stride = RAW_STRIDE(text);
-	uint8_t *mem = aligned_alloc(64, (size_t)stride * RAW_OPS * 2);
-	struct crypt_op *op = calloc(RAW_OPS, sizeof(*op));
-	struct crypt_ctx *ctx = b->plane->worker[0]->crypt;
-	int rc = mem && op ? 0 : -ENOMEM;
+struct cipher_thread {
+	struct bench *b;
+	unsigned number;
+	struct bench_rate seal, open;
+	int rc;
+	pthread_t thread;
+};
 
-	for (int pass = 0; rc == 0 && pass < 2; pass++) {
+static void cipher_op(struct crypt_op *op, bool seal, const struct sa *sa, uint8_t *mem, uint32_t stride, uint32_t text, uint64_t seq)
+{
+	uint8_t *esp = mem + stride;
+
+	if (seal) {
+		esp_seal_op(sa, seq, esp, mem, text, op);
+		return;
+	}
+	op->key = sa->key;
+	op->esp = esp;
+	op->src = esp + esp_text_off(sa);
+	op->dst = mem;
+}
+
+/* The cipher alone: one key, a batch of packets of the same size, over and over. */
+static int run_cipher(struct cipher_thread *t, struct crypt_op *op, uint8_t *mem, uint32_t stride)
+{
+	struct bench *b = t->b;
+	struct crypt_ctx *ctx = b->plane->worker[t->number]->crypt;
+	uint32_t text = esp_text_len(b->out[t->number], b->o->size);
+
+	for (int pass = 0; pass < 2; pass++) {
+		bool seal = pass == 0;
+		const struct sa *sa = (seal ? b->out : b->in)[t->number];
 		uint64_t start = clock_now_ns(), now = start, n = 0;
 		while (now - start < b->o->millis * NS_PER_MS) {
-			for (unsigned i = 0; i < RAW_OPS; i++) {
-				uint8_t *a = mem + (size_t)stride * 2 * i, *esp = a + stride;
-				if (pass == 0) {
-					esp_seal_op(so, n + i + 1, esp, a, text, &op[i]);
-				} else {
-					op[i].key = si->key;
-					op[i].esp = esp;
-					op[i].src = esp + esp_text_off(si);
-					op[i].dst = a;
-				}
-			}
-			if (pass == 0)
-				crypt_seal(ctx, op, RAW_OPS);
-			else
-				crypt_open(ctx, op, RAW_OPS);
+			for (unsigned i = 0; i < RAW_OPS; i++)
+				cipher_op(&op[i], seal, sa, mem + (size_t)stride * 2 * i, stride, text, n + i + 1);
+			(seal ? crypt_seal : crypt_open)(ctx, op, RAW_OPS);
 			n += RAW_OPS;
 			now = clock_now_ns();
 		}
 		for (unsigned i = 0; i < RAW_OPS; i++)
 			if (!op[i].ok)
-				rc = -EIO;
-		struct bench_rate *r = pass ? open : seal;
+				return -EIO;
+		struct bench_rate *r = seal ? &t->seal : &t->open;
 		r->mpps = (double)n * 1e3 / (double)(now - start);
 		r->gbps = r->mpps * b->o->size * 8 / 1e3;
 	}
+	return 0;
+}
+
+static void *cipher_thread(void *arg)
+{
+	struct cipher_thread *t = arg;
+	uint32_t stride = RAW_STRIDE(esp_text_len(t->b->out[t->number], t->b->o->size));
+	uint8_t *mem = aligned_alloc(64, (size_t)stride * RAW_OPS * 2);
+	struct crypt_op *op = calloc(RAW_OPS, sizeof(*op));
+
+	t->rc = mem && op ? run_cipher(t, op, mem, stride) : -ENOMEM;
 	free(mem);
 	free(op);
+	return NULL;
+}
+
+static void rate_add(struct bench_rate *sum, const struct bench_rate *r)
+{
+	sum->mpps += r->mpps;
+	sum->gbps += r->gbps;
+}
+
+/* On so many threads at once, each with a key of its own. */
+static int measure_cipher(struct bench *b, unsigned threads, struct bench_rates *r)
+{
+	struct cipher_thread t[PLANE_MAX_WORKERS] = { 0 };
+	unsigned n;
+	int rc = 0;
+
+	for (n = 0; n < threads && rc == 0; n++) {
+		t[n] = (struct cipher_thread) { .b = b, .number = n };
+		if (pthread_create(&t[n].thread, NULL, cipher_thread, &t[n]))
+			rc = -EAGAIN;
+	}
+	if (rc)
+		n--; /* the one that did not start */
+	for (unsigned i = 0; i < n; i++) {
+		pthread_join(t[i].thread, NULL);
+		rate_add(&r->seal, &t[i].seal);
+		rate_add(&r->open, &t[i].open);
+		rc = rc ? rc : t[i].rc;
+	}
 	return rc;
+}
+
+/* The four figures, in the order of the fields. */
+static int measure(struct bench *b, unsigned workers, struct bench_rates *r, void (*progress)(const char *what), char *why, size_t whylen)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "ciphers alone, threads: %u", workers);
+	progress(what);
+	int rc = measure_cipher(b, workers, r);
+	snprintf(what, sizeof(what), "pipeline out, workers: %u", workers);
+	progress(what);
+	if (rc == 0)
+		rc = measure_pipeline(b, workers, false, &r->out, why, whylen);
+	snprintf(what, sizeof(what), "pipeline out and in, workers: %u", workers);
+	progress(what);
+	if (rc == 0)
+		rc = measure_pipeline(b, workers, true, &r->out_in, why, whylen);
+	return rc;
+}
+
+static void no_progress(const char *what)
+{
+	(void)what;
 }
 
 static int set_up(struct bench *b, struct bench_result *r, char *why, size_t whylen)
@@ -390,18 +463,15 @@ int bench_run(const struct bench_opts *opts, struct bench_result *r, void (*prog
 	if (progress)
 		progress("setting up");
 	int rc = set_up(&b, r, why, whylen);
-	if (rc == 0 && progress)
-		progress("ciphers alone");
+	if (!progress)
+		progress = no_progress;
 	if (rc == 0)
-		rc = measure_cipher(&b, &r->seal, &r->open);
-	if (rc == 0 && progress)
-		progress("pipeline out");
-	if (rc == 0)
-		rc = measure_pipeline(&b, false, &r->out, why, whylen);
-	if (rc == 0 && progress)
-		progress("pipeline out and in");
-	if (rc == 0)
-		rc = measure_pipeline(&b, true, &r->out_in, why, whylen);
+		rc = measure(&b, o->workers, &r->all, progress, why, whylen);
+	r->one = r->all;
+	if (rc == 0 && o->workers > 1) {
+		r->one = (struct bench_rates) { 0 };
+		rc = measure(&b, 1, &r->one, progress, why, whylen);
+	}
 	tear_down(&b);
 	return rc;
 }

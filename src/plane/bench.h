@@ -28,9 +28,13 @@ struct bench_rate {
 	double gbps;          /* of inner packets, 10^9 bits a second */
 };
 
-struct bench_result {
-	struct bench_rate seal, open;   /* cipher alone, one thread */
+struct bench_rates {
+	struct bench_rate seal, open;   /* cipher alone */
 	struct bench_rate out, out_in;  /* pipeline: out alone; out and in again */
+};
+
+struct bench_result {
+	struct bench_rates all, one;    /* by all workers at once; by one alone, measured right after (the same when there is one) */
 	double spd_load_s;              /* compiling the policies */
 	size_t spd_bytes;
 	double sa_bytes, key_bytes;     /* of one SA, without and of its key tables */
