@@ -136,6 +136,7 @@ TCase *tcase_plane_way(void);
 TCase *tcase_plane_drops(void);
 TCase *tcase_plane_out(void);
 TCase *tcase_plane_gso(void);
+TCase *tcase_plane_bytes(void);
 TCase *tcase_plane_in(void);
 TCase *tcase_plane_sa(void);
 TCase *tcase_plane_send(void);

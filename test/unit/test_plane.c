@@ -226,6 +226,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_drops());
 	suite_add_tcase(s, tcase_plane_out());
 	suite_add_tcase(s, tcase_plane_gso());
+	suite_add_tcase(s, tcase_plane_bytes());
 	suite_add_tcase(s, tcase_plane_in());
 	suite_add_tcase(s, tcase_plane_sa());
 	suite_add_tcase(s, tcase_plane_send());
