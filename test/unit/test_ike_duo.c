@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "crypto/prf.h"
 #include "ike_duo.h"
 #include "ike_pki.h"
 
@@ -651,6 +652,43 @@ START_TEST(test_initial_contact)
 }
 END_TEST
 
+static void take_prf(const struct ike_sa_view *v, void *arg)
+{
+	if (strcmp(v->state, "established") == 0)
+		*(unsigned *)arg = proposal_alg(v->proposal, IKE_T_PRF)->id;
+}
+
+static unsigned prf_of(struct duo_node *n)
+{
+	unsigned prf = 0;
+
+	ike_each_sa(n->ike, take_prf, &prf);
+	return prf;
+}
+
+/* Rekeyed from either side, the SA keeps its PRF, whatever each prefers. */
+START_TEST(test_rekey_keeps_prf)
+{
+	char why[128];
+	uint64_t order;
+
+	duo_proposals(&d.a.conn->proposals, IKE_PROTO_IKE,
+		      "aes128gcm16-prfsha256-prfsha384-curve25519");
+	duo_proposals(&d.b.conn->proposals, IKE_PROTO_IKE,
+		      "aes128gcm16-prfsha384-prfsha256-curve25519");
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	ck_assert_uint_eq(prf_of(&d.a), PRF_HMAC_SHA2_384);
+	struct duo_node *n = _i ? &d.a : &d.b;
+	ck_assert_int_eq(ike_rekey(n->ike, _i ? "b" : "a", false, &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, n, order)->type, IKE_EV_DONE);
+	ck_assert_uint_eq(d.a.count[IKE_EV_SA_REKEYED], 1);
+	ck_assert_uint_eq(prf_of(&d.a), PRF_HMAC_SHA2_384);
+	ck_assert_uint_eq(prf_of(&d.b), PRF_HMAC_SHA2_384);
+	duo_agree(&d);
+}
+END_TEST
+
 START_TEST(test_unique_keep)
 {
 	duo_start(&d);
@@ -717,6 +755,7 @@ int main(void)
 	tcase_add_test(t, test_switch_by_identity);
 	tcase_add_test(t, test_switch_by_auth);
 	tcase_add_test(t, test_initial_contact);
+	tcase_add_loop_test(t, test_rekey_keeps_prf, 0, 2);
 	tcase_add_test(t, test_unique_keep);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

@@ -31,6 +31,7 @@ struct rekey_ike {
 	/* ours only */
 	uint16_t ke;       /* group the peer wants; 0: ours */
 	unsigned ke_tries; /* how often it said so */
+	bool any_prf;      /* the peer does not take the present PRF any more */
 	struct v2_rival rival;
 	char why[512];
 };
@@ -140,6 +141,43 @@ static void leave_behind(struct ike_sa *sa)
 
 /* -- what both roles read -- */
 
+/*
+ * Our proposals as far as they have the PRF in use; false: none has. An SA keeps its PRF when it
+ * can: SKEYSEED is made with the old one and the keys with the new one (RFC 7296 2.18), which
+ * strongSwan up to 5.9 does otherwise, so that a change of the PRF would cut the connection.
+ */
+static bool with_same_prf(const struct ike_sa *sa, struct proposals *out)
+{
+	const struct proposals *all = &sa->conn->conf->proposals;
+	uint16_t prf = (uint16_t)sa->suite.prf->id;
+
+	out->n = 0;
+	for (unsigned i = 0; i < all->n; i++) {
+		struct proposal *p = &out->p[out->n];
+		uint8_t n = 0;
+		if (!proposal_has(&all->p[i], IKE_T_PRF, prf))
+			continue;
+		*p = all->p[i];
+		for (unsigned k = 0; k < p->n; k++)
+			if (p->alg[k].type != IKE_T_PRF || p->alg[k].id == prf)
+				p->alg[n++] = p->alg[k];
+		p->n = n;
+		p->number = ++out->n; /* they are counted from one (3.3.1) */
+	}
+	return out->n > 0;
+}
+
+static int choose(const struct ike_sa *sa, const struct proposals *peers, struct rekey_ike *d)
+{
+	struct proposals same;
+
+	if (with_same_prf(sa, &same) &&
+	    proposal_select(&same, peers, 0, &d->chosen, d->why, sizeof(d->why)) == 0)
+		return 0;
+	return proposal_select(&sa->conn->conf->proposals, peers, 0, &d->chosen, d->why,
+			       sizeof(d->why));
+}
+
 /* SA, nonce and KE of the peer's message. 0, or the error notify with d->why; INVALID_KE_PAYLOAD
  * with *group. to: where the peer's nonce and SPI go. */
 static uint16_t read_offer(const struct ike_sa *sa, const struct ike_msg *m, struct rekey_ike *d,
@@ -148,7 +186,6 @@ static uint16_t read_offer(const struct ike_sa *sa, const struct ike_msg *m, str
 	const struct ike_payload *p = ike_msg_find(m, IKE2_SA, NULL);
 	const struct ike_payload *nonce = ike_msg_find(m, IKE2_NONCE, NULL);
 	const struct ike_payload *ke = ike_msg_find(m, IKE2_KE, NULL);
-	const struct proposals *ours = &sa->conn->conf->proposals;
 	struct proposals peers;
 	struct span spi = span_of(NULL, 0);
 
@@ -157,8 +194,7 @@ static uint16_t read_offer(const struct ike_sa *sa, const struct ike_msg *m, str
 		snprintf(d->why, sizeof(d->why), "the peer's answer does not choose one proposal");
 		return IKE2_INVALID_SYNTAX;
 	}
-	if (proposal_select(ours, &peers, 0, &d->chosen, d->why, sizeof(d->why)) ||
-	    keymat_suite(&d->chosen, &d->suite, d->why, sizeof(d->why)))
+	if (choose(sa, &peers, d) || keymat_suite(&d->chosen, &d->suite, d->why, sizeof(d->why)))
 		return IKE2_NO_PROPOSAL_CHOSEN;
 	for (unsigned i = 0; i < p->sa.n; i++)
 		if (m->prop[p->sa.first + i].number == d->chosen.number)
@@ -264,7 +300,10 @@ enum ike_rc v2_rekey_ike_build(struct v2_exchange *x)
 	}
 	d->dh = x->work->dh;
 	x->work->dh = NULL;
-	if (!write_offer(x, d, &sa->conn->conf->proposals, d->spi_i, nonce_i(d))) {
+	struct proposals list;
+	if (d->any_prf || !with_same_prf(sa, &list))
+		list = sa->conn->conf->proposals;
+	if (!write_offer(x, d, &list, d->spi_i, nonce_i(d))) {
 		failed(t, "its proposals do not fit one message: list fewer");
 		return IKE_DROP;
 	}
@@ -318,6 +357,11 @@ static enum ike_rc refused(struct v2_exchange *x, const struct ike_payload *n)
 	}
 	if (n->notify.type == IKE2_TEMPORARY_FAILURE) {
 		v2_task_later(t);
+		return IKE_OK;
+	}
+	if (n->notify.type == IKE2_NO_PROPOSAL_CHOSEN && !d->any_prf) {
+		d->any_prf = true;
+		v2_task_again(t, 0);
 		return IKE_OK;
 	}
 	snprintf(d->why, sizeof(d->why), "the peer refused it: %s%s",
