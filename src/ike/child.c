@@ -228,10 +228,12 @@ static bool has_sibling(const struct ike_child *c)
 /* What the configuration wants after such an end. */
 static enum ike_action action_of(const struct ike_child *c, enum ike_end end)
 {
-	if (c->sa->conn->gone || c->sa->ike->closing || c->state != IKE_CHILD_UP)
+	if (c->sa->conn->gone || c->sa->ike->closing || c->state == IKE_CHILD_REKEYED)
 		return IKE_ACTION_CLEAR;
 	if (has_sibling(c))
 		return IKE_ACTION_CLEAR; /* another pair does its work */
+	if (c->state == IKE_CHILD_DELETING)
+		end = (enum ike_end)c->end; /* decided before, however the IKE SA ends */
 	if (end == IKE_END_DEAD || end == IKE_END_EXPIRED)
 		return c->conf->dpd_action;
 	if (end == IKE_END_PEER)

@@ -104,6 +104,8 @@ struct ike_sa {
 	struct sealed answer;  /* to the peer's last request (next_recv - 1), for duplicates */
 	struct sealed request; /* ours on its way, for retransmission */
 	unsigned sent;         /* times the request went out */
+	unsigned revived;      /* times it began anew because the peer was heard again */
+	uint64_t sent_ns;      /* when it went out last */
 	struct reassembly *frags; /* of what is coming in, NULL: nothing */
 	struct v2_task *task;  /* ours: being built or on its way; at most one */
 	struct list tasks;     /* waiting, in order */
@@ -141,6 +143,7 @@ struct ike_child {
 	uint32_t id, reqid;
 	uint32_t spi_in, spi_out;
 	uint8_t state; /* enum ike_child_state */
+	uint8_t end;   /* enum ike_end, valid when DELETING */
 	uint8_t proto; /* enum sa_proto */
 	uint8_t mode;  /* enum sa_mode */
 	bool udp, esn;

@@ -66,3 +66,15 @@ test_unit_test_ike_duo_SOURCES = \
 test_unit_test_ike_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_duo
+
+check_PROGRAMS += test/unit/test_ike_change
+test_unit_test_ike_change_SOURCES = \
+	test/unit/ike_change.c \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/test_ike_change.h \
+	test/unit/test_ike_dpd.c \
+	test/unit/test_ike_rekey.c
+test_unit_test_ike_change_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_change_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_change

@@ -13,25 +13,10 @@
 /* -- of children, by us -- */
 
 /* t->data of V2_TASK_DELETE_CHILD */
-struct delete_data {
-	enum ike_end end;
-	uint8_t proto;   /* with spi_in: of a pair that only the peer has */
-	uint32_t spi_in; /* 0: see t->child_id */
+struct delete_data { /* of a pair that only the peer has; NULL: see t->child_id */
+	uint8_t proto;
+	uint32_t spi_in;
 };
-
-static struct v2_task *delete_task(struct ike_sa *sa, struct delete_data what, uint64_t order)
-{
-	struct v2_task *t = v2_task_make(sa, V2_TASK_DELETE_CHILD, order);
-	struct delete_data *d = t ? malloc(sizeof(*d)) : NULL;
-
-	if (!d) {
-		free(t);
-		return NULL;
-	}
-	*d = what;
-	t->data = d;
-	return t;
-}
 
 void v2_child_delete(struct ike_child *c, enum ike_end end, uint64_t order)
 {
@@ -49,15 +34,14 @@ void v2_child_delete(struct ike_child *c, enum ike_end end, uint64_t order)
 	struct v2_task *rekey = v2_task_find(sa, V2_TASK_REKEY_CHILD, c->id);
 	if (rekey && rekey != sa->task)
 		v2_task_cancel(rekey);
-	t = delete_task(sa, (struct delete_data){ .end = end }, order);
+	t = v2_task_make(sa, V2_TASK_DELETE_CHILD, order);
 	if (!t) {
 		ike_order_done(sa->ike, order, sa->conn, sa, true, "closed");
 		ike_child_close(c, end, NULL);
 		return;
 	}
 	/* what follows the end (a trap, a restart) is decided by how it was before */
-	if (c->state == IKE_CHILD_REKEYED)
-		((struct delete_data *)t->data)->end = IKE_END_REPLACED;
+	c->end = (uint8_t)(c->state == IKE_CHILD_REKEYED ? IKE_END_REPLACED : end);
 	c->state = IKE_CHILD_DELETING;
 	t->child_id = c->id;
 	v2_task_queue(t);
@@ -65,15 +49,16 @@ void v2_child_delete(struct ike_child *c, enum ike_end end, uint64_t order)
 
 void v2_delete_spi(struct ike_sa *sa, uint8_t proto, uint32_t spi_in)
 {
-	struct v2_task *t =
-	    spi_in ? delete_task(sa,
-				 (struct delete_data){
-				     .end = IKE_END_REPLACED, .proto = proto, .spi_in = spi_in },
-				 0)
-		   : NULL;
+	struct v2_task *t = spi_in ? v2_task_make(sa, V2_TASK_DELETE_CHILD, 0) : NULL;
+	struct delete_data *d = t ? malloc(sizeof(*d)) : NULL;
 
-	if (t)
-		v2_task_queue(t);
+	if (!d) {
+		free(t);
+		return;
+	}
+	*d = (struct delete_data){ .proto = proto, .spi_in = spi_in };
+	t->data = d;
+	v2_task_queue(t);
 }
 
 static bool add_delete(struct v2_exchange *x, uint8_t proto, const uint8_t *spis, unsigned n)
@@ -96,7 +81,7 @@ enum ike_rc v2_delete_child_build(struct v2_exchange *x)
 	const struct ike_child *c = t->child_id ? ike_child_by_id(x->sa, t->child_id) : NULL;
 	uint8_t *spi = ike_arena(x->ike, 4);
 
-	if (!c && !d->spi_in)
+	if (!c && !d)
 		return IKE_DROP; /* the peer deleted it meanwhile */
 	if (!spi)
 		return IKE_DROP;
@@ -107,11 +92,10 @@ enum ike_rc v2_delete_child_build(struct v2_exchange *x)
 enum ike_rc v2_delete_child_answer(struct v2_exchange *x)
 {
 	struct v2_task *t = x->task;
-	const struct delete_data *d = t->data;
 	struct ike_child *c = t->child_id ? ike_child_by_id(x->sa, t->child_id) : NULL;
 
 	if (c)
-		ike_child_close(c, d->end, NULL);
+		ike_child_close(c, (enum ike_end)c->end, NULL);
 	return IKE_OK;
 }
 
@@ -213,9 +197,15 @@ static struct ike_child *deleted(const struct ike_sa *sa, uint8_t proto, uint32_
 static void close_deleted(struct ike_child *c)
 {
 	struct ike_child *by = v2_child_successor(c);
+	struct ike_child *old = c->replaces ? ike_child_by_id(c->sa, c->replaces) : NULL;
 
-	if (c->state == IKE_CHILD_UP && by)
+	if (old && c->state == IKE_CHILD_UP && old->state != IKE_CHILD_DELETING) {
+		/* the peer takes its rekeying back: it lost against ours, or could not finish it */
+		c->state = IKE_CHILD_REKEYED;
+		v2_child_revive(old);
+	} else if (c->state == IKE_CHILD_UP && by) {
 		ike_child_set_rekeyed(c, by);
+	}
 	if (c->state == IKE_CHILD_REKEYED)
 		ike_child_close(c, IKE_END_REPLACED, NULL);
 	else

@@ -71,6 +71,8 @@ void v2_exchange_free(struct v2_exchange **x);
 /* task.c */
 void v2_task_free(struct v2_task *t);
 void v2_task_sent(struct ike_sa *sa);     /* arms the first retransmission */
+/* The peer sent a request: it is there, so it may answer ours, which it did not get for a while. */
+void v2_task_heard(struct ike_sa *sa);
 void v2_task_answered(struct ike_sa *sa); /* the window is free again */
 /* table.c */
 const struct v2_edge *v2_edge_find(const struct ike_sa *sa, const struct ike_msg *m);

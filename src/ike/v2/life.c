@@ -144,6 +144,16 @@ void v2_child_leave_behind(struct ike_child *c)
 	ike_child_arm_life(c);
 }
 
+void v2_child_revive(struct ike_child *c)
+{
+	if (c->state != IKE_CHILD_REKEYED)
+		return;
+	c->state = IKE_CHILD_UP;
+	c->rekey_ns = clock_now_ns() + ike_jitter(V2_RETRY_NS, V2_RETRY_NS / 2);
+	c->expire_ns = c->conf->life_ns ? c->installed_ns + c->conf->life_ns : 0;
+	ike_child_arm_life(c);
+}
+
 /* Has the peer begun to use the new pair? Then so do we (RFC 7296 2.8). */
 static void look_for_traffic(struct ike_child *c, uint64_t now)
 {

@@ -75,5 +75,7 @@ bool v2_rekey_ike_adopt(struct ike_sa *sa);
 #define V2_SWITCH_POLL (NS_PER_S / 4)   /* has the peer begun to use the new child? */
 /* Sets the times of a child that a newer one replaced. */
 void v2_child_leave_behind(struct ike_child *c);
+/* It was replaced, but what replaced it is gone again. */
+void v2_child_revive(struct ike_child *c);
 
 #endif

@@ -264,7 +264,7 @@ static void finish_build(struct v2_exchange *x, enum ike_rc rc)
 	}
 	sealed_free(&sa->request);
 	sa->request = s;
-	sa->sent = 0;
+	sa->sent = sa->revived = 0;
 	if (v2_task_rows[t->kind].to)
 		set_state(sa, v2_task_rows[t->kind].to);
 	v2_task_sent(sa);

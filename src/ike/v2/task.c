@@ -147,6 +147,22 @@ void v2_task_sent(struct ike_sa *sa)
 	ike_timer_set(&sa->ike->timers, &sa->t_again, clock_now_ns() + wait_of(r, sa->sent),
 		      v2_again_fire);
 	sa->sent++;
+	sa->sent_ns = clock_now_ns();
+}
+
+#define REVIVALS 5 /* of one request: a peer that never answers it is of no use either */
+
+void v2_task_heard(struct ike_sa *sa)
+{
+	const struct ike_retransmit *r = &sa->ike->conf->retransmit;
+
+	if (!sa->task || !sa->request.n || sa->x || sa->sent < 2 || sa->revived == REVIVALS ||
+	    clock_now_ns() - sa->sent_ns < r->timeout_ns)
+		return;
+	sa->revived++;
+	sa->sent = 0;
+	sa->ike->stats.retransmitted++;
+	v2_task_sent(sa);
 }
 
 void v2_task_answered(struct ike_sa *sa)

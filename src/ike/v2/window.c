@@ -192,6 +192,8 @@ void v2_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 	else
 		no_row(sa, ike->in);
 	seal_plain_free(&whole);
-	if (!sa->over && sa->counted)
+	if (!sa->over && sa->counted) {
 		v2_sa_idle_arm(sa);
+		v2_task_heard(sa);
+	}
 }
