@@ -70,8 +70,9 @@ bool v2_rekey_ike_adopt(struct ike_sa *sa);
 /* -- life.c -- */
 
 #define V2_RETRY_NS    (30 * NS_PER_S)  /* a rekeying that failed is tried again */
-#define V2_LEFT_BEHIND (120 * NS_PER_S) /* after it we delete what the peer ought to have deleted  \
-					 */
+/* After it we delete, or forget, what the peer ought to have deleted: longer than peers repeat what
+ * they ask. */
+#define V2_LEFT_BEHIND (200 * NS_PER_S)
 #define V2_SWITCH_POLL (NS_PER_S / 4)   /* has the peer begun to use the new child? */
 /* Sets the times of a child that a newer one replaced. */
 void v2_child_leave_behind(struct ike_child *c);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "ike/v2/internal.h"
+#include "ike/v2/rekey.h"
 
 enum ike_rc v2_error(struct v2_exchange *x, enum ike_rc rc, uint16_t notify)
 {
@@ -74,7 +75,7 @@ static void set_state(struct ike_sa *sa, uint8_t state)
 	/* one of the two deletes an SA that was replaced; should the peer not, we forget it */
 	if (state == IKE_ST_REKEYED)
 		ike_timer_set(&sa->ike->timers, &sa->t_again,
-			      clock_now_ns() + sa->ike->conf->half_open_ns, v2_again_fire);
+			      clock_now_ns() + V2_LEFT_BEHIND, v2_again_fire);
 }
 
 void v2_sa_created(struct ike_sa *sa)
