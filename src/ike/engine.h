@@ -389,7 +389,7 @@ struct ike_work {
 	struct ike_sa *sa; /* NULL: it is gone, nobody waits */
 	enum ike_work_kind kind;
 	int rc;        /* of the call: 0 or -errno */
-	char why[256]; /* with rc < 0 */
+	char why[512]; /* with rc < 0 */
 	/* DH */
 	const struct dh_info *group;
 	struct dh *dh;        /* made, or given */

@@ -55,6 +55,7 @@ swan_defaults() {
 swan_defaults
 
 swan_conn() {
+	local q='"' # the shell takes quotes away from inside of ${...}
 	cat <<X
 	${1:-peer} {
 		version = $sw_version
@@ -65,12 +66,12 @@ swan_conn() {
 		$sw_extra
 		local {
 			auth = $sw_auth
-			${sw_id:+id = "$sw_id"}
+			${sw_id:+id = $q$sw_id$q}
 			$sw_local_extra
 		}
 		remote {
 			auth = $sw_peer_auth
-			${sw_peer_id:+id = "$sw_peer_id"}
+			${sw_peer_id:+id = $q$sw_peer_id$q}
 			$sw_peer_extra
 		}
 		children {
