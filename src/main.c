@@ -28,12 +28,13 @@ enum { STATUS_DONE, STATUS_FAILED, STATUS_USAGE };
 #define TAKES_RUN_DIR   2u
 #define TAKES_JSON      4u
 #define TAKES_WIRESHARK 8u
+#define TAKES_REAUTH    16u
 
 struct cli {
 	const char *conf;    /* -c; NULL: default */
 	const char *run_dir; /* --run-dir; NULL: default */
 	const char *wireshark;
-	bool json;
+	bool json, reauth;
 	char **arg; /* what follows the options */
 	int n_arg;
 	char *run_dir_owned;
@@ -141,13 +142,15 @@ static int cmd_list(struct cli *c)
 		void (*format)(const json_t *v, FILE *to);
 	} row[] = { { "sas", format_sas },
 		    { "policies", format_policies },
+		    { "conns", format_conns },
+		    { "certs", format_certs },
 		    { "drops", format_drops } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
 		if (strcmp(c->arg[0], row[i].what) == 0)
 			return ask(c, json_pack("{s:s, s:s}", "cmd", "list", "what", row[i].what),
 				   row[i].format);
-	complain("list: \"%s\" is not sas, policies or drops", c->arg[0]);
+	complain("list: \"%s\" is not sas, policies, conns, certs or drops", c->arg[0]);
 	return STATUS_USAGE;
 }
 
@@ -155,6 +158,34 @@ static int cmd_monitor(struct cli *c)
 {
 	int status = find_run_dir(c);
 	return status ? status : client_monitor(c->run_dir, c->json);
+}
+
+/* Gives an order about a connection and shows how it goes. */
+static int order(struct cli *c, json_t *request)
+{
+	int status = find_run_dir(c);
+
+	if (status == STATUS_DONE)
+		status = request ? client_order(c->run_dir, request, c->json)
+				 : complain("out of memory");
+	json_decref(request);
+	return status;
+}
+
+static int cmd_up(struct cli *c)
+{
+	return order(c, json_pack("{s:s, s:s}", "cmd", "up", "name", c->arg[0]));
+}
+
+static int cmd_down(struct cli *c)
+{
+	return order(c, json_pack("{s:s, s:s}", "cmd", "down", "name", c->arg[0]));
+}
+
+static int cmd_rekey(struct cli *c)
+{
+	return order(c, json_pack("{s:s, s:s, s:b}", "cmd", "rekey", "name", c->arg[0], "reauth",
+				  (int)c->reauth));
 }
 
 static int cmd_reload(struct cli *c)
@@ -196,7 +227,8 @@ static int cmd_version(struct cli *c)
 	return STATUS_DONE;
 }
 
-static int write_keys(const char *conf, const char *dir)
+/* running: what the running process has to add, or NULL. */
+static int write_keys(const char *conf, const json_t *running, const char *dir)
 {
 	struct config *cfg = NULL;
 	unsigned skipped;
@@ -204,7 +236,8 @@ static int write_keys(const char *conf, const char *dir)
 
 	if (load(conf, &cfg))
 		return STATUS_FAILED;
-	int n = keys_wireshark(cfg, dir, &skipped, why, sizeof(why));
+	int n = keys_wireshark(cfg, json_object_get(running, "esp"), dir, &skipped, why,
+			       sizeof(why));
 	config_free(&cfg);
 	if (n < 0)
 		return complain("%s", why);
@@ -212,11 +245,17 @@ static int write_keys(const char *conf, const char *dir)
 	if (skipped)
 		fprintf(stderr, "bumpwire: %u SAs left out: Wireshark does not know their cipher\n",
 			skipped);
+	if (!running)
+		return STATUS_DONE;
+	n = keys_ike_table(json_object_get(running, "ikev2"), dir, why, sizeof(why));
+	if (n < 0)
+		return complain("%s", why);
+	printf("%d IKE SAs written to %s/ikev2_decryption_table\n", n, dir);
 	return STATUS_DONE;
 }
 
-/* The daemon has wiped its copies of the keys and says only which file it runs with; whoever may
- * read that file may export them. */
+/* The daemon has wiped its copies of manual keys and says only which file it runs with; whoever may
+ * read that file may export them. Keys that were negotiated only the daemon has. */
 static int cmd_keys(struct cli *c)
 {
 	json_t *result = NULL, *request;
@@ -227,16 +266,16 @@ static int cmd_keys(struct cli *c)
 		return STATUS_USAGE;
 	}
 	if (c->conf)
-		return write_keys(c->conf, c->wireshark);
+		return write_keys(c->conf, NULL, c->wireshark);
 	status = find_run_dir(c);
 	if (status)
 		return status;
-	request = json_pack("{s:s}", "cmd", "status");
+	request = json_pack("{s:s}", "cmd", "keys");
 	status = request ? client_ask(c->run_dir, request, &result) : complain("out of memory");
 	json_decref(request);
 	if (status == STATUS_DONE) {
 		const char *conf = json_string_value(json_object_get(result, "config"));
-		status = conf ? write_keys(conf, c->wireshark)
+		status = conf ? write_keys(conf, result, c->wireshark)
 			      : complain("the daemon does not say which file it runs with");
 	}
 	json_decref(result);
@@ -250,16 +289,22 @@ static const struct command commands[] = {
 	  TAKES_CONFIG, 0, 0, cmd_check },
 	{ "status", "[--json]", "what is up, since when, how much traffic, the last error",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 0, 0, cmd_status },
-	{ "list", "sas|policies|drops [--json]",
+	{ "list", "sas|conns|certs|policies|drops [--json]",
 	  "the databases, and every reason for drops with its count",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 1, 1, cmd_list },
+	{ "up", "NAME [--json]", "bring a connection up, or one child: CONNECTION/CHILD",
+	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 1, 1, cmd_up },
+	{ "down", "NAME [--json]", "take it down", TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 1, 1,
+	  cmd_down },
+	{ "rekey", "[--reauth] NAME [--json]", "new keys for it, now",
+	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON | TAKES_REAUTH, 1, 1, cmd_rekey },
 	{ "monitor", "[--json]", "events as they happen", TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON,
 	  0, 0, cmd_monitor },
 	{ "reload", "", "read the file again; what did not change keeps running",
 	  TAKES_CONFIG | TAKES_RUN_DIR, 0, 0, cmd_reload },
 	{ "log", "LEVEL [SUBSYSTEM]", "change verbosity while running",
 	  TAKES_CONFIG | TAKES_RUN_DIR, 1, 2, cmd_log },
-	{ "keys", "--wireshark DIR", "write an ESP decryption table (needs export_keys = yes)",
+	{ "keys", "--wireshark DIR", "write decryption tables for ESP and IKE (needs export_keys = yes)",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_WIRESHARK, 0, 0, cmd_keys },
 	{ "bench", "[--help]", "the packet pipeline against the raw speed of its own ciphers", 0, 0,
 	  0, NULL },
@@ -274,7 +319,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: bumpwire COMMAND [OPTIONS] [ARGUMENTS]\n\n", to);
 	for (unsigned i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(to, "  %-7s %-29s %s\n", commands[i].name, commands[i].args,
+		fprintf(to, "  %-7s %-41s %s\n", commands[i].name, commands[i].args,
 			commands[i].help);
 	fputs("\n  -c FILE        configuration [" DAEMON_CONF "]\n"
 	      "  --run-dir DIR  where the control socket is [" BW_RUNDIR "]\n"
@@ -302,7 +347,7 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-enum { OPT_RUN_DIR = 256, OPT_JSON, OPT_WIRESHARK, OPT_VERSION };
+enum { OPT_RUN_DIR = 256, OPT_JSON, OPT_WIRESHARK, OPT_REAUTH, OPT_VERSION };
 
 /* Options before the command (stop at the first word) or after it (anywhere). -1 to go on, else the
  * exit status. */
@@ -313,6 +358,7 @@ static int parse(struct cli *c, int argc, char **argv, bool before, unsigned *se
 		{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "wireshark", required_argument, NULL, OPT_WIRESHARK },
+		{ "reauth", no_argument, NULL, OPT_REAUTH },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPT_VERSION },
 		{ NULL, 0, NULL, 0 },
@@ -337,6 +383,10 @@ static int parse(struct cli *c, int argc, char **argv, bool before, unsigned *se
 		case OPT_WIRESHARK:
 			c->wireshark = optarg;
 			*seen |= TAKES_WIRESHARK;
+			break;
+		case OPT_REAUTH:
+			c->reauth = true;
+			*seen |= TAKES_REAUTH;
 			break;
 		case OPT_VERSION:
 			puts("bumpwire " PACKAGE_VERSION);

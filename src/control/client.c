@@ -127,6 +127,51 @@ int client_ask(const char *run_dir, json_t *request, json_t **result)
 	return answer ? 0 : 1;
 }
 
+/* -1: it goes on; else the exit status. */
+static int print_order(const json_t *ev, const char *line, bool json)
+{
+	const char *name = json_string_value(json_object_get(ev, "event"));
+	const char *text = json_string_value(json_object_get(ev, "text"));
+	int status = !name				? 1
+		     : strcmp(name, "order_done") == 0 ? 0
+		     : strcmp(name, "ike_failed") == 0 ? 1
+						       : -1;
+
+	if (json)
+		puts(line);
+	else if (status == 1)
+		fprintf(stderr, "bumpwire: %s\n", text ? text : "failed");
+	else
+		format_progress(ev, stdout);
+	fflush(stdout);
+	return status;
+}
+
+int client_order(const char *run_dir, const json_t *request, bool json)
+{
+	struct linebuf b;
+	int fd = connect_to(run_dir), status = -1;
+	json_t *answer;
+	char *line;
+
+	if (fd < 0)
+		return 1;
+	linebuf_init(&b, ANSWER_MAX);
+	(void)send_line(fd, request);
+	answer = answer_of(fd, &b);
+	while (answer && status < 0 && (line = next_line(fd, &b))) {
+		json_t *ev = json_loads(line, 0, NULL);
+		status = print_order(ev, line, json);
+		json_decref(ev);
+	}
+	if (answer && status < 0)
+		fprintf(stderr, "bumpwire: the daemon has closed the connection\n");
+	json_decref(answer);
+	linebuf_fini(&b);
+	close(fd);
+	return status < 0 ? 1 : status;
+}
+
 int client_monitor(const char *run_dir, bool json)
 {
 	struct linebuf b;

@@ -18,4 +18,11 @@ int client_ask(const char *run_dir, json_t *request, json_t **result) warn_unuse
  */
 int client_monitor(const char *run_dir, bool json) warn_unused;
 
+/*
+ * Gives an order ({"cmd": "up", ...}) and prints how it goes until it is carried out or has failed:
+ * sentences, or raw lines when json. Returns the exit status. Whoever ends this before leaves the
+ * order going on.
+ */
+int client_order(const char *run_dir, const json_t *request, bool json) warn_unused;
+
 #endif

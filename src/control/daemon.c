@@ -1,8 +1,8 @@
 /*
  * The life of the daemon. Start: protect memory, read the configuration, take the run directory,
- * open device and sockets, put the configuration into force, listen for control, give up
- * privileges, start the workers, filter system calls, say READY. Then the event loop. The end is
- * the start backwards.
+ * open device and sockets, put the configuration into force, make the IKE engine, listen for
+ * control, give up privileges, start workers and other threads, filter system calls, let IKE begin,
+ * say READY. Then the event loop. The end is the start backwards.
  */
 #define _GNU_SOURCE 1 /* asprintf */
 
@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config.h"
+#include "control/keying.h"
 #include "control/privilege.h"
 #include "control/rundir.h"
 #include "control/state.h"
@@ -174,6 +175,17 @@ static bool start_model(struct daemon *d, struct config **cfg)
 	return rc == 0;
 }
 
+static bool start_keying(struct daemon *d)
+{
+	char why[LINE];
+
+	if (!d->cfg->ike)
+		return true;
+	if (!d->plane)
+		return failed(d->conf_path, "connections need a tun section");
+	return keying_new(d, d->cfg, why, sizeof(why)) == 0 || failed("IKE", why);
+}
+
 static bool start_control(struct daemon *d)
 {
 	char path[PATH_MAX], why[LINE];
@@ -193,8 +205,10 @@ static bool start_workers(struct daemon *d)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
 	int rc = d->plane ? plane_start(d->plane) : 0;
+	if (rc == 0 && d->keying)
+		rc = keying_start_threads(d->keying);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
-	return rc == 0 || failed("workers", strerror(-rc));
+	return rc == 0 || failed("threads", strerror(-rc));
 }
 
 static bool give_up_privileges(struct daemon *d)
@@ -278,10 +292,12 @@ static bool start(struct daemon *d, const char *run_dir)
 		log_warn(LOG_MAIN, "%s: no tun section: nothing to carry", d->conf_path);
 	if (ok) {
 		start_watchers(d);
-		ok = start_state(d, cfg) && start_model(d, &cfg) && start_control(d) &&
-		     give_up_privileges(d);
+		ok = start_state(d, cfg) && start_model(d, &cfg) && start_keying(d) &&
+		     start_control(d) && give_up_privileges(d);
 	}
 	config_free(&cfg);
+	if (ok && d->keying)
+		keying_start(d->keying);
 	return ok;
 }
 
@@ -299,8 +315,12 @@ static void stop(struct daemon *d)
 		ev_io_stop(d->loop, &d->plane_io);
 		server_free(&d->server);
 	}
+	d->stopping = true;
+	if (d->keying)
+		keying_goodbye(d->keying);
 	if (d->plane)
 		plane_stop(d->plane);
+	keying_free(&d->keying);
 	if (seqstore_close(&d->seqs))
 		log_error(LOG_SAD,
 			  "sequence numbers could not be written: the next start skips some");
@@ -354,11 +374,12 @@ int daemon_run(const char *conf_path, const char *run_dir)
 	if (d->conf_path && start(d, run_dir)) {
 		log_notice(LOG_MAIN,
 			   "bumpwire " PACKAGE_VERSION
-			   " is up: %u SAs, %u policies, %u workers, run directory %s",
-			   d->n_sas, d->cfg->n_policy, d->plane ? plane_workers(d->plane) : 0,
-			   d->run_dir);
-		notify_send(&d->notify, "READY=1\nSTATUS=%u SAs, %u policies", d->n_sas,
-			    d->cfg->n_policy);
+			   " is up: %u connections, %u manual SAs, %u policies, %u workers, run "
+			   "directory %s",
+			   model_connections(d), d->n_sas, d->cfg->n_policy,
+			   d->plane ? plane_workers(d->plane) : 0, d->run_dir);
+		notify_send(&d->notify, "READY=1\nSTATUS=%u connections, %u manual SAs, %u policies",
+			    model_connections(d), d->n_sas, d->cfg->n_policy);
 		ev_run(d->loop, 0);
 		status = 0;
 	}

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/keying.h"
+#include "control/policies.h"
 #include "ipsec/spd.h"
 
 #define LINE 512
@@ -34,6 +36,8 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 	} row[] = {
 		{ "workers", was->workers == now->workers },
 		{ "port_nat_t", was->port == now->port },
+		{ "port_ike", was->port_ike == now->port_ike },
+		{ "ike_threads", was->ike_threads == now->ike_threads },
 		{ "listen",
 		  ip_addr_eq(&was->bind4, &now->bind4) && ip_addr_eq(&was->bind6, &now->bind6) },
 		{ "gso", was->gso == now->gso },
@@ -85,6 +89,11 @@ static void check_running(struct draft *f)
 			   c->tun ? "is new" : "is gone");
 		return;
 	}
+	if (d->cfg && c->ike && !d->keying)
+		draft_fail(f,
+			   "%s: connections are new: restart bumpwire, which opens sockets for IKE "
+			   "only where there are any at the start",
+			   c->path);
 	for (unsigned i = 0; i < c->n_sa; i++) {
 		const struct sa_conf *sc = &c->sa[i].conf;
 		if (!draft_has_socket(&d->opened, sc))
@@ -151,94 +160,6 @@ static int make_sas(struct draft *f)
 	return 0;
 }
 
-/* ---- policies ---------------------------------------------------------------------------------
- */
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp((*(struct sa *const *)a)->conf->name, (*(struct sa *const *)b)->conf->name);
-}
-
-static int name_to_sa(const void *name, const void *sa)
-{
-	return strcmp(name, (*(struct sa *const *)sa)->conf->name);
-}
-
-/* References to the SAs named, or NULL when out of memory. config/ has checked that the names
- * exist. */
-static struct sa **refs_of(struct sa **sorted, unsigned n_sorted, char *const *names, unsigned n)
-{
-	struct sa **v = calloc(n + 1, sizeof(*v));
-
-	for (unsigned i = 0; v && i < n; i++) {
-		struct sa **found =
-		    bsearch(names[i], sorted, n_sorted, sizeof(*sorted), name_to_sa);
-		if (!found) {
-			while (i > 0)
-				sa_unref(&v[--i]);
-			free(v);
-			return NULL;
-		}
-		v[i] = sa_ref(*found);
-	}
-	return v;
-}
-
-static struct policy *make_policy(const struct config_policy *cp, uint32_t order,
-				  struct sa **sorted, unsigned n_sorted)
-{
-	struct policy *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->order = order;
-	p->action = cp->action;
-	p->dirs = cp->dirs;
-	p->mss_clamp = cp->mss_clamp;
-	p->name = strdup(cp->name);
-	p->sel = calloc(cp->n_sel + 1, sizeof(*p->sel));
-	if (p->sel) {
-		memcpy(p->sel, cp->sel, cp->n_sel * sizeof(*p->sel));
-		p->n_sel = cp->n_sel;
-	}
-	p->out = refs_of(sorted, n_sorted, cp->out, cp->n_out);
-	p->n_out = p->out ? cp->n_out : 0;
-	p->in = refs_of(sorted, n_sorted, cp->in, cp->n_in);
-	p->n_in = p->in ? cp->n_in : 0;
-	if (!p->name || !p->sel || !p->out || !p->in)
-		policy_free(&p);
-	return p;
-}
-
-static int make_spd(struct draft *f)
-{
-	const struct config *c = f->c;
-	struct policy **v = calloc(c->n_policy + 1, sizeof(*v));
-	struct sa **sorted = calloc(c->n_sa + 1, sizeof(*sorted));
-	unsigned n = 0;
-	int rc = v && sorted ? 0 : -ENOMEM;
-
-	for (unsigned i = 0; rc == 0 && i < c->n_sa; i++)
-		sorted[i] = f->sas[i].sa;
-	if (rc == 0)
-		qsort(sorted, c->n_sa, sizeof(*sorted), by_name);
-	for (; rc == 0 && n < c->n_policy; n++) {
-		v[n] = make_policy(&c->policy[n], n, sorted, c->n_sa);
-		if (!v[n]) {
-			rc = -ENOMEM;
-			break;
-		}
-	}
-	if (rc == 0)
-		rc = spd_compile(v, n, &f->spd);
-	if (rc)
-		for (unsigned i = 0; v && i < n; i++)
-			policy_free(&v[i]);
-	free(v);
-	free(sorted);
-	return rc;
-}
-
 /* ---- network ----------------------------------------------------------------------------------
  */
 
@@ -255,7 +176,7 @@ static int make_net(struct draft *f)
 		if (sa->dir == DIR_OUT && path && path->dst.addr.ver)
 			peers[n++] = path->dst.addr; /* kept SAs: where the peer is now */
 	}
-	int rc = netcfg_plan(f->c, peers, n, f->d->mark, &f->net);
+	int rc = netcfg_plan(f->c, peers, n, keying_routes(f->d->keying), f->d->mark, &f->net);
 	free(peers);
 	return rc;
 }
@@ -270,7 +191,7 @@ void draft_build(struct draft *f, struct daemon *d, struct config *c, FILE *err,
 	if (rc == 0)
 		rc = make_sas(f);
 	if (rc == 0 && !f->failed)
-		rc = make_spd(f);
+		rc = policies_build(d, c, f->sas, c->n_sa, &f->spd);
 	if (rc == 0 && !f->failed)
 		rc = make_net(f);
 	if (rc)

@@ -1,26 +1,5 @@
-/* Text from JSON. Columns that belong together are lined up; a number comes with its unit. */
-#include "control/format.h"
-
-#include <string.h>
-#include <time.h>
-
-#include "base/bytes.h"
-
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-	return s ? s : "-";
-}
-
-static uint64_t number(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-static bool yes(const json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
+/* Text from JSON; format_ike.c has what is about connections. Columns that belong together are lined up; a number comes with its unit. */
+#include "control/format_priv.h"
 
 static const char *scaled(double v, const char *const *unit, unsigned n, const char *base,
 			  char out[FORMAT_LEN])
@@ -65,7 +44,7 @@ const char *format_seconds(uint64_t s, char out[FORMAT_LEN])
 	return out;
 }
 
-static const char *when(time_t t, char out[FORMAT_LEN])
+const char *format_when(time_t t, char out[FORMAT_LEN])
 {
 	struct tm tm;
 
@@ -74,8 +53,7 @@ static const char *when(time_t t, char out[FORMAT_LEN])
 	return out;
 }
 
-/* Names of an array, with something between them; "-" when there are none. */
-static void names(const json_t *v, const char *between, FILE *to)
+void format_names(const json_t *v, const char *between, FILE *to)
 {
 	size_t i;
 	json_t *one;
@@ -136,7 +114,7 @@ static void device(const json_t *tun, FILE *to)
 	}
 	fprintf(to, "tun:        %s, mtu %d, offloads ", text(tun, "name"),
 		(int)number(tun, "mtu"));
-	names(json_object_get(tun, "offloads"), " ", to);
+	format_names(json_object_get(tun, "offloads"), " ", to);
 	if (json_object_get(tun, "table"))
 		fprintf(to, ", routes in table %d (all but fwmark 0x%x)", (int)number(tun, "table"),
 			(unsigned)number(tun, "fwmark"));
@@ -150,20 +128,22 @@ void format_status(const json_t *s, FILE *to)
 	char a[FORMAT_LEN], b[FORMAT_LEN];
 
 	fprintf(to, "bumpwire %s, up since %s (%s), process %d\n", text(s, "version"),
-		when((time_t)number(s, "started"), a), format_seconds(number(s, "uptime_s"), b),
+		format_when((time_t)number(s, "started"), a), format_seconds(number(s, "uptime_s"), b),
 		(int)number(s, "pid"));
 	fprintf(to, "config:     %s", text(s, "config"));
 	if (json_is_integer(json_object_get(s, "reloaded")))
-		fprintf(to, ", reloaded %s", when((time_t)number(s, "reloaded"), a));
+		fprintf(to, ", reloaded %s", format_when((time_t)number(s, "reloaded"), a));
 	fprintf(to, "\nworkers:    %d\n", (int)number(s, "workers"));
 	device(json_object_get(s, "tun"), to);
 	sockets(json_object_get(s, "sockets"), to);
 	fprintf(to, "crypto:     ");
-	names(json_object_get(s, "crypto"), ", ", to);
+	format_names(json_object_get(s, "crypto"), ", ", to);
 	fprintf(to, "\nSAs:        %d out, %d in", (int)number(sas, "out"), (int)number(sas, "in"));
 	if (number(sas, "expired"))
 		fprintf(to, ", %d of them expired", (int)number(sas, "expired"));
-	fprintf(to, "\npolicies:   %d\ntraffic:\n", (int)number(s, "policies"));
+	fprintf(to, "\npolicies:   %d\n", (int)number(s, "policies"));
+	format_connections(json_object_get(s, "connections"), to);
+	fprintf(to, "traffic:\n");
 	line_of_traffic(t, "out", "out", to);
 	line_of_traffic(t, "in", "in", to);
 	if (number(json_object_get(t, "bypass"), "packets"))
@@ -177,7 +157,7 @@ void format_status(const json_t *s, FILE *to)
 		format_drops(drops, to);
 	}
 	if (json_is_object(err))
-		fprintf(to, "last error: %s: %s\n", when((time_t)number(err, "when"), a),
+		fprintf(to, "last error: %s: %s\n", format_when((time_t)number(err, "when"), a),
 			text(err, "what"));
 	else
 		fprintf(to, "last error: none\n");
@@ -265,7 +245,13 @@ void format_sas(const json_t *sas, FILE *to)
 	size_t i;
 	json_t *sa;
 
-	json_array_foreach(sas, i, sa) one_sa(sa, to);
+	json_array_foreach(sas, i, sa)
+	{
+		if (strcmp(text(sa, "proto"), "ike") == 0)
+			format_ike_sa(sa, 0, to);
+		else
+			one_sa(sa, to);
+	}
 }
 
 void format_policies(const json_t *policies, FILE *to)
@@ -281,12 +267,17 @@ void format_policies(const json_t *policies, FILE *to)
 		if (strcmp(text(p, "dir"), "both") != 0)
 			fprintf(to, " (%s only)", text(p, "dir"));
 		fprintf(to, "\n  ");
-		names(json_object_get(p, "selectors"), "\n  ", to);
+		format_names(json_object_get(p, "selectors"), "\n  ", to);
 		if (strcmp(text(p, "action"), "protect") == 0) {
-			fprintf(to, "\n  out by ");
-			names(json_object_get(p, "out"), ", ", to);
-			fprintf(to, "; in by ");
-			names(json_object_get(p, "in"), ", ", to);
+			if (number(p, "reqid")) {
+				fprintf(to, "\n  by the SAs with reqid %d",
+					(int)number(p, "reqid"));
+			} else {
+				fprintf(to, "\n  out by ");
+				format_names(json_object_get(p, "out"), ", ", to);
+				fprintf(to, "; in by ");
+				format_names(json_object_get(p, "in"), ", ", to);
+			}
 		}
 		fprintf(to, "\n  %llu flows", (unsigned long long)number(p, "hits"));
 		if (json_is_integer(json_object_get(p, "last_hit_s")))
@@ -306,7 +297,7 @@ void format_event(const json_t *event, FILE *to)
 	json_t *v;
 	char at[FORMAT_LEN];
 
-	fprintf(to, "%s.%03d %s", when((time_t)t, at), (int)((t - (double)(time_t)t) * 1000),
+	fprintf(to, "%s.%03d %s", format_when((time_t)t, at), (int)((t - (double)(time_t)t) * 1000),
 		text(event, "event"));
 	json_object_foreach((json_t *)(uintptr_t)event, key, v)
 	{
@@ -321,7 +312,7 @@ void format_event(const json_t *event, FILE *to)
 		} else if (json_is_integer(v)) {
 			fprintf(to, "%lld", (long long)json_integer_value(v));
 		} else if (json_is_array(v)) {
-			names(v, "; ", to);
+			format_names(v, "; ", to);
 		}
 	}
 	fputc('\n', to);

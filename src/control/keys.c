@@ -1,7 +1,8 @@
 /*
- * One line an SA, as Wireshark's own preferences file has it: protocol, source, destination, SPI,
- * cipher, key (with the salt), integrity, key, width of the sequence number. An address not known
- * in advance is "*".
+ * One line an SA, as Wireshark's own preferences files have it. ESP: protocol, source, destination,
+ * SPI, cipher, key (with the salt), integrity, key, width of the sequence number; an address not
+ * known in advance is "*". IKEv2: both SPIs, SK_ei, SK_er (with the salts), cipher, SK_ai, SK_ar,
+ * integrity.
  */
 #include "control/keys.h"
 
@@ -16,6 +17,7 @@
 #include "base/hex.h"
 #include "base/secret.h"
 #include "control/rundir.h"
+#include "ike/keymat.h"
 
 #define KEY_HEX_MAX (2 * 160 + 1)
 
@@ -99,10 +101,165 @@ static bool put_sa(FILE *f, const struct sa_conf *c)
 	return true;
 }
 
-int keys_wireshark(const struct config *c, const char *dir, unsigned *skipped, char *why,
-		   size_t whylen)
+bool keys_esp_line(const struct sa_conf *c, char *out, size_t max)
+{
+	FILE *f = fmemopen(out, max, "w");
+
+	if (!f)
+		return false;
+	setvbuf(f, NULL, _IONBF, 0); /* no further copy of keys */
+	bool ok = put_sa(f, c) && !ferror(f);
+	ok &= fclose(f) == 0;
+	out[max - 1] = '\0';
+	return ok;
+}
+
+/* ---- IKEv2 ------------------------------------------------------------------------------------
+ */
+
+static const struct ike_row {
+	enum encr_id id;
+	const char *before, *after; /* the key size in bits is in between */
+} ike_encr_names[] = {
+	{ ENCR_AES_CBC, "AES-CBC-", " [RFC3602]" },
+	{ ENCR_AES_CTR, "AES-CTR-", " [RFC5930]" },
+	{ ENCR_AES_CCM_8, "AES-CCM-", " with 8 octet ICV [RFC5282]" },
+	{ ENCR_AES_CCM_12, "AES-CCM-", " with 12 octet ICV [RFC5282]" },
+	{ ENCR_AES_CCM_16, "AES-CCM-", " with 16 octet ICV [RFC5282]" },
+	{ ENCR_AES_GCM_8, "AES-GCM-", " with 8 octet ICV [RFC5282]" },
+	{ ENCR_AES_GCM_12, "AES-GCM-", " with 12 octet ICV [RFC5282]" },
+	{ ENCR_AES_GCM_16, "AES-GCM-", " with 16 octet ICV [RFC5282]" },
+	{ ENCR_3DES, "3DES [RFC2451]", NULL },
+};
+
+static const struct name_row ike_integ_names[] = {
+	{ INTEG_NONE, "NONE [RFC4306]" },
+	{ INTEG_HMAC_MD5_96, "HMAC_MD5_96 [RFC2403]" },
+	{ INTEG_HMAC_SHA1_96, "HMAC_SHA1_96 [RFC2404]" },
+	{ INTEG_HMAC_SHA2_256_128, "HMAC_SHA2_256_128 [RFC4868]" },
+	{ INTEG_HMAC_SHA2_384_192, "HMAC_SHA2_384_192 [RFC4868]" },
+	{ INTEG_HMAC_SHA2_512_256, "HMAC_SHA2_512_256 [RFC4868]" },
+	{ INTEG_AES_XCBC_96, "ANY 96-bits of Authentication [No Checking]" },
+	{ INTEG_AES_CMAC_96, "ANY 96-bits of Authentication [No Checking]" },
+};
+
+static void put_hex(FILE *f, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		fprintf(f, "%02x", s.p[i]);
+}
+
+static bool put_ike_encr(FILE *f, const struct esp_suite *s)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(ike_encr_names); i++) {
+		const struct ike_row *r = &ike_encr_names[i];
+		if (r->id != s->encr->id)
+			continue;
+		if (r->after)
+			fprintf(f, "\"%s%u%s\"", r->before, 8u * s->key_len, r->after);
+		else
+			fprintf(f, "\"%s\"", r->before);
+		return true;
+	}
+	return false;
+}
+
+bool keys_ike_line(const struct ike_sa_view *v, const struct ike_keys *k, const struct esp_suite *s,
+		   char *out, size_t max)
+{
+	const char *integ = find(ike_integ_names, ARRAY_LEN(ike_integ_names),
+				 s->integ ? (int)s->integ->id : INTEG_NONE);
+	FILE *f = integ ? fmemopen(out, max, "w") : NULL;
+
+	if (!f)
+		return false;
+	setvbuf(f, NULL, _IONBF, 0);
+	put_hex(f, span_of(v->spi_i, sizeof(v->spi_i)));
+	fputc(',', f);
+	put_hex(f, span_of(v->spi_r, sizeof(v->spi_r)));
+	fputc(',', f);
+	put_hex(f, k->ei);
+	fputc(',', f);
+	put_hex(f, k->er);
+	fputc(',', f);
+	bool ok = put_ike_encr(f, s);
+	fputc(',', f);
+	put_hex(f, k->ai);
+	fputc(',', f);
+	put_hex(f, k->ar);
+	fprintf(f, ",\"%s\"\n", integ);
+	ok &= !ferror(f);
+	ok &= fclose(f) == 0;
+	out[max - 1] = '\0';
+	return ok;
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+/* Made anew, so that the mode is ours and a link is not followed. NULL with a sentence. */
+static FILE *create(const char *dir, const char *name, char *why, size_t whylen)
 {
 	char path[PATH_MAX];
+
+	if (rundir_path(dir, name, path, sizeof(path))) {
+		snprintf(why, whylen, "%s: the name is too long", dir);
+		return NULL;
+	}
+	(void)unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		snprintf(why, whylen, "%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	return f;
+}
+
+static int finish(FILE *f, const char *dir, const char *name, int n, char *why, size_t whylen)
+{
+	bool bad = ferror(f);
+
+	if (fclose(f) || bad) {
+		snprintf(why, whylen, "%s/%s: %s", dir, name, strerror(errno));
+		return -EIO;
+	}
+	return n;
+}
+
+static int put_lines(FILE *f, const json_t *lines)
+{
+	size_t i;
+	json_t *line;
+	int n = 0;
+
+	json_array_foreach(lines, i, line)
+	{
+		const char *text = json_string_value(line);
+		if (text && fputs(text, f) >= 0)
+			n++;
+	}
+	return n;
+}
+
+int keys_ike_table(const json_t *lines, const char *dir, char *why, size_t whylen)
+{
+	static const char name[] = "ikev2_decryption_table";
+	FILE *f = create(dir, name, why, whylen);
+
+	if (!f)
+		return -EIO;
+	fputs("# This file holds keys. Wireshark: ISAKMP preferences, IKEv2 Decryption Table.\n",
+	      f);
+	return finish(f, dir, name, put_lines(f, lines), why, whylen);
+}
+
+int keys_wireshark(const struct config *c, const json_t *lines, const char *dir, unsigned *skipped,
+		   char *why, size_t whylen)
+{
+	static const char name[] = "esp_sa";
 	int n = 0;
 
 	*skipped = 0;
@@ -110,21 +267,9 @@ int keys_wireshark(const struct config *c, const char *dir, unsigned *skipped, c
 		snprintf(why, whylen, "%s does not say export_keys = yes", c->path);
 		return -EPERM;
 	}
-	if (rundir_path(dir, "esp_sa", path, sizeof(path))) {
-		snprintf(why, whylen, "%s: the name is too long", dir);
-		return -ENAMETOOLONG;
-	}
-	/* Made anew, so that the mode is ours and a link is not followed. */
-	(void)unlink(path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!f) {
-		int err = errno;
-		snprintf(why, whylen, "%s: %s", path, strerror(err));
-		if (fd >= 0)
-			close(fd);
-		return -err;
-	}
+	FILE *f = create(dir, name, why, whylen);
+	if (!f)
+		return -EIO;
 	fputs("# This file holds keys. Wireshark: ESP preferences, ESP SAs.\n", f);
 	for (unsigned i = 0; i < c->n_sa; i++) {
 		if (put_sa(f, &c->sa[i].conf))
@@ -132,10 +277,6 @@ int keys_wireshark(const struct config *c, const char *dir, unsigned *skipped, c
 		else
 			(*skipped)++;
 	}
-	bool bad = ferror(f);
-	if (fclose(f) || bad) {
-		snprintf(why, whylen, "%s: %s", path, strerror(errno));
-		return -EIO;
-	}
-	return n;
+	n += put_lines(f, lines);
+	return finish(f, dir, name, n, why, whylen);
 }

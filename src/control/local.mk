@@ -14,10 +14,20 @@ libcontrol_a_SOURCES = \
 	src/control/dropwatch.h \
 	src/control/format.c \
 	src/control/format.h \
+	src/control/format_ike.c \
+	src/control/format_priv.h \
+	src/control/keying.c \
+	src/control/keying.h \
+	src/control/keying_event.c \
+	src/control/keying_net.c \
+	src/control/keying_priv.h \
+	src/control/keying_sa.c \
 	src/control/keys.c \
 	src/control/keys.h \
 	src/control/linebuf.c \
 	src/control/linebuf.h \
+	src/control/lookup.c \
+	src/control/lookup.h \
 	src/control/model.c \
 	src/control/netcfg.c \
 	src/control/netcfg.h \
@@ -25,9 +35,14 @@ libcontrol_a_SOURCES = \
 	src/control/notify.h \
 	src/control/plan.c \
 	src/control/plan.h \
+	src/control/policies.c \
+	src/control/policies.h \
+	src/control/pool.c \
+	src/control/pool.h \
 	src/control/privilege.c \
 	src/control/privilege.h \
 	src/control/report.c \
+	src/control/report_ike.c \
 	src/control/request.c \
 	src/control/rundir.c \
 	src/control/rundir.h \

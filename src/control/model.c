@@ -21,6 +21,10 @@
 #include "base/log.h"
 #include "control/carry.h"
 #include "control/draft.h"
+#include "control/keying.h"
+#include "control/policies.h"
+#include "control/privilege.h"
+#include "ike/conf.h"
 #include "control/state.h"
 
 #define LINE 512
@@ -65,6 +69,13 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		o->raw4 |= !udp && ver != 6;
 		o->udp6 |= udp && (ver == 6 || (ver == 0 && v6));
 		o->raw6 |= !udp && (ver == 6 || (ver == 0 && v6));
+	}
+	/* Which way a connection goes shows when it is negotiated, and a reload may bring others. */
+	if (c->ike) {
+		o->ike = o->udp4 = true;
+		o->udp6 |= v6;
+		o->raw4 |= privilege_has_net_raw();
+		o->raw6 |= v6 && privilege_has_net_raw();
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
 		o->bypass |=
@@ -165,36 +176,6 @@ static void enter(struct draft *f)
 	}
 }
 
-static int by_policy_name(const void *a, const void *b)
-{
-	return strcmp((*(struct policy *const *)a)->name, (*(struct policy *const *)b)->name);
-}
-
-/* Policies count on under their name. After the grace period: nobody counts in the old ones any
- * more. */
-static void carry_hits(const struct spd *old, const struct spd *new)
-{
-	unsigned n = old ? spd_count(old) : 0;
-	struct policy **v = calloc(n + 1, sizeof(*v));
-
-	if (!v)
-		return;
-	for (unsigned i = 0; i < n; i++)
-		v[i] = spd_policy(old, i);
-	qsort(v, n, sizeof(*v), by_policy_name);
-	for (unsigned i = 0; i < spd_count(new); i++) {
-		struct policy *p = spd_policy(new, i);
-		struct policy **was = bsearch(&p, v, n, sizeof(*v), by_policy_name);
-		if (!was)
-			continue;
-		uint64_t last = atomic_load(&(*was)->last_hit_ns);
-		atomic_fetch_add(&p->hits, atomic_load(&(*was)->hits));
-		if (atomic_load(&p->last_hit_ns) < last)
-			atomic_store(&p->last_hit_ns, last);
-	}
-	free(v);
-}
-
 static void commit(struct draft *f)
 {
 	struct daemon *d = f->d;
@@ -204,10 +185,8 @@ static void commit(struct draft *f)
 	leave(f, PLAN_LEAVES_FIRST);
 	enter(f);
 	watch_seqs(d); /* numbers are reserved before the first packet */
-	struct spd *spd = plane_set_spd(d->plane, f->spd);
-	carry_hits(spd, f->spd);
+	policies_publish(d, f->spd);
 	f->spd = NULL;
-	spd_free(&spd);
 	leave(f, PLAN_LEAVES_LAST);
 	for (unsigned i = 0; d->seqs && i < n_old; i++)
 		if (f->plan.old_op[i] != PLAN_STAYS)
@@ -279,9 +258,16 @@ int model_apply(struct daemon *d, struct config **cfg, FILE *err, FILE *warn)
 	d->cfg = *cfg;
 	*cfg = NULL;
 	draft_fini(&f);
+	if (d->keying)
+		keying_reload(d->keying);
 	if (d->plane)
 		watch_mtu(d);
 	return 0;
+}
+
+unsigned model_connections(const struct daemon *d)
+{
+	return d->cfg->ike ? d->cfg->ike->n_conn : 0;
 }
 
 /* ---- reload -----------------------------------------------------------------------------------
@@ -337,8 +323,9 @@ static void tell_result(struct daemon *d, int rc, json_t *errors, json_t *warnin
 	log_lines(
 	    errors,
 	    LOG_LVL_ERROR); /* last, so that `status` shows a reason and not that there is one */
-	notify_send(&d->notify, "READY=1\nSTATUS=%s%u SAs, %u policies",
-		    rc ? "last reload failed; " : "", d->n_sas, d->cfg->n_policy);
+	notify_send(&d->notify, "READY=1\nSTATUS=%s%u connections, %u manual SAs, %u policies",
+		    rc ? "last reload failed; " : "", model_connections(d), d->n_sas,
+		    d->cfg->n_policy);
 	if (rc)
 		daemon_event(d, "reload_failed", json_pack("{s:O}", "errors", errors));
 	else
@@ -393,7 +380,7 @@ void model_peers_changed(struct daemon *d)
 		if (d->sas[i].sa->dir == DIR_OUT && path && path->dst.addr.ver)
 			peers[n++] = path->dst.addr;
 	}
-	int rc = peers ? netcfg_plan(d->cfg, peers, n, d->mark, &want) : -ENOMEM;
+	int rc = peers ? netcfg_plan(d->cfg, peers, n, keying_routes(d->keying), d->mark, &want) : -ENOMEM;
 	free(peers);
 	if (rc)
 		return;

@@ -11,66 +11,136 @@
 
 #define RT_TABLE_MAIN_NUMBER 254u
 
-static bool covers(const struct ip_prefix *p, const struct ip_addr *a)
+/* ---- what is wanted ---------------------------------------------------------------------------
+ */
+
+static int by_addr(const void *a, const void *b)
 {
-	struct ip_range r = ip_range_of_prefix(p);
-	return p->addr.ver == a->ver && ip_range_has(&r, a);
+	return ip_addr_cmp(a, b);
 }
 
-bool netcfg_needs_table(const struct config *c, const struct ip_addr *peers, unsigned n)
+static int by_place(const void *a, const void *b)
 {
-	const struct config_tun *t = c->tun;
+	const struct net_item *x = a, *y = b;
+	int c = ip_addr_cmp(&x->prefix.addr, &y->prefix.addr);
 
-	if (!t || t->n_routes == 0)
+	if (c == 0)
+		c = x->prefix.len - y->prefix.len;
+	return c ? c : (x->table > y->table) - (x->table < y->table);
+}
+
+/* Of the same prefix the file's comes first. */
+static int by_place_and_rank(const void *a, const void *b)
+{
+	const struct net_item *x = a, *y = b;
+	int c = by_place(a, b);
+
+	if (c == 0)
+		c = x->optional - y->optional;
+	return c ? c : ip_addr_cmp(&x->src, &y->src);
+}
+
+/* Is one of the sorted addresses in the prefix? */
+static bool holds_any(const struct ip_prefix *p, const struct ip_addr *sorted, unsigned n)
+{
+	struct ip_range r = ip_range_of_prefix(p);
+	unsigned lo = 0, hi = n;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		if (ip_addr_cmp(&sorted[mid], &r.lo) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && ip_range_has(&r, &sorted[lo]);
+}
+
+static bool needs_table(const struct config *c, const struct netcfg *want,
+			const struct ip_addr *sorted, unsigned n)
+{
+	if (want->n_route == 0)
 		return false;
 	for (unsigned i = 0; i < c->n_policy; i++)
 		if (c->policy[i].action == POLICY_BYPASS && (c->policy[i].dirs & POLICY_DIR_OUT))
 			return true;
-	for (unsigned r = 0; r < t->n_routes; r++) {
-		if (t->routes[r].len == 0)
+	for (unsigned r = 0; r < want->n_route; r++)
+		if (want->route[r].prefix.len == 0 ||
+		    holds_any(&want->route[r].prefix, sorted, n))
 			return true;
-		for (unsigned i = 0; i < n; i++)
-			if (covers(&t->routes[r], &peers[i]))
-				return true;
-	}
 	return false;
 }
 
-int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark,
-		struct netcfg *out)
+static void collect(const struct config_tun *t, const struct netcfg_more *more, struct netcfg *out)
+{
+	for (unsigned i = 0; i < t->n_address; i++)
+		out->addr[out->n_addr++].prefix = t->address[i];
+	for (unsigned i = 0; i < t->n_routes; i++)
+		out->route[out->n_route++].prefix = t->routes[i];
+	for (unsigned i = 0; more && i < more->n_route; i++)
+		out->route[out->n_route++] = (struct net_item){ .prefix = more->route[i].prefix,
+								.src = more->route[i].src,
+								.optional = true };
+	if (out->n_route)
+		qsort(out->route, out->n_route, sizeof(*out->route), by_place_and_rank);
+	unsigned kept = 0;
+	for (unsigned i = 0; i < out->n_route; i++)
+		if (i == 0 || by_place(&out->route[kept - 1], &out->route[i]))
+			out->route[kept++] = out->route[i];
+	out->n_route = kept;
+}
+
+int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
+		const struct netcfg_more *more, uint32_t mark, struct netcfg *out)
 {
 	const struct config_tun *t = c->tun;
+	unsigned n_more = more ? more->n_peer : 0;
 
 	*out = (struct netcfg){ .mark = mark };
 	if (!t)
 		return 0;
+	struct ip_addr *sorted = calloc(n + n_more + 1, sizeof(*sorted));
 	out->addr = calloc(t->n_address + 1, sizeof(*out->addr));
-	out->route = calloc(t->n_routes + 1, sizeof(*out->route));
-	if (!out->addr || !out->route) {
+	out->route = calloc(t->n_routes + (more ? more->n_route : 0) + 1, sizeof(*out->route));
+	if (!out->addr || !out->route || !sorted) {
+		free(sorted);
 		netcfg_fini(out);
 		return -ENOMEM;
 	}
+	for (unsigned i = 0; i < n; i++)
+		sorted[i] = peers[i];
+	for (unsigned i = 0; i < n_more; i++)
+		sorted[n + i] = more->peer[i];
+	qsort(sorted, n + n_more, sizeof(*sorted), by_addr);
+	collect(t, more, out);
 	/* Whoever names the main table wants no rule. */
-	bool rule = mark && t->table != RT_TABLE_MAIN_NUMBER && netcfg_needs_table(c, peers, n);
+	bool rule = mark && t->table != RT_TABLE_MAIN_NUMBER &&
+		    needs_table(c, out, sorted, n + n_more);
+	free(sorted);
 	out->mtu = t->mtu;
 	if (t->table != RT_TABLE_MAIN_NUMBER)
 		out->table = t->table || !rule ? t->table : NETCFG_TABLE;
-	for (unsigned i = 0; i < t->n_address; i++)
-		out->addr[out->n_addr++].prefix = t->address[i];
-	for (unsigned i = 0; i < t->n_routes; i++) {
-		out->route[out->n_route++] =
-		    (struct net_item){ .prefix = t->routes[i], .table = out->table };
+	for (unsigned i = 0; i < out->n_route; i++) {
+		out->route[i].table = out->table;
 		if (rule)
-			out->rule[t->routes[i].addr.ver == 6] = true;
+			out->rule[out->route[i].prefix.addr.ver == 6] = true;
 	}
 	return 0;
 }
 
+/* ---- the difference ---------------------------------------------------------------------------
+ */
+
 static struct net_item *find(struct net_item *v, unsigned n, const struct net_item *x)
 {
+	return n ? bsearch(x, v, n, sizeof(*v), by_place) : NULL;
+}
+
+/* Addresses stay in the order of the file, which is the order of preference; there are few. */
+static struct net_item *find_addr(struct net_item *v, unsigned n, const struct net_item *x)
+{
 	for (unsigned i = 0; i < n; i++)
-		if (v[i].prefix.len == x->prefix.len && v[i].table == x->table &&
-		    ip_addr_eq(&v[i].prefix.addr, &x->prefix.addr))
+		if (by_place(&v[i], x) == 0)
 			return &v[i];
 	return NULL;
 }
@@ -95,7 +165,7 @@ static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have,
 	char text[IP_RANGE_STRLEN];
 
 	for (unsigned i = 0; i < want->n_addr; i++) {
-		struct net_item *a = &want->addr[i], *old = find(have->addr, have->n_addr, a);
+		struct net_item *a = &want->addr[i], *old = find_addr(have->addr, have->n_addr, a);
 		if (old) {
 			a->ours = old->ours;
 			continue;
@@ -110,6 +180,13 @@ static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have,
 	return 0;
 }
 
+/* Something that went by itself, with its device or its address, is as good as removed. */
+static void gone(struct netlink *nl, int rc, const char *what)
+{
+	if (rc && rc != -ESRCH && rc != -ENOENT && rc != -EADDRNOTAVAIL && rc != -ENODEV)
+		log_warn(LOG_NET, "cannot remove %s: %s", what, netlink_why(nl));
+}
+
 static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have,
 		      struct netcfg *want, char *why, size_t whylen)
 {
@@ -117,14 +194,22 @@ static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have
 
 	for (unsigned i = 0; i < want->n_route; i++) {
 		struct net_item *r = &want->route[i], *old = find(have->route, have->n_route, r);
-		if (old) {
+		if (old && (!old->ours || ip_addr_eq(&old->src, &r->src))) {
 			r->ours = old->ours;
 			continue;
 		}
-		int rc = netlink_route_add(nl, ifindex, &r->prefix, r->table, NULL, 0);
+		if (old) /* with another source address */
+			gone(nl, netlink_route_del(nl, ifindex, &r->prefix, r->table), "route");
+		int rc = netlink_route_add(nl, ifindex, &r->prefix, r->table,
+					   r->src.ver ? &r->src : NULL, 0);
 		if (rc == -EEXIST) {
 			log_notice(LOG_NET, "route %s is in table %s already; left as it is",
 				   ip_prefix_format(&r->prefix, text), table_name(r->table, table));
+			continue;
+		}
+		if (rc && r->optional) {
+			log_warn(LOG_NET, "route %s to the TUN device cannot be added: %s",
+				 ip_prefix_format(&r->prefix, text), netlink_why(nl));
 			continue;
 		}
 		if (rc) {
@@ -174,13 +259,6 @@ int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struc
 	return rc;
 }
 
-/* Something that went by itself, with its device or its address, is as good as removed. */
-static void gone(struct netlink *nl, int rc, const char *what)
-{
-	if (rc && rc != -ESRCH && rc != -ENOENT && rc != -EADDRNOTAVAIL && rc != -ENODEV)
-		log_warn(LOG_NET, "cannot remove %s: %s", what, netlink_why(nl));
-}
-
 void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have,
 		 const struct netcfg *want)
 {
@@ -204,7 +282,7 @@ void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have,
 	}
 	for (unsigned i = 0; i < have->n_addr; i++) {
 		struct net_item *a = &have->addr[i];
-		if (!a->ours || find(want->addr, want->n_addr, a))
+		if (!a->ours || find_addr(want->addr, want->n_addr, a))
 			continue;
 		snprintf(what, sizeof(what), "address %s", ip_prefix_format(&a->prefix, text));
 		gone(nl, netlink_addr_del(nl, ifindex, &a->prefix), what);

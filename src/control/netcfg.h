@@ -22,8 +22,23 @@
 
 struct net_item {
 	struct ip_prefix prefix;
-	uint32_t table; /* routes: 0 main */
-	bool ours;      /* we added it and take it away again */
+	uint32_t table;     /* routes: 0 main */
+	struct ip_addr src; /* routes: of packets of our own; ver 0: the kernel chooses */
+	bool ours;          /* we added it and take it away again */
+	bool optional;      /* do without it, with a warning, where it cannot be added */
+};
+
+/* What connections add to the file: routes of what they have negotiated, and where their peers
+ * are. */
+struct netcfg_route {
+	struct ip_prefix prefix;
+	struct ip_addr src; /* ver 0: none */
+};
+struct netcfg_more {
+	struct netcfg_route *route;
+	unsigned n_route;
+	struct ip_addr *peer;
+	unsigned n_peer;
 };
 
 struct netcfg {
@@ -34,12 +49,11 @@ struct netcfg {
 	bool rule[2], rule_ours[2]; /* IPv4, IPv6 */
 };
 
-/* Does the configuration need the separate table? peers[0..n): where outer packets go. */
-bool netcfg_needs_table(const struct config *c, const struct ip_addr *peers, unsigned n);
-/* What the configuration wants. mark: what our sockets set, 0 when they set none (no rule then). 0
- * or -ENOMEM. */
-int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n, uint32_t mark,
-		struct netcfg *out) warn_unused;
+/* What the configuration wants, and the connections (more; NULL: none). peers[0..n): where outer
+ * packets of the file's SAs go. mark: what our sockets set, 0 when they set none (no rule then).
+ * Routes come out in order, each once. 0 or -ENOMEM. */
+int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
+		const struct netcfg_more *more, uint32_t mark, struct netcfg *out) warn_unused;
 /* Adds what *want has and *have does not, and marks in *want what is ours. On failure everything
  * added is taken away again. 0, or -errno with a sentence. */
 int netcfg_add(struct netlink *nl, int ifindex, const struct netcfg *have, struct netcfg *want,

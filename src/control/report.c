@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "control/keying.h"
 #include "control/state.h"
 
 #include "config.h"
@@ -88,17 +89,28 @@ static json_t *crypto_status(void)
 	return v;
 }
 
+struct sa_counts {
+	unsigned in, out, dead;
+};
+
+static void count_sa(struct sa *sa, void *arg)
+{
+	struct sa_counts *n = arg;
+
+	n->in += sa->dir == DIR_IN;
+	n->out += sa->dir == DIR_OUT;
+	n->dead += !sa_usable(sa);
+}
+
 static json_t *sa_counts(const struct daemon *d)
 {
-	unsigned in = 0, out = 0, dead = 0;
+	struct sa_counts n = { 0 };
 
-	for (unsigned i = 0; i < d->n_sas; i++) {
-		const struct sa *sa = d->sas[i].sa;
-		in += sa->dir == DIR_IN;
-		out += sa->dir == DIR_OUT;
-		dead += !sa_usable(sa);
-	}
-	return json_pack("{s:i, s:i, s:i}", "in", (int)in, "out", (int)out, "expired", (int)dead);
+	for (unsigned i = 0; i < d->n_sas; i++)
+		count_sa(d->sas[i].sa, &n);
+	keying_each_sa(d->keying, count_sa, &n);
+	return json_pack("{s:i, s:i, s:i}", "in", (int)n.in, "out", (int)n.out, "expired",
+			 (int)n.dead);
 }
 
 json_t *report_drops(struct daemon *d)
@@ -203,6 +215,8 @@ json_t *report_status(struct daemon *d)
 	json_object_set_new(
 	    v, "policies",
 	    json_integer(d->plane && plane_spd(d->plane) ? spd_count(plane_spd(d->plane)) : 0));
+	json_object_set_new(v, "ike", report_ike(d));
+	json_object_set_new(v, "connections", report_conns(d));
 	json_object_set_new(v, "traffic", traffic_status(d, &s));
 	json_object_set_new(v, "work", work_status(&s));
 	json_object_set_new(v, "drops", drops_seen(&s));
@@ -251,7 +265,7 @@ static const char *state_name(const struct sa *sa)
 	return atomic_load(&sa->soft_raised) ? "soft-expired" : "alive";
 }
 
-static json_t *sa_json(struct sa *sa, uint64_t now)
+json_t *report_sa(struct sa *sa, uint64_t now)
 {
 	const struct sa_conf *c = sa->conf;
 	const struct sa_path *path = atomic_load(&sa->path);
@@ -272,6 +286,8 @@ static json_t *sa_json(struct sa *sa, uint64_t now)
 			      "dst", addr_json(&c->dst), "peer", opt_text(peer));
 	if (!v)
 		return NULL;
+	if (sa->reqid)
+		json_object_set_new(v, "reqid", u64(sa->reqid));
 	json_object_set_new(v, "cipher", json_string(suite));
 	json_object_set_new(v, "backend",
 			    json_string(crypt_backend_name(crypt_key_backend(sa->key))));
@@ -299,13 +315,19 @@ static json_t *sa_json(struct sa *sa, uint64_t now)
 	return v;
 }
 
+static void append_sa(struct sa *sa, void *list)
+{
+	json_array_append_new(list, report_sa(sa, clock_now_ns()));
+}
+
 json_t *report_sas(struct daemon *d)
 {
-	uint64_t now = clock_now_ns();
 	json_t *v = json_array();
 
+	report_ike_sas(d, v);
+	keying_each_sa(d->keying, append_sa, v);
 	for (unsigned i = 0; i < d->n_sas; i++)
-		json_array_append_new(v, sa_json(d->sas[i].sa, now));
+		append_sa(d->sas[i].sa, v);
 	return v;
 }
 
@@ -333,8 +355,9 @@ static json_t *policy_json(const struct policy *p, uint64_t now)
 
 	for (unsigned i = 0; i < p->n_sel; i++)
 		json_array_append_new(sel, json_string(selector_format(&p->sel[i], text)));
-	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "order", (int)p->order,
-			 "name", p->name, "action", action[p->action], "dir",
+	return json_pack("{s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "order",
+			 (int)p->order, "name", p->name, "action", action[p->action], "reqid",
+			 p->reqid ? u64(p->reqid) : json_null(), "dir",
 			 p->dirs == POLICY_DIR_OUT  ? "out"
 			 : p->dirs == POLICY_DIR_IN ? "in"
 						    : "both",

@@ -16,7 +16,7 @@
 #include "control/privilege.h"
 
 static const int allowed[] = {
-	/* packets, sockets, events */
+	/* packets, sockets, events; the resolver's and rtnetlink's, too */
 	SCMP_SYS(read),
 	SCMP_SYS(write),
 	SCMP_SYS(readv),
@@ -133,9 +133,13 @@ static int add_rules(scmp_filter_ctx ctx)
 		if (rc < 0)
 			return rc;
 	}
-	/* The C library asks whether a file it opens for reading is a terminal. */
+	/* The C library asks whether a file it opens for reading is a terminal, and its resolver how
+	 * long an answer is. */
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				  SCMP_A1(SCMP_CMP_EQ, TCGETS, 0));
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				      SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0));
 	if (rc < 0)
 		return rc;
 	/* Threads name themselves. */

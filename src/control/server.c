@@ -19,7 +19,8 @@
 struct client {
 	struct server *s;
 	int fd; /* -1: free */
-	bool monitor, closing;
+	struct server_wants wants;
+	bool closing;
 	struct linebuf in;
 	char *out; /* out[sent..len) waits */
 	size_t sent, len, cap;
@@ -113,7 +114,7 @@ static void client_rearm(struct client *c)
 		client_drop(c);
 		return;
 	}
-	bool pending = c->sent < c->len;
+	bool pending = c->sent < c->len, follows = c->wants.monitor || c->wants.order;
 	if (!pending && c->closing) {
 		client_drop(c);
 		return;
@@ -122,11 +123,11 @@ static void client_rearm(struct client *c)
 		ev_io_start(loop, &c->wr);
 	else
 		ev_io_stop(loop, &c->wr);
-	if (pending && !c->monitor)
+	if (pending && !follows)
 		ev_io_stop(loop, &c->rd);
 	else
 		ev_io_start(loop, &c->rd);
-	if (c->monitor && !pending)
+	if (follows && !pending)
 		ev_timer_stop(loop, &c->idle);
 	else if (!ev_is_active(&c->idle))
 		ev_timer_again(loop, &c->idle);
@@ -152,7 +153,7 @@ static void client_request(struct client *c, const char *line)
 		json_decref(req);
 		return;
 	}
-	json_t *answer = c->s->handle(c->s->arg, req, &c->monitor);
+	json_t *answer = c->s->handle(c->s->arg, req, &c->wants);
 	/* An event raised meanwhile may have dropped this client, if it monitors and does not read.
 	 */
 	if (c->fd >= 0 && (!answer || !client_line(c, answer, SIZE_MAX)))
@@ -302,25 +303,39 @@ void server_free(struct server **sp)
 	free(s);
 }
 
+static void send_event(struct client *c, const json_t *event)
+{
+	if (client_line(c, event, SERVER_MONITOR_MAX)) {
+		client_rearm(c);
+	} else {
+		log_notice(LOG_CONTROL, "monitor dropped: it does not read");
+		client_drop(c);
+	}
+}
+
 void server_broadcast(struct server *s, const json_t *event)
+{
+	for (unsigned i = 0; i < SERVER_CLIENTS; i++)
+		if (s->client[i].fd >= 0 && s->client[i].wants.monitor)
+			send_event(&s->client[i], event);
+}
+
+void server_tell(struct server *s, uint64_t order, const json_t *event, bool last)
 {
 	for (unsigned i = 0; i < SERVER_CLIENTS; i++) {
 		struct client *c = &s->client[i];
-		if (c->fd < 0 || !c->monitor)
+		if (c->fd < 0 || c->wants.order != order)
 			continue;
-		if (!client_line(c, event, SERVER_MONITOR_MAX)) {
-			log_notice(LOG_CONTROL, "monitor dropped: it does not read");
-			client_drop(c);
-			continue;
-		}
-		client_rearm(c);
+		if (last)
+			c->wants.order = 0;
+		send_event(c, event);
 	}
 }
 
 bool server_watched(const struct server *s)
 {
 	for (unsigned i = 0; i < SERVER_CLIENTS; i++)
-		if (s->client[i].fd >= 0 && s->client[i].monitor)
+		if (s->client[i].fd >= 0 && s->client[i].wants.monitor)
 			return true;
 	return false;
 }

@@ -4,6 +4,8 @@
  *
  *   daemon.c   starts, stops, drives the loop
  *   model.c    configuration -> SAs, SPD, network; reload
+ *   policies.c the SPD, from the file's policies and those of keying
+ *   keying.c   IKE: see keying.h
  *   watch.c    events of the plane, lifetimes, keepalives, MTU, peers that move
  *   request.c  what the control socket asks for; report.c makes the answers
  */
@@ -45,6 +47,7 @@ struct daemon {
 	struct managed_sa *sas;   /* in the order of the file */
 	unsigned n_sas;
 	struct seqstore *seqs; /* NULL: there is no place to keep sequence numbers */
+	struct keying *keying; /* NULL: no connections were configured at the start */
 	struct server *server;
 	struct notify notify;
 	bool filtered; /* system-call filter is in place */
@@ -87,6 +90,8 @@ int model_reload(struct daemon *d, json_t **errors, json_t **warnings) warn_unus
 void model_peers_changed(struct daemon *d);
 /* Gives up SAs and takes network configuration back, at the end. */
 void model_release(struct daemon *d);
+/* Connections in the file. */
+unsigned model_connections(const struct daemon *d);
 /* Index of the SA among d->sas, or -1. */
 int model_find(const struct daemon *d, const struct sa *sa);
 
@@ -103,12 +108,14 @@ void watch_lifetime(struct daemon *d, const struct sa *sa, unsigned bits, const 
 void watch_seqs(struct daemon *d);
 /* Path MTU of every outbound SA from the routing table. */
 void watch_mtu(struct daemon *d);
+/* The same for one, when it is new or has moved. */
+void watch_mtu_of(struct daemon *d, struct sa *sa);
 
 /* ---- request.c ---- */
 
-/* Answers one request of the control socket; NULL never: failures are answers too. *monitor: the
- * client wants events from now on. */
-json_t *request_handle(void *daemon, json_t *request, bool *monitor);
+/* Answers one request of the control socket; NULL never: failures are answers too. *wants: which
+ * events the client gets from now on. */
+json_t *request_handle(void *daemon, json_t *request, struct server_wants *wants);
 
 /* ---- report.c ---- */
 
@@ -116,6 +123,8 @@ json_t *report_status(struct daemon *d);
 json_t *report_sas(struct daemon *d);
 json_t *report_policies(struct daemon *d);
 json_t *report_drops(struct daemon *d);
+/* One SA as an entry of `list sas`. */
+json_t *report_sa(struct sa *sa, uint64_t now);
 
 /* Sends an event to all monitors: name, and fields (stolen; may be NULL). */
 void daemon_event(struct daemon *d, const char *name, json_t *fields);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/keying.h"
 #include "control/state.h"
 
 #define EVENTS_PER_READ 64
@@ -204,6 +205,8 @@ static void handle(struct daemon *d, const struct ipsec_event *e)
 {
 	bool about_sa = e->type != EV_ACQUIRE && e->type != EV_UNKNOWN_SPI;
 
+	if (keying_sad_event(d->keying, e))
+		return;
 	if (about_sa && !e->sa) /* it is gone already */
 		return;
 	switch (e->type) {
@@ -261,6 +264,8 @@ static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const str
 	struct netlink_route r;
 	unsigned h = 0;
 
+	if (!cache)
+		return netlink_route_get(d->nl, dst, d->mark, &r) ? 0 : r.mtu;
 	for (unsigned i = 0; i < sizeof(dst->b); i++)
 		h = h * 31 + dst->b[i];
 	struct route_cache *c = &cache[h % ROUTE_CACHE];
@@ -290,38 +295,57 @@ static void warn_tun_mtu(struct daemon *d, const struct sa *tightest, uint32_t i
 		 d->tun.name, mtu, inner, tightest->conf->name, inner);
 }
 
+struct mtu_pass {
+	struct daemon *d;
+	struct route_cache *cache; /* NULL: one SA only */
+	const struct sa *tightest;
+	uint32_t least;
+};
+
+static void look(struct sa *sa, void *arg)
+{
+	struct mtu_pass *m = arg;
+	const struct sa_path *path = atomic_load(&sa->path);
+
+	if (sa->dir != DIR_OUT || !sa_usable(sa) || !path || !path->dst.addr.ver)
+		return;
+	uint32_t outer = sa->conf->path_mtu ? sa->conf->path_mtu
+					    : outer_mtu(m->d, m->cache, &path->dst.addr);
+	if (!outer) /* no route just now: keep what we knew */
+		return;
+	uint32_t inner = sa_inner_mtu(sa, outer, path->dst.addr.ver);
+	if (inner != atomic_load(&sa->inner_mtu)) {
+		log_debug(LOG_SAD, "sa %s: path MTU %u, inner packets up to %u bytes",
+			  sa->conf->name, outer, inner);
+		atomic_store(&sa->inner_mtu, inner);
+	}
+	if (inner < m->least) {
+		m->least = inner;
+		m->tightest = sa;
+	}
+}
+
+void watch_mtu_of(struct daemon *d, struct sa *sa)
+{
+	struct mtu_pass m = { .d = d, .least = UINT32_MAX };
+
+	look(sa, &m);
+}
+
 void watch_mtu(struct daemon *d)
 {
-	struct route_cache *cache = calloc(ROUTE_CACHE, sizeof(*cache));
-	const struct sa *tightest = NULL;
-	uint32_t least = UINT32_MAX;
+	struct mtu_pass m = { .d = d, .least = UINT32_MAX };
 
-	if (!cache)
+	m.cache = calloc(ROUTE_CACHE, sizeof(*m.cache));
+	if (!m.cache)
 		return;
 	d->mtu_checked_ns = clock_now_ns();
-	for (unsigned i = 0; i < d->n_sas; i++) {
-		struct sa *sa = d->sas[i].sa;
-		const struct sa_path *path = atomic_load(&sa->path);
-		if (sa->dir != DIR_OUT || !sa_usable(sa) || !path || !path->dst.addr.ver)
-			continue;
-		uint32_t outer =
-		    sa->conf->path_mtu ? sa->conf->path_mtu : outer_mtu(d, cache, &path->dst.addr);
-		if (!outer) /* no route just now: keep what we knew */
-			continue;
-		uint32_t inner = sa_inner_mtu(sa, outer, path->dst.addr.ver);
-		if (inner != atomic_load(&sa->inner_mtu)) {
-			log_debug(LOG_SAD, "sa %s: path MTU %u, inner packets up to %u bytes",
-				  sa->conf->name, outer, inner);
-			atomic_store(&sa->inner_mtu, inner);
-		}
-		if (inner < least) {
-			least = inner;
-			tightest = sa;
-		}
-	}
-	free(cache);
-	if (tightest && d->cfg && d->cfg->tun)
-		warn_tun_mtu(d, tightest, least);
+	for (unsigned i = 0; i < d->n_sas; i++)
+		look(d->sas[i].sa, &m);
+	keying_each_sa(d->keying, look, &m);
+	free(m.cache);
+	if (m.tightest && d->cfg && d->cfg->tun)
+		warn_tun_mtu(d, m.tightest, m.least);
 }
 
 /* ---- once a second ----------------------------------------------------------------------------
@@ -423,6 +447,8 @@ void watch_tick(struct daemon *d)
 		if (d->cfg->keepalive_s)
 			keepalive(d, &d->sas[i], now);
 	}
+	if (d->keying)
+		keying_tick(d->keying, now);
 	plane_tick(d->plane);
 	watch_seqs(d);
 	report_drops_now(d, now);

@@ -138,3 +138,15 @@ int plane_send_ike(struct plane *p, const struct endpoint *local, const struct e
 	sock_path_set(&path, &local->addr, remote);
 	return sock_send_one(s, &path, message, MARKER_LEN + (uint32_t)datagram.len);
 }
+
+int plane_send_keepalive_to(struct plane *p, const struct endpoint *local, const struct endpoint *remote)
+{
+	static uint8_t keepalive = 0xff;
+	struct sock_path path;
+	struct sock *s = &p->worker[0]->udp[remote->addr.ver == 6];
+
+	if (s->fd < 0)
+		return -ENOTCONN;
+	sock_path_set(&path, &local->addr, remote);
+	return sock_send_one(s, &path, &keepalive, sizeof(keepalive));
+}

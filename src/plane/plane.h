@@ -108,6 +108,9 @@ unsigned plane_ike_take(struct plane *p, plane_ike_cb *cb, void *arg, unsigned m
  * big for the link. 0 or -errno: -ENOTCONN no socket of this version, -EMSGSIZE, -EAGAIN the send queue is full. */
 int plane_send_ike(struct plane *p, const struct endpoint *local, const struct endpoint *remote, struct span datagram) warn_unused;
 
+/* One NAT keepalive (RFC 3948 4) from our port: for a peer without an SA that sends. 0 or -errno. */
+int plane_send_keepalive_to(struct plane *p, const struct endpoint *local, const struct endpoint *remote) warn_unused;
+
 void plane_stats(const struct plane *p, struct plane_stats *out);
 unsigned plane_workers(const struct plane *p);
 /* One NAT keepalive (RFC 3948 4) to the peer of an outbound UDP-encapsulated SA. 0 or -errno. */

@@ -242,6 +242,8 @@ int plane_switch_out(struct plane *p, uint32_t reqid, struct sa *const *sas, uns
 	const struct sa_bundle *old = atomic_exchange_explicit(&r->bundle, b, memory_order_acq_rel);
 	plane_view_bump(p);
 	plane_free_later(p, (void *)(uintptr_t)old, bundle_free);
+	if (b) /* when it is gone again, the first packet asks at once */
+		atomic_store_explicit(&r->acquire_ns, 0, memory_order_relaxed);
 	if (!old && b)
 		plane_wake_holding(p);
 	return 0;

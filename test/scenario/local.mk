@@ -3,6 +3,10 @@ SCENARIOS = \
 	test/scenario/ciphers/test.sh \
 	test/scenario/matrix/test.sh \
 	test/scenario/reload/test.sh \
+	test/scenario/ike-reboot/test.sh \
+	test/scenario/ike-basic/test.sh \
+	test/scenario/ike-reload/test.sh \
+	test/scenario/ike-trap/test.sh \
 	test/scenario/tunnel-udp/test.sh \
 	test/scenario/ip-versions/test.sh \
 	test/scenario/transport/test.sh \

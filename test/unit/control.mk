@@ -4,8 +4,10 @@ test_unit_test_control_SOURCES = \
 	test/unit/test_control.c \
 	test/unit/test_control.h \
 	test/unit/test_control_format.c \
+	test/unit/test_control_keying.c \
 	test/unit/test_control_parts.c \
 	test/unit/test_control_plan.c \
+	test/unit/test_control_pool.c \
 	test/unit/test_control_server.c
 test_unit_test_control_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_control_LDADD = $(LIBS_ALL) $(UNIT_LDADD)

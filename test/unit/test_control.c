@@ -18,6 +18,8 @@ int main(void)
 	suite_add_tcase(s, control_net_tests());
 	suite_add_tcase(s, control_server_tests());
 	suite_add_tcase(s, control_format_tests());
+	suite_add_tcase(s, control_pool_tests());
+	suite_add_tcase(s, control_keying_tests());
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

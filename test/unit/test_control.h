@@ -10,5 +10,7 @@ TCase *control_parts_tests(void);
 TCase *control_net_tests(void);
 TCase *control_server_tests(void);
 TCase *control_format_tests(void);
+TCase *control_pool_tests(void);
+TCase *control_keying_tests(void);
 
 #endif

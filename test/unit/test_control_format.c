@@ -127,6 +127,101 @@ START_TEST(test_event)
 }
 END_TEST
 
+#define IKE_SA                                                                                      \
+	"{\"name\":\"site-b\",\"proto\":\"ike\",\"id\":3,\"state\":\"established\",\"version\":2,"       \
+	"\"started_by\":\"us\",\"spi_i\":\"0102\",\"spi_r\":\"0304\",\"local\":\"192.0.2.1:4500\","      \
+	"\"remote\":\"192.0.2.2:4500\",\"local_id\":\"a.example\",\"remote_id\":\"b.example\","           \
+	"\"proposal\":\"aes256gcm16-prfsha384-ecp384\",\"age_s\":90,\"rekey_in_s\":3600,"                \
+	"\"reauth_in_s\":null,\"nat\":{\"local\":false,\"remote\":true,\"udp\":true},"                   \
+	"\"children\":[{\"name\":\"net\",\"state\":\"up\",\"local_ts\":[\"10.1.0.0/16\"],"                \
+	"\"remote_ts\":[\"10.2.0.0/16\",\"10.3.0.0/16\"],\"proto\":\"esp\",\"mode\":\"tunnel\","          \
+	"\"encap\":\"udp\",\"proposal\":\"aes128gcm16\",\"spi_in\":\"0x00000101\","                      \
+	"\"spi_out\":\"0x00000202\",\"reqid\":1,\"age_s\":61,\"rekey_in_s\":1800,"                       \
+	"\"out\":{\"packets\":5,\"bytes\":420},\"in\":{\"packets\":4,\"bytes\":336,\"idle_s\":7}}]}"
+
+#define IKE_SA_TEXT                                                                                 \
+	"site-b: IKEv2 #3 established for 1m 30s, started by us, NAT in front of the peer\n"         \
+	"  192.0.2.1:4500 (a.example) === 192.0.2.2:4500 (b.example)\n"                             \
+	"  aes256gcm16-prfsha384-ecp384, next rekey in 1h 0m, spi 0102 0304\n"                      \
+	"  net: up, 10.1.0.0/16 === 10.2.0.0/16 10.3.0.0/16\n"                                      \
+	"    esp tunnel in UDP, aes128gcm16, spi in 0x00000101 out 0x00000202, reqid 1, installed "  \
+	"1m 1s ago, next rekey in 30m 0s\n"                                                         \
+	"    out 5 packets, 420 B; in 4 packets, 336 B, last received 7s ago\n"
+
+START_TEST(test_ike_sa)
+{
+	ck_assert_str_eq(by(format_sas, "[" IKE_SA "]"), IKE_SA_TEXT);
+}
+END_TEST
+
+START_TEST(test_conns)
+{
+	const char *t =
+	    by(format_conns,
+	       "[{\"name\":\"site-b\",\"version\":2,\"local\":{\"addrs\":[\"192.0.2.1\"],\"id\":"
+	       "\"a.example\",\"auth\":\"psk\"},\"remote\":{\"addrs\":[\"b.example\"],\"id\":null,"
+	       "\"auth\":\"pubkey\"},\"proposals\":[\"p1\",\"p2\"],\"children\":[{\"name\":\"net\","
+	       "\"mode\":\"tunnel\",\"proto\":\"esp\",\"local_ts\":[\"10.1.0.0/16\"],\"remote_ts\":["
+	       "\"dynamic\"],\"proposals\":[\"e\"],\"start_action\":\"trap\"}],\"n_sas\":0,"
+	       "\"n_children\":0,\"sas\":[],\"last_failure\":{\"when\":0,\"what\":\"it said no\"}}]");
+
+	ck_assert_str_eq(t, "site-b: IKEv2, 0 IKE SAs, 0 children\n"
+			    "  local   192.0.2.1, id a.example, by shared secret\n"
+			    "  remote  b.example, id %any, by public key\n"
+			    "  proposals p1, p2\n"
+			    "  child net: esp tunnel, start_action trap\n"
+			    "    10.1.0.0/16 === dynamic\n"
+			    "    e\n"
+			    "  last failure 1970-01-01 00:00:00: it said no\n");
+}
+END_TEST
+
+START_TEST(test_connections_of_status)
+{
+	const char *t =
+	    by(format_status, "{\"connections\":[{\"name\":\"site-b\",\"n_sas\":3,\"sas\":[" IKE_SA
+			      "],\"last_failure\":null},{\"name\":\"c\",\"n_sas\":0,\"sas\":[],"
+			      "\"last_failure\":{\"when\":60,\"what\":\"no answer\"}}]}");
+
+	ck_assert_ptr_nonnull(strstr(t, "connections:\n  site-b: IKEv2 #3 established"));
+	ck_assert_ptr_nonnull(strstr(t, "\n  and 2 more: bumpwire list sas\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(t, "\n  c: down\n    last failure 1970-01-01 00:01:00: no answer\n"));
+	ck_assert_ptr_null(strstr(by(format_status, "{\"connections\":[]}"), "connections"));
+}
+END_TEST
+
+START_TEST(test_certs)
+{
+	const char *t = by(format_certs,
+			   "[{\"kind\":\"certificate\",\"subject\":\"CN=a\",\"issuer\":\"CN=ca\",\"key\":"
+			   "\"EC P-256\",\"private_key\":true,\"file\":\"/etc/a.pem\",\"not_before\":0,"
+			   "\"not_after\":86400,\"alt_names\":[\"DNS:a.example\"],\"used_by\":[\"x\",\"y\"]},"
+			   "{\"kind\":\"public key\",\"key\":\"ED25519\",\"file\":\"p.pem\"}]");
+
+	ck_assert_str_eq(t, "certificate CN=a\n"
+			    "  EC P-256, with its private key, from /etc/a.pem\n"
+			    "  issued by CN=ca\n"
+			    "  valid from 1970-01-01 00:00:00 until 1970-01-02 00:00:00: expired\n"
+			    "  names: DNS:a.example\n"
+			    "  used by x, y\n"
+			    "public key p.pem\n"
+			    "  ED25519, from p.pem\n");
+}
+END_TEST
+
+START_TEST(test_progress)
+{
+	ck_assert_str_eq(by(format_progress, "{\"event\":\"ike_progress\",\"conn\":\"b\",\"text\":"
+					     "\"sending IKE_SA_INIT\"}"),
+			 "b: sending IKE_SA_INIT\n");
+	ck_assert_str_eq(by(format_progress,
+			    "{\"event\":\"child_up\",\"conn\":\"b\",\"child\":\"net\",\"text\":\"is up\"}"),
+			 "b/net: is up\n");
+	ck_assert_str_eq(by(format_progress, "{\"event\":\"order_done\"}"), "done\n");
+}
+END_TEST
+
 /* A newer or older daemon, or nonsense: something is printed, nothing breaks. */
 START_TEST(test_missing)
 {
@@ -139,6 +234,9 @@ START_TEST(test_missing)
 	by(format_sas, odd[_i]);
 	by(format_policies, odd[_i]);
 	by(format_drops, odd[_i]);
+	by(format_conns, odd[_i]);
+	by(format_certs, odd[_i]);
+	by(format_progress, odd[_i]);
 	by(format_event, odd[_i]);
 	ck_assert_ptr_nonnull(text);
 }
@@ -156,6 +254,11 @@ TCase *control_format_tests(void)
 	tcase_add_test(c, test_policy);
 	tcase_add_test(c, test_status);
 	tcase_add_test(c, test_event);
+	tcase_add_test(c, test_ike_sa);
+	tcase_add_test(c, test_conns);
+	tcase_add_test(c, test_connections_of_status);
+	tcase_add_test(c, test_certs);
+	tcase_add_test(c, test_progress);
 	tcase_add_loop_test(c, test_missing, 0, 6);
 	return c;
 }

@@ -17,6 +17,7 @@
 #include "control/draft.h"
 #include "control/dropwatch.h"
 #include "control/keys.h"
+#include "ike/keymat.h"
 #include "control/linebuf.h"
 #include "control/netcfg.h"
 #include "control/notify.h"
@@ -219,10 +220,10 @@ START_TEST(test_wireshark)
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/esp_sa", dir);
-	ck_assert_int_eq(keys_wireshark(&c, dir, &skipped, why, sizeof(why)), -EPERM);
+	ck_assert_int_eq(keys_wireshark(&c, NULL, dir, &skipped, why, sizeof(why)), -EPERM);
 	ck_assert_int_eq(access(path, F_OK), -1);
 	c.export_keys = true;
-	ck_assert_int_eq(keys_wireshark(&c, dir, &skipped, why, sizeof(why)), 1);
+	ck_assert_int_eq(keys_wireshark(&c, NULL, dir, &skipped, why, sizeof(why)), 1);
 	ck_assert_uint_eq(skipped, 1); /* Wireshark has no CCM for ESP */
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0600);
@@ -242,6 +243,39 @@ START_TEST(test_wireshark)
 }
 END_TEST
 
+START_TEST(test_wireshark_ike)
+{
+	static const struct {
+		const char *cipher, *integ, *encr_name, *integ_name;
+		bool ok;
+	} row[] = {
+		{ "aes256gcm16", NULL, "AES-GCM-256 with 16 octet ICV [RFC5282]", "NONE [RFC4306]",
+		  true },
+		{ "aes128", "sha256", "AES-CBC-128 [RFC3602]", "HMAC_SHA2_256_128 [RFC4868]", true },
+		{ "3des", "sha1", "3DES [RFC2451]", "HMAC_SHA1_96 [RFC2404]", true },
+		{ "chacha20poly1305", NULL, NULL, NULL, false },
+	};
+	struct ike_sa_view v = { .spi_i = { 1, 2, 3, 4, 5, 6, 7, 8 }, .spi_r = { 0xff } };
+	uint8_t k[4] = { 0xa1, 0xb2, 0xc3, 0xd4 };
+	struct ike_keys keys = { .ei = span_of(k, 1), .er = span_of(k + 1, 1) };
+	struct esp_suite s;
+	char line[512], want[512], why[128];
+
+	ck_assert_int_eq(esp_suite_parse(row[_i].cipher, row[_i].integ, &s, why, sizeof(why)), 0);
+	if (row[_i].integ) {
+		keys.ai = span_of(k + 2, 1);
+		keys.ar = span_of(k + 3, 1);
+	}
+	ck_assert_int_eq(keys_ike_line(&v, &keys, &s, line, sizeof(line)), row[_i].ok);
+	if (!row[_i].ok)
+		return;
+	snprintf(want, sizeof(want), "0102030405060708,ff00000000000000,a1,b2,\"%s\",%s,\"%s\"\n",
+		 row[_i].encr_name, row[_i].integ ? "c3,d4" : ",", row[_i].integ_name);
+	ck_assert_str_eq(line, want);
+	ck_assert(!keys_ike_line(&v, &keys, &s, line, 20)); /* no room */
+}
+END_TEST
+
 TCase *control_parts_tests(void)
 {
 	TCase *c = tcase_create("parts");
@@ -254,6 +288,7 @@ TCase *control_parts_tests(void)
 	tcase_add_test(c, test_dropwatch_is_bounded);
 	tcase_add_test(c, test_rundir);
 	tcase_add_test(c, test_wireshark);
+	tcase_add_loop_test(c, test_wireshark_ike, 0, 4);
 	return c;
 }
 
@@ -289,14 +324,25 @@ static struct ip_addr addr(const char *text)
 	return a;
 }
 
+/* Does the configuration need the separate table? */
+static bool needs_table(const struct ip_addr *peers, unsigned n_peers)
+{
+	struct netcfg n;
+
+	ck_assert_int_eq(netcfg_plan(&conf, peers, n_peers, NULL, 7, &n), 0);
+	bool yes = n.rule[0] || n.rule[1];
+	netcfg_fini(&n);
+	return yes;
+}
+
 START_TEST(test_net_main_table)
 {
 	struct ip_addr peer = addr("192.0.2.2");
 	struct netcfg n;
 
 	net_config("10.2.0.0/16", "fd00:2::/64");
-	ck_assert(!netcfg_needs_table(&conf, &peer, 1));
-	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert(!needs_table(&peer, 1));
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, NULL, 7, &n), 0);
 	ck_assert_uint_eq(n.n_addr, 1);
 	ck_assert_uint_eq(n.n_route, 2);
 	ck_assert_uint_eq(n.route[0].table, 0);
@@ -311,24 +357,24 @@ START_TEST(test_net_own_table)
 	struct netcfg n;
 
 	net_config("192.0.0.0/8", "fd00:2::/64"); /* the peer is inside */
-	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, NULL, 7, &n), 0);
 	ck_assert_uint_eq(n.route[0].table, NETCFG_TABLE);
 	ck_assert(n.rule[0] && n.rule[1]);
 	ck_assert_uint_eq(n.mark, 7);
 	netcfg_fini(&n);
-	ck_assert(!netcfg_needs_table(&conf, NULL, 0)); /* a peer we do not know yet */
+	ck_assert(!needs_table(NULL, 0)); /* a peer we do not know yet */
 	tun.table = 99;
-	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, NULL, 7, &n), 0);
 	ck_assert_uint_eq(n.route[0].table, 99);
 	ck_assert(n.rule[0]);
 	netcfg_fini(&n);
 	tun.table = 254; /* main, by name: no rule */
-	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 7, &n), 0);
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, NULL, 7, &n), 0);
 	ck_assert_uint_eq(n.route[0].table, 0);
 	ck_assert(!n.rule[0]);
 	netcfg_fini(&n);
 	tun.table = 0; /* no mark can be set: no rule would let our packets pass */
-	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, 0, &n), 0);
+	ck_assert_int_eq(netcfg_plan(&conf, &peer, 1, NULL, 0, &n), 0);
 	ck_assert_uint_eq(n.route[0].table, 0);
 	ck_assert(!n.rule[0]);
 	netcfg_fini(&n);
@@ -338,15 +384,53 @@ END_TEST
 START_TEST(test_net_reasons)
 {
 	net_config("0.0.0.0/0", NULL);
-	ck_assert(netcfg_needs_table(&conf, NULL, 0));
+	ck_assert(needs_table(NULL, 0));
 	net_config("10.2.0.0/16", NULL);
 	policy.action = POLICY_BYPASS;
-	ck_assert(netcfg_needs_table(&conf, NULL, 0));
+	ck_assert(needs_table(NULL, 0));
 	policy.dirs = POLICY_DIR_IN; /* nothing goes out by it */
-	ck_assert(!netcfg_needs_table(&conf, NULL, 0));
+	ck_assert(!needs_table(NULL, 0));
 	tun.n_routes = 0;
 	policy.dirs = POLICY_DIR_OUT;
-	ck_assert(!netcfg_needs_table(&conf, NULL, 0));
+	ck_assert(!needs_table(NULL, 0));
+}
+END_TEST
+
+static struct netcfg_route route(const char *prefix, const char *src)
+{
+	struct netcfg_route r = { .src = { .ver = 0 } };
+
+	ck_assert_int_eq(ip_prefix_parse(prefix, &r.prefix), 0);
+	if (src)
+		r.src = addr(src);
+	return r;
+}
+
+/* What connections add: each route once, the file's before theirs, and a table of their own when
+ * one would catch a peer. */
+START_TEST(test_net_of_connections)
+{
+	struct netcfg_route r[] = { route("10.9.0.0/16", "10.1.0.1"),
+				    route("10.2.0.0/16", "10.1.0.1"), route("10.9.0.0/16", NULL),
+				    route("10.3.0.0/16", NULL) };
+	struct ip_addr peer[] = { addr("198.51.100.1"), addr("192.0.2.2") };
+	struct netcfg_more more = { .route = r, .n_route = 4, .peer = peer, .n_peer = 2 };
+	struct netcfg n;
+
+	net_config("10.2.0.0/16", NULL);
+	ck_assert_int_eq(netcfg_plan(&conf, NULL, 0, &more, 7, &n), 0);
+	ck_assert_uint_eq(n.n_route, 3);
+	ck_assert(!n.route[0].optional && n.route[0].src.ver == 0); /* the file's 10.2 */
+	ck_assert_int_eq(n.route[1].prefix.addr.b[1], 3);
+	ck_assert(n.route[1].optional);
+	ck_assert_int_eq(n.route[2].prefix.addr.b[1], 9);
+	ck_assert(!n.rule[0]);
+	netcfg_fini(&n);
+	r[3] = route("192.0.2.0/24", NULL); /* 192.0.2.2 is in it */
+	ck_assert_int_eq(netcfg_plan(&conf, NULL, 0, &more, 7, &n), 0);
+	ck_assert(n.rule[0]);
+	ck_assert_uint_eq(n.route[2].table, NETCFG_TABLE);
+	netcfg_fini(&n);
 }
 END_TEST
 
@@ -398,6 +482,7 @@ TCase *control_net_tests(void)
 	tcase_add_test(c, test_net_main_table);
 	tcase_add_test(c, test_net_own_table);
 	tcase_add_test(c, test_net_reasons);
+	tcase_add_test(c, test_net_of_connections);
 	tcase_add_test(c, test_sockets_of_sa);
 	tcase_add_test(c, test_restart_keys);
 	return c;

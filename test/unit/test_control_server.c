@@ -18,15 +18,18 @@ static struct ev_loop *loop;
 static struct server *server;
 static unsigned asked;
 
-/* "big" gets a long answer, "monitor" monitors, "event" raises one while it is answered. */
-static json_t *handle(void *arg, json_t *request, bool *monitor)
+/* "big" gets a long answer, "monitor" monitors, "order" follows order 7, "event" raises one while it
+ * is answered. */
+static json_t *handle(void *arg, json_t *request, struct server_wants *wants)
 {
 	const char *cmd = json_string_value(json_object_get(request, "cmd"));
 
 	asked++;
 	ck_assert_ptr_eq(arg, &asked);
 	if (cmd && strcmp(cmd, "monitor") == 0)
-		*monitor = true;
+		wants->monitor = true;
+	if (cmd && strcmp(cmd, "order") == 0)
+		wants->order = 7;
 	if (cmd && strcmp(cmd, "event") == 0) {
 		json_t *e = json_pack("{s:s}", "event", "x");
 		server_broadcast(server, e);
@@ -214,6 +217,31 @@ START_TEST(test_monitor)
 }
 END_TEST
 
+/* Whoever gave an order hears of it and of no other, until it is over. */
+START_TEST(test_order)
+{
+	int fd = dial(), other = dial();
+	json_t *e = json_pack("{s:s}", "event", "step");
+
+	say(fd, "{\"cmd\":\"order\"}\n");
+	ck_assert_ptr_nonnull(strstr(hear(fd), "\"ok\":true"));
+	ck_assert(!server_watched(server));
+	server_broadcast(server, e); /* for monitors */
+	server_tell(server, 8, e, true);
+	ck_assert_str_eq(hear(fd), "");
+	server_tell(server, 7, e, false);
+	ck_assert_str_eq(hear(fd), "{\"event\":\"step\"}\n");
+	server_tell(server, 7, e, true);
+	ck_assert_str_eq(hear(fd), "{\"event\":\"step\"}\n");
+	server_tell(server, 7, e, true);
+	ck_assert_str_eq(hear(fd), "");
+	ck_assert_str_eq(hear(other), "");
+	json_decref(e);
+	close(fd);
+	close(other);
+}
+END_TEST
+
 /* A monitor that stops reading costs at most its buffer, and is then dropped; also when the last
  * straw is its own request. */
 START_TEST(test_monitor_that_does_not_read)
@@ -275,6 +303,7 @@ TCase *control_server_tests(void)
 	tcase_add_test(c, test_too_many_clients);
 	tcase_add_test(c, test_slow_reader);
 	tcase_add_test(c, test_monitor);
+	tcase_add_test(c, test_order);
 	tcase_add_test(c, test_monitor_that_does_not_read);
 	tcase_add_test(c, test_left_over_socket);
 	tcase_set_timeout(c, 60);

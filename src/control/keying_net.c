@@ -1,0 +1,300 @@
+/*
+ * From groups to policies and routes. A change is put into force at once as long as that is cheap:
+ * an SPD is compiled as a whole, so time spent on it is taken from an allowance that grows with the
+ * clock; when it is used up, further changes wait and share one SPD.
+ */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/keying_priv.h"
+#include "control/policies.h"
+
+#define SHARE         5              /* one part in so many of the time, at most */
+#define ALLOWANCE_MAX 20000000ll /* ns */
+#define PREFIXES_MAX  64             /* of one selector; a range may need many */
+
+/* ---- policies ---------------------------------------------------------------------------------
+ */
+
+struct entry {
+	const struct kgroup *g;
+	uint64_t rank;
+	bool trap;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->trap != y->trap)
+		return x->trap - y->trap;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? 1 : -1;
+	return (x->g->serial < y->g->serial) - (x->g->serial > y->g->serial);
+}
+
+static struct policy *make_policy(const struct entry *e)
+{
+	const struct kgroup *g = e->g;
+	unsigned n = e->trap ? g->n_trap : g->n_sel;
+	struct policy *p = calloc(1, sizeof(*p));
+	size_t len = strlen(g->conn) + strlen(g->child) + sizeof("/:trap");
+
+	if (!p)
+		return NULL;
+	p->action = POLICY_PROTECT;
+	p->dirs = POLICY_DIR_OUT | POLICY_DIR_IN;
+	p->reqid = g->node.key;
+	p->mss_clamp = g->mss_clamp;
+	p->name = malloc(len);
+	p->sel = calloc(n + 1, sizeof(*p->sel));
+	if (!p->name || !p->sel) {
+		policy_free(&p);
+		return NULL;
+	}
+	snprintf(p->name, len, "%s/%s%s", g->conn, g->child, e->trap ? ":trap" : "");
+	memcpy(p->sel, e->trap ? g->trap : g->sel, n * sizeof(*p->sel));
+	p->n_sel = n;
+	return p;
+}
+
+unsigned keying_policies_max(const struct keying *k)
+{
+	return k ? 2 * k->n_groups : 0;
+}
+
+int keying_policies(const struct keying *k, struct policy **v, unsigned *n)
+{
+	struct entry *list = calloc(keying_policies_max(k) + 1, sizeof(*list));
+	unsigned count = 0;
+	int rc = list ? 0 : -ENOMEM;
+
+	for (const struct kgroup *g = k && list ? k->first : NULL; g; g = g->next) {
+		if (g->sel)
+			list[count++] = (struct entry){ g, g->rank, false };
+		if (g->trap)
+			list[count++] = (struct entry){ g, g->trap_rank, true };
+	}
+	if (count)
+		qsort(list, count, sizeof(*list), by_rank);
+	for (unsigned i = 0; i < count && rc == 0; i++) {
+		struct policy *p = make_policy(&list[i]);
+		if (p)
+			v[(*n)++] = p;
+		else
+			rc = -ENOMEM;
+	}
+	free(list);
+	return rc;
+}
+
+/* ---- addresses of ours ------------------------------------------------------------------------
+ */
+
+/* An address of this host inside the range, for packets of its own; the TUN device's before
+ * others'. */
+static struct ip_addr own_address(const struct keying *k, struct ifaddrs *all,
+				  const struct ip_range *in)
+{
+	const struct config_tun *t = k->d->cfg ? k->d->cfg->tun : NULL;
+	struct endpoint e;
+
+	for (unsigned i = 0; t && i < t->n_address; i++)
+		if (ip_range_has(in, &t->address[i].addr))
+			return t->address[i].addr;
+	for (struct ifaddrs *a = all; a; a = a->ifa_next)
+		if (a->ifa_addr && endpoint_from_sockaddr(a->ifa_addr, &e) == 0 &&
+		    ip_range_has(in, &e.addr))
+			return e.addr;
+	return (struct ip_addr){ .ver = 0 };
+}
+
+int knet_source(void *keying, const struct ip_addr *remote, struct ip_addr *local)
+{
+	struct keying *k = keying;
+	struct netlink_route r;
+	int rc = netlink_route_get(k->d->nl, remote, k->d->mark, &r);
+
+	if (rc)
+		return rc;
+	if (!r.src.ver)
+		return -EADDRNOTAVAIL;
+	*local = r.src;
+	return 0;
+}
+
+/* ---- routes -----------------------------------------------------------------------------------
+ */
+
+struct gather {
+	const struct keying *k;
+	struct netcfg_more *m;
+	struct ifaddrs *own;
+	unsigned cap;
+	int rc;
+};
+
+static void add_route(struct gather *g, const struct ip_prefix *p, const struct ip_addr *src)
+{
+	struct netcfg_more *m = g->m;
+
+	if (m->n_route == g->cap) {
+		unsigned cap = g->cap ? 2 * g->cap : 64;
+		struct netcfg_route *r = realloc(m->route, cap * sizeof(*r));
+		if (!r) {
+			g->rc = -ENOMEM;
+			return;
+		}
+		m->route = r;
+		g->cap = cap;
+	}
+	m->route[m->n_route++] = (struct netcfg_route){ .prefix = *p, .src = *src };
+}
+
+static void add_selectors(struct gather *g, const struct kgroup *kg, const struct selector *sel,
+			  unsigned n)
+{
+	struct ip_prefix p[PREFIXES_MAX];
+
+	for (unsigned i = 0; i < n && g->rc == 0; i++) {
+		struct ip_addr src = own_address(g->k, g->own, &sel[i].local);
+		int count = ip_range_to_prefixes(&sel[i].remote, p, PREFIXES_MAX);
+		if (count < 0)
+			log_warn(LOG_NET,
+				 "%s/%s: a range of remote_ts takes more than %u routes: add them "
+				 "by hand",
+				 kg->conn, kg->child, PREFIXES_MAX);
+		for (int j = 0; j < count; j++)
+			add_route(g, &p[j], &src);
+	}
+}
+
+/* Where outer packets may go: where children send, where connections begin, what names mean. */
+static int gather_peers(const struct keying *k, struct netcfg_more *m)
+{
+	unsigned max = k->pairs.n + k->n_named;
+
+	for (unsigned i = 0; i < k->conf->n_conn; i++)
+		max += k->conf->conn[i].n_remote;
+	m->peer = calloc(max + 1, sizeof(*m->peer));
+	if (!m->peer)
+		return -ENOMEM;
+	for (const struct kgroup *g = k->first; g; g = g->next) {
+		for (const struct kpair *p = g->pairs; p; p = p->next) {
+			const struct sa_path *path = atomic_load(&p->out->path);
+			if (path && path->dst.addr.ver)
+				m->peer[m->n_peer++] = path->dst.addr;
+		}
+	}
+	for (unsigned i = 0; i < k->conf->n_conn; i++) {
+		const struct ike_conn_conf *c = &k->conf->conn[i];
+		for (unsigned j = 0; j < c->n_remote; j++) {
+			const struct ip_range *r = &c->remote[j].range;
+			if (r->lo.ver && ip_addr_eq(&r->lo, &r->hi))
+				m->peer[m->n_peer++] = r->lo;
+		}
+	}
+	for (unsigned i = 0; i < k->n_named; i++)
+		m->peer[m->n_peer++] = k->named[i];
+	return 0;
+}
+
+static void more_fini(struct netcfg_more *m)
+{
+	free(m->route);
+	free(m->peer);
+	*m = (struct netcfg_more){ .n_route = 0 };
+}
+
+const struct netcfg_more *keying_routes(struct keying *k)
+{
+	if (!k)
+		return NULL;
+	struct gather g = { .k = k, .m = &k->more };
+	more_fini(&k->more);
+	if (getifaddrs(&g.own) < 0)
+		g.own = NULL;
+	for (const struct kgroup *kg = k->first; kg && g.rc == 0; kg = kg->next) {
+		if (kg->sel)
+			add_selectors(&g, kg, kg->sel, kg->n_sel);
+		if (kg->trap)
+			add_selectors(&g, kg, kg->trap, kg->n_trap);
+	}
+	if (g.own)
+		freeifaddrs(g.own);
+	if (g.rc == 0)
+		g.rc = gather_peers(k, &k->more);
+	if (g.rc)
+		log_error(LOG_NET, "routes of connections: %s", strerror(-g.rc));
+	return &k->more;
+}
+
+void knet_named(void *keying, const struct ip_addr *addr, unsigned n)
+{
+	struct keying *k = keying;
+
+	for (unsigned i = 0; i < n; i++) {
+		bool known = false;
+		for (unsigned j = 0; j < k->n_named; j++)
+			known |= ip_addr_eq(&k->named[j], &addr[i]);
+		if (known)
+			continue;
+		if (k->n_named == ARRAY_LEN(k->named)) /* the oldest goes */
+			memmove(&k->named[0], &k->named[1], --k->n_named * sizeof(k->named[0]));
+		k->named[k->n_named++] = addr[i];
+		k->dirty = true;
+	}
+	knet_flush(k); /* before the first message goes there */
+}
+
+/* ---- putting it into force --------------------------------------------------------------------
+ */
+
+void knet_flush(struct keying *k)
+{
+	struct daemon *d = k->d;
+	struct spd *spd = NULL;
+
+	if (!k->dirty || d->stopping || !d->cfg)
+		return;
+	uint64_t began = clock_now_ns();
+	k->dirty = false;
+	ev_timer_stop(d->loop, &k->on_flush);
+	int rc = policies_build(d, d->cfg, d->sas, d->n_sas, &spd);
+	if (rc)
+		log_error(LOG_SPD, "policies of connections: %s", strerror(-rc));
+	else
+		policies_publish(d, spd);
+	model_peers_changed(d);
+	k->allowance_ns -= (int64_t)(clock_now_ns() - began);
+}
+
+void knet_dirty(struct keying *k)
+{
+	uint64_t now = clock_now_ns();
+	int64_t earned = (int64_t)((now - k->earned_ns) / SHARE);
+
+	k->dirty = true;
+	k->earned_ns = now;
+	k->allowance_ns += earned < ALLOWANCE_MAX ? earned : ALLOWANCE_MAX;
+	if (k->allowance_ns > ALLOWANCE_MAX)
+		k->allowance_ns = ALLOWANCE_MAX;
+	if (k->allowance_ns > 0) {
+		knet_flush(k);
+		return;
+	}
+	if (ev_is_active(&k->on_flush) || k->d->stopping)
+		return;
+	ev_now_update(k->d->loop);
+	ev_timer_set(&k->on_flush, (double)(-k->allowance_ns * SHARE) / 1e9, 0.);
+	ev_timer_start(k->d->loop, &k->on_flush);
+}
+
+void knet_fini(struct keying *k)
+{
+	more_fini(&k->more);
+}
