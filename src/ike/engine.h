@@ -46,6 +46,17 @@ enum ike_end {
 	IKE_END_EXIT      /* ike_free(): no word to anybody but the SAD */
 };
 
+/* A sealed message kept to be sent again, in one block as small as can be: an SA has it for long. */
+struct ike_kept {
+	uint8_t *bytes; /* owned: the datagrams, one after the other, then n uint32_t: where each ends */
+	uint32_t n;     /* datagrams; 0: nothing is kept */
+	uint32_t len;   /* bytes of all datagrams */
+};
+/* Takes over a sealed message (empty afterwards), in place of what was kept. 0 or -ENOMEM. */
+int ike_kept_take(struct ike_kept *k, struct sealed *s) warn_unused;
+struct span ike_kept_nth(const struct ike_kept *k, unsigned i);
+void ike_kept_free(struct ike_kept *k);
+
 enum ike_state {
 	IKE_ST_NONE,     /* no SA: what a first message meets */
 	IKE_ST_INIT_I,   /* we are making or have sent IKE_SA_INIT */
@@ -101,8 +112,8 @@ struct ike_sa {
 	/* the window, one message each way (RFC 7296 2.3) */
 	uint32_t next_send; /* message ID of our next request */
 	uint32_t next_recv; /* of the peer's next one */
-	struct sealed answer;  /* to the peer's last request (next_recv - 1), for duplicates */
-	struct sealed request; /* ours on its way, for retransmission */
+	struct ike_kept answer;  /* to the peer's last request (next_recv - 1), for duplicates */
+	struct ike_kept request; /* ours on its way, for retransmission */
 	unsigned sent;         /* times the request went out */
 	unsigned revived;      /* times it began anew because the peer was heard again */
 	uint64_t sent_ns;      /* when it went out last */

@@ -425,8 +425,8 @@ void ike_sa_free(struct ike_sa *sa)
 	struct ike *ike = sa->ike;
 
 	ike_timers_release(&ike->timers, IKE_TIMERS_SA);
-	sealed_free(&sa->answer);
-	sealed_free(&sa->request);
+	ike_kept_free(&sa->answer);
+	ike_kept_free(&sa->request);
 	sk_key_free(&sa->seal);
 	sk_key_free(&sa->open);
 	keymat_free(&sa->keys);
@@ -438,6 +438,38 @@ void ike_sa_free(struct ike_sa *sa)
 	free(sa);
 }
 
+int ike_kept_take(struct ike_kept *k, struct sealed *s)
+{
+	uint32_t len = s->off[s->n];
+	uint8_t *p = realloc(s->bytes, len + s->n * sizeof(uint32_t));
+
+	if (!p) {
+		sealed_free(s);
+		return -ENOMEM;
+	}
+	memcpy(p + len, &s->off[1], s->n * sizeof(uint32_t));
+	ike_kept_free(k);
+	*k = (struct ike_kept){ .bytes = p, .n = s->n, .len = len };
+	*s = (struct sealed){ .n = 0 };
+	return 0;
+}
+
+struct span ike_kept_nth(const struct ike_kept *k, unsigned i)
+{
+	uint32_t from = 0, to;
+
+	memcpy(&to, k->bytes + k->len + i * sizeof(to), sizeof(to));
+	if (i > 0)
+		memcpy(&from, k->bytes + k->len + (i - 1) * sizeof(from), sizeof(from));
+	return span_of(k->bytes + from, to - from);
+}
+
+void ike_kept_free(struct ike_kept *k)
+{
+	free(k->bytes);
+	*k = (struct ike_kept){ .n = 0 };
+}
+
 size_t ike_sa_bytes(const struct ike_sa *sa)
 {
 	size_t n = sizeof(*sa) + sa->keys.len + sa->local_id.len + sa->remote_id.len;
@@ -445,8 +477,8 @@ size_t ike_sa_bytes(const struct ike_sa *sa)
 	if (sa->proposal)
 		n +=
 		    offsetof(struct proposal, alg) + sa->proposal->n * sizeof(sa->proposal->alg[0]);
-	n += sa->answer.n ? sa->answer.off[sa->answer.n] : 0;
-	n += sa->request.n ? sa->request.off[sa->request.n] : 0;
+	n += sa->answer.len + sa->answer.n * sizeof(uint32_t);
+	n += sa->request.len + sa->request.n * sizeof(uint32_t);
 	list_for_each (l, &sa->children) {
 		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
 		n += sizeof(*c) + offsetof(struct proposal, alg) +

@@ -44,8 +44,8 @@ struct auth_octets v2_auth_octets(const struct ike_sa *sa, bool ours, struct spa
 {
 	const struct v2_init *i = sa->init;
 	bool by_i = ours == sa->initiator; /* signed by the initiator */
-	struct span sent = sa->initiator ? span_of(i->sent.p, i->sent.len)
-					 : span_of(sa->answer.bytes, sa->answer.off[1]);
+	struct span sent =
+	    sa->initiator ? span_of(i->sent.p, i->sent.len) : ike_kept_nth(&sa->answer, 0);
 
 	return (struct auth_octets){
 		.prf = sa->suite.prf,

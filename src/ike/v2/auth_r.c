@@ -79,7 +79,7 @@ static void drop_twins(struct ike_sa *sa, bool initial_contact)
 	enum ike_unique u = sa->conn->conf->unique;
 	struct ike_sa *t = ike_sa_twin(sa, NULL), *next;
 
-	if (u == IKE_UNIQUE_NEVER)
+	if (u == IKE_UNIQUE_NEVER || (u != IKE_UNIQUE_REPLACE && !initial_contact))
 		return;
 	for (; t; t = next) {
 		next = ike_sa_twin(sa, t);

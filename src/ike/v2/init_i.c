@@ -16,7 +16,7 @@
 
 #define RESTARTS_MAX 6
 #define REFUSED_NS   (2 * NS_PER_S) /* how long a better answer is waited for */
-#define PORT_NATT    4500 /* the peer's */
+#define PORT_NATT    4500           /* the peer's */
 
 static const struct dh_info *first_group(const struct ike_conn_conf *c)
 {
@@ -234,18 +234,18 @@ static enum ike_rc accept_answer(struct v2_exchange *x)
 	struct ike_sa *sa = x->sa;
 	struct v2_init *i = sa->init;
 	struct span nr = ike_msg_find(x->m, IKE2_NONCE, NULL)->raw.data;
-	const struct sealed *r = &sa->request;
+	struct span r = ike_kept_nth(&sa->request, 0);
 
 	i->dh = x->work->dh;
 	x->work->dh = NULL;
 	if (x->work->rc)
 		return doubt(x, x->work->why);
-	uint8_t *sent = malloc(r->off[1]);
+	uint8_t *sent = malloc(r.len);
 	if (!sent)
 		return IKE_DROP;
-	memcpy(sent, r->bytes, r->off[1]);
+	memcpy(sent, r.p, r.len);
 	free(i->sent.p);
-	i->sent = (struct buf){ .p = sent, .len = r->off[1] };
+	i->sent = (struct buf){ .p = sent, .len = r.len };
 	memcpy(i->nr, nr.p, nr.len);
 	i->nr_len = nr.len;
 	memcpy(sa->spi_r, x->m->hdr.spi_r, 8);

@@ -57,9 +57,10 @@ void v2_held_run(struct ike_sa *sa);
 void v2_input(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
 /* Sends all datagrams of a sealed message on the SA's path. */
-void v2_send(struct ike_sa *sa, const struct sealed *s);
-/* Seals m (in the clear for IKE_SA_INIT). 0 or -errno. */
-int v2_seal(struct ike_sa *sa, struct ike_msg *m, struct sealed *out) warn_unused;
+void v2_send(struct ike_sa *sa, const struct ike_kept *k);
+/* Seals m (in the clear for IKE_SA_INIT) and keeps it in *out, in place of what was there. 0 or
+ * -errno: then that is still there. */
+int v2_seal(struct ike_sa *sa, struct ike_msg *m, struct ike_kept *out) warn_unused;
 /* step.c: runs the handler for the message in ike->in, which was opened; or builds a task's request
  */
 void v2_step_message(struct ike_sa *sa, const struct v2_edge *e, const struct endpoint *local,

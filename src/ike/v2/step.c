@@ -74,8 +74,8 @@ static void set_state(struct ike_sa *sa, uint8_t state)
 	sa->state = state;
 	/* one of the two deletes an SA that was replaced; should the peer not, we forget it */
 	if (state == IKE_ST_REKEYED)
-		ike_timer_set(&sa->ike->timers, &sa->t_again,
-			      clock_now_ns() + V2_LEFT_BEHIND, v2_again_fire);
+		ike_timer_set(&sa->ike->timers, &sa->t_again, clock_now_ns() + V2_LEFT_BEHIND,
+			      v2_again_fire);
 }
 
 void v2_sa_created(struct ike_sa *sa)
@@ -160,13 +160,10 @@ static enum ike_rc call(struct v2_exchange *x)
 /* Keeps and sends the answer; the request counts as answered. */
 static int send_answer(struct ike_sa *sa, struct ike_msg *out)
 {
-	struct sealed s = { .n = 0 };
-	int rc = v2_seal(sa, out, &s);
+	int rc = v2_seal(sa, out, &sa->answer);
 
 	if (rc)
 		return rc;
-	sealed_free(&sa->answer);
-	sa->answer = s;
 	sa->next_recv = out->hdr.id + 1;
 	v2_send(sa, &sa->answer);
 	return 0;
@@ -257,14 +254,11 @@ static void finish_build(struct v2_exchange *x, enum ike_rc rc)
 		v2_task_free(t);
 		return;
 	}
-	struct sealed s = { .n = 0 };
-	int bad = v2_seal(sa, x->ike->out, &s);
+	int bad = v2_seal(sa, x->ike->out, &sa->request);
 	if (bad) {
 		seal_failed(sa, bad);
 		return;
 	}
-	sealed_free(&sa->request);
-	sa->request = s;
 	sa->sent = sa->revived = 0;
 	if (v2_task_rows[t->kind].to)
 		set_state(sa, v2_task_rows[t->kind].to);

@@ -173,7 +173,7 @@ void v2_task_answered(struct ike_sa *sa)
 	/* IKE_SA_INIT begins again with message ID 0 (RFC 7296 2.2) */
 	if (sa->request.n && !(t->kind == V2_TASK_INIT && t->again))
 		sa->next_send++;
-	sealed_free(&sa->request);
+	ike_kept_free(&sa->request);
 	sa->task = NULL;
 	if (!t->again) {
 		v2_task_free(t);
@@ -261,7 +261,7 @@ void v2_sa_fini(struct ike_sa *sa)
 		free(h);
 	}
 	sa->n_held = 0;
-	sealed_free(&sa->request);
+	ike_kept_free(&sa->request);
 	if (sa->frags) {
 		reassembly_reset(sa->frags);
 		free(sa->frags);

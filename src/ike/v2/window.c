@@ -12,12 +12,10 @@
 #include "ike/names.h"
 #include "ike/v2/internal.h"
 
-void v2_send(struct ike_sa *sa, const struct sealed *s)
+void v2_send(struct ike_sa *sa, const struct ike_kept *k)
 {
-	for (unsigned i = 0; i < s->n; i++) {
-		struct span d = span_of(s->bytes + s->off[i], s->off[i + 1] - s->off[i]);
-		(void)ike_send(sa->ike, &sa->local, &sa->remote, sa->marker, d);
-	}
+	for (unsigned i = 0; i < k->n; i++)
+		(void)ike_send(sa->ike, &sa->local, &sa->remote, sa->marker, ike_kept_nth(k, i));
 	sa->spoke_ns = clock_now_ns();
 }
 
@@ -33,11 +31,14 @@ static uint32_t fragment_size(const struct ike_sa *sa)
 	return ip > head + 128 ? ip - head : 128;
 }
 
-int v2_seal(struct ike_sa *sa, struct ike_msg *m, struct sealed *out)
+int v2_seal(struct ike_sa *sa, struct ike_msg *m, struct ike_kept *out)
 {
-	if (m->hdr.exchange == IKE2_X_SA_INIT)
-		return seal_clear(m, out);
-	return seal_message(m, &sa->suite.sk, sa->seal, fragment_size(sa), out);
+	struct sealed s = { .n = 0 };
+	int rc = m->hdr.exchange == IKE2_X_SA_INIT
+		     ? seal_clear(m, &s)
+		     : seal_message(m, &sa->suite.sk, sa->seal, fragment_size(sa), &s);
+
+	return rc ? rc : ike_kept_take(out, &s);
 }
 
 /* Only the first fragment of a duplicate is answered (RFC 7383 2.6.1). */
