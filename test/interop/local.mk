@@ -1,5 +1,8 @@
 # Against implementations that are not ours. Takes long, so it starts before the scenarios.
 TESTS += \
 	test/interop/scapy/test.sh \
-	test/interop/keys/test.sh
+	test/interop/keys/test.sh \
+	test/interop/ike-certs/test.sh \
+	test/interop/ike-cert-fail/test.sh \
+	test/interop/ike-psk/test.sh
 EXTRA_DIST += test/interop

@@ -25,6 +25,7 @@ SCENARIOS = \
 	test/scenario/instances/test.sh \
 	test/scenario/idle/test.sh \
 	test/scenario/config/test.sh \
+	test/scenario/tutorial/test.sh \
 	test/scenario/manpages/test.sh
 TESTS += $(SCENARIOS)
 EXTRA_DIST += test/scenario
