@@ -100,6 +100,22 @@ static int parse_name(const char *text, uint8_t type, struct ident *out, char *w
 	return ident_set(out, type, v.p, v.len);
 }
 
+/* What looks like nothing else: only what a host name may have, so that "10.0.0.0/8" is not one. */
+static int parse_host(const char *text, struct ident *out, char *why, size_t whylen)
+{
+	const char *p = text[0] == '*' ? text + 1 : text;
+
+	for (; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("-._*", *p))
+			return say(
+			    why, whylen,
+			    "\"%.60s\" has characters that a host name cannot have, and is no "
+			    "address, mail address or distinguished name either (\"fqdn:\" or "
+			    "\"keyid:\" in front takes it as it is)",
+			    text);
+	return parse_name(text, IKE_ID_FQDN, out, why, whylen);
+}
+
 static int parse_dn(const char *text, struct ident *out, char *why, size_t whylen)
 {
 	uint8_t *der;
@@ -188,7 +204,7 @@ int ident_parse(const char *text, struct ident *out, char *why, size_t whylen)
 		return parse_name(text, IKE_ID_RFC822_ADDR, out, why, whylen);
 	if (ip_addr_parse(text, &a) == 0 || strchr(text, ':'))
 		return parse_addr(text, 0, out, why, whylen);
-	return parse_name(text, IKE_ID_FQDN, out, why, whylen);
+	return parse_host(text, out, why, whylen);
 }
 
 /* ---- from a payload and other sources */
