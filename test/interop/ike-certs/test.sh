@@ -105,12 +105,23 @@ both_roles "identity of the certificate"
 # private keys that are locked up
 both p256
 pki_encrypt a-p256 opensesame
-ik_local_extra="certs = \"$pki/a-p256.chain.pem\" key = \"$pki/a-p256.enc.key\" passphrase = \"opensesame\""
+(umask 077 && echo opensesame >"$pki/pass")
+ik_local_extra="certs = \"$pki/a-p256.chain.pem\" key = \"$pki/a-p256.enc.key\" passphrase = \"file:$pki/pass\""
 both_roles "encrypted key"
 both p256
 pki_p12 a-p256 opensesame mid
 ik_local_extra="certs = \"$pki/a-p256.p12\" passphrase = \"opensesame\""
 both_roles "PKCS#12"
+
+# authorities from a folder; of two certificates the one that strongSwan's request names
+both p256
+mkdir -p "$pki/authorities"
+pki_ca other "/C=DE/O=Other/CN=Other Root"
+cp "$pki/root.pem" "$pki/other.pem" "$pki/a-p256.key" "$pki/authorities/"
+pki_cert a-other "/C=DE/O=Other/CN=a" other san=DNS:a.example
+ik_local_extra="certs = {\"$pki/a-other.pem\", \"$pki/a-p256.chain.pem\"} key = {\"$pki/a-other.key\", \"$pki/a-p256.key\"}"
+ik_peer_extra="cacerts = \"$pki/authorities\""
+both_roles "authorities of a folder, two certificates" ECDSA_WITH_SHA256_DER
 
 # the peer's own certificate, and no authority
 both p256
