@@ -104,6 +104,8 @@ ike_said() { ike_new "$1" | grep -qF -- "$2"; }
 ike_says() { wait_for "${3:-5}" ike_said "$1" "$2" || { ike_new "$1" | tail -n 20; return 1; }; }
 
 ike_traffic() {
+	# strongSwan's side may drop a reply while it sets up its routes
+	wait_for 3 ping_ok "$ns_host_a" 10.2.0.2
 	ok "$1: ping from A's host to B's" ping_ok "$ns_host_a" 10.2.0.2
 	ok "$1: ping from B's host to A's" ping_ok "$ns_host_b" 10.1.0.2
 	serve "$ns_host_b" 5201
