@@ -136,10 +136,43 @@ static void check_reference(struct loader *ld, const struct item *policy, const 
 			     v->text);
 }
 
+/*
+ * Several SAs in a policy's out or in, the innermost first (RFC 2401 4.3). What stands inside of another is found by its destination when it
+ * comes in, and gets an outer header made by us when it goes out; ESP in UDP is made by the system and goes outermost.
+ */
+static void check_bundle(struct loader *ld, const struct item *policy, const char *list, struct row *r, unsigned n)
+{
+	const struct value *inside = NULL;
+
+	for (unsigned k = 0; k < policy->n_entry; k++) {
+		const struct entry *e = &policy->entry[k];
+		if (!e->v || strcmp(e->row->doc.key, list) != 0)
+			continue;
+		if (inside) {
+			struct item want = { .name = inside->text };
+			struct row key = { .it = &want };
+			struct row *found = n ? bsearch(&key, r, n, sizeof(*r), order_name) : NULL;
+			const struct sa_conf *c = found ? &found->sa->conf : NULL;
+			if (c && c->encap == SA_ENCAP_UDP)
+				report_value(ld, inside, "%s = \"%s\": ESP in UDP inside of another SA; expected encap = none there, "
+							 "or that SA last",
+					     list, inside->text);
+			else if (c && (!c->dst.ver || (!c->src.ver && c->dir == DIR_OUT)))
+				report_value(ld, inside, "%s = \"%s\" is inside of another SA; expected src and dst there", list,
+					     inside->text);
+		}
+		inside = e->v;
+	}
+}
+
 static void check_references(struct loader *ld, struct row *r, unsigned n)
 {
 	for (unsigned i = 0; i < ld->n_item; i++) {
 		const struct item *it = &ld->item[i];
+		if (it->kind == SEC_POLICY) {
+			check_bundle(ld, it, "out", r, n);
+			check_bundle(ld, it, "in", r, n);
+		}
 		for (unsigned k = 0; it->kind == SEC_POLICY && k < it->n_entry; k++) {
 			const struct entry *e = &it->entry[k];
 			bool out = strcmp(e->row->doc.key, "out") == 0;

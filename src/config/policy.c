@@ -178,8 +178,8 @@ static void check_list(struct loader *ld, const struct item *it, const struct co
 	else if (!(p->dirs & dir))
 		report_value(ld, v, "%s names an SA, but the policy is for the other direction; expected direction = both",
 			     key);
-	else if (n > 1)
-		report_value(ld, v, "%s names %u SAs: bundles come with a later release; expected one SA", key, n);
+	else if (n > SA_BUNDLE_MAX)
+		report_value(ld, v, "%s names %u SAs; expected at most %d", key, n, SA_BUNDLE_MAX);
 }
 
 static void check_names(struct loader *ld, const struct item *it, const struct config_policy *p)

@@ -4,12 +4,20 @@
 
 #include "config/internal.h"
 
-static void check_kind(struct loader *ld, const struct item *it, const struct sa_conf *c)
+/* AH authenticates and nothing else, and its ICV covers the addresses. */
+static void check_kind(struct loader *ld, const struct item *it, struct sa_conf *c)
 {
-	const struct value *v;
+	const struct value *encap = key_value(it, "encap");
 
-	if (c->proto == SA_AH && (v = key_value(it, "proto")))
-		report_value(ld, v, "proto = ah: AH comes with a later release; expected esp");
+	if (c->proto != SA_AH)
+		return;
+	if (encap && c->encap == SA_ENCAP_UDP)
+		report_value(ld, encap, "encap = udp: AH covers the addresses and cannot cross a NAT, so there is no AH in UDP; "
+					"expected none");
+	c->encap = SA_ENCAP_NONE;
+	if (c->dir == DIR_OUT && !c->src.ver && c->mode == SA_TUNNEL)
+		report_item(ld, it, "sa %s has proto = ah and no src; expected the address that its packets come from",
+			    it->name);
 }
 
 /* The two ends of a transport mode SA are the hosts themselves: what comes in is from its src to its dst. */
@@ -159,6 +167,10 @@ static void read_suite(struct loader *ld, const struct item *it, struct sa_conf 
 		report_value(ld, at_integ ? integ : cipher, "%s", why);
 		return;
 	}
+	if (c->proto == SA_AH && c->suite.encr->id != ENCR_NULL && c->suite.encr->id != ENCR_NULL_AUTH_AES_GMAC)
+		report_value(ld, cipher, "cipher = \"%s\": AH does not encrypt; expected null (with integrity), aes128gmac, "
+					 "aes192gmac or aes256gmac",
+			     cipher->text);
 	if (c->suite.weak && !ld->conf->allow_weak) {
 		bool encr = c->suite.encr->weak;
 		report_value(ld, encr || !integ ? cipher : integ,

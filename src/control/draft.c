@@ -71,9 +71,11 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 bool draft_has_socket(const struct plane_opts *o, const struct sa_conf *c)
 {
 	int ver = c->dst.ver ? c->dst.ver : c->src.ver;
-	bool v4 = c->encap == SA_ENCAP_UDP ? o->udp4 : o->raw4,
-	     v6 = c->encap == SA_ENCAP_UDP ? o->udp6 : o->raw6;
+	bool udp = c->encap == SA_ENCAP_UDP, ah = c->proto == SA_AH;
+	bool v4 = udp ? o->udp4 : ah ? o->ah4 : o->raw4, v6 = udp ? o->udp6 : ah ? o->ah6 : o->raw6;
 
+	if ((ah || (c->mode == SA_TRANSPORT && !udp)) && !o->whole)
+		return false;
 	return ver == 4 ? v4 : ver == 6 ? v6 : v4 || v6;
 }
 
@@ -101,7 +103,10 @@ static void check_running(struct draft *f)
 				   "%s:%d: sa %s: no socket for %s of this IP version was opened "
 				   "at the start: restart bumpwire",
 				   c->sa[i].file ? c->sa[i].file : c->path, c->sa[i].line, sc->name,
-				   sc->encap == SA_ENCAP_UDP ? "ESP in UDP" : "raw ESP");
+				   sc->encap == SA_ENCAP_UDP ? "ESP in UDP"
+				   : sc->proto == SA_AH      ? "AH"
+				   : sc->mode == SA_TUNNEL   ? "raw ESP"
+							     : "ESP in transport mode");
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
 		if (c->policy[i].action == POLICY_BYPASS && !d->opened.bypass)

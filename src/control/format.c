@@ -87,7 +87,9 @@ static void sockets(const json_t *s, FILE *to)
 	} row[] = { { "udp4", "UDP over IPv4" },
 		    { "udp6", "UDP over IPv6" },
 		    { "raw4", "raw ESP over IPv4" },
-		    { "raw6", "raw ESP over IPv6" } };
+		    { "raw6", "raw ESP over IPv6" },
+		    { "ah4", "AH over IPv4" },
+		    { "ah6", "AH over IPv6" } };
 	bool any = false;
 
 	fprintf(to, "sockets:    ");

@@ -86,7 +86,7 @@ static bool put_sa(FILE *f, const struct sa_conf *c)
 	int ver = c->dst.ver ? c->dst.ver : c->src.ver;
 	char src[IP_ADDR_STRLEN], dst[IP_ADDR_STRLEN];
 
-	if (!encr || !integ)
+	if (!encr || !integ || c->proto == SA_AH) /* AH is read without a key */
 		return false;
 	for (int v = 4; v <= 6; v += 2) { /* a peer anywhere may come by either version */
 		if (ver && ver != v)

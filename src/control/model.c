@@ -63,12 +63,16 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 	for (unsigned i = 0; i < c->n_sa; i++) {
 		const struct sa_conf *s = &c->sa[i].conf;
 		int ver = s->dst.ver ? s->dst.ver : s->src.ver;
-		bool udp = s->encap == SA_ENCAP_UDP;
+		bool udp = s->encap == SA_ENCAP_UDP, v4 = ver != 6, ah = s->proto == SA_AH;
+		bool any6 = ver == 6 || (ver == 0 && v6);
 		/* A peer that is anywhere may come by either version. */
-		o->udp4 |= udp && ver != 6;
-		o->raw4 |= !udp && ver != 6;
-		o->udp6 |= udp && (ver == 6 || (ver == 0 && v6));
-		o->raw6 |= !udp && (ver == 6 || (ver == 0 && v6));
+		o->udp4 |= udp && v4;
+		o->udp6 |= udp && any6;
+		o->raw4 |= !udp && !ah && v4;
+		o->raw6 |= !udp && !ah && any6;
+		o->ah4 |= ah && v4;
+		o->ah6 |= ah && any6;
+		o->whole |= ah || (s->mode == SA_TRANSPORT && !udp);
 	}
 	/* Which way a connection goes shows when it is negotiated, and a reload may bring others. */
 	if (c->ike) {
@@ -76,6 +80,9 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		o->udp6 |= v6;
 		o->raw4 |= privilege_has_net_raw();
 		o->raw6 |= v6 && privilege_has_net_raw();
+		o->ah4 |= privilege_has_net_raw();
+		o->ah6 |= v6 && privilege_has_net_raw();
+		o->whole |= privilege_has_net_raw();
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
 		o->bypass |=

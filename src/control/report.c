@@ -73,9 +73,9 @@ static json_t *socket_status(const struct daemon *d)
 
 	if (!d->plane)
 		return json_null();
-	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:i, s:b, s:b}", "udp4", (int)o->udp4, "udp6",
-			 (int)o->udp6, "raw4", (int)o->raw4, "raw6", (int)o->raw6, "bypass",
-			 (int)o->bypass, "port", (int)o->port, "gso", (int)plane_has_gso(d->plane),
+	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:b, s:b}", "udp4", (int)o->udp4,
+			 "udp6", (int)o->udp6, "raw4", (int)o->raw4, "raw6", (int)o->raw6, "ah4",
+			 (int)o->ah4, "ah6", (int)o->ah6, "bypass", (int)o->bypass, "port", (int)o->port, "gso", (int)plane_has_gso(d->plane),
 			 "gro", (int)plane_has_gro(d->plane));
 }
 

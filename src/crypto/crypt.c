@@ -327,6 +327,21 @@ void crypt_raw_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_
 		k->be->raw(c, k, r);
 }
 
+void crypt_auth(struct crypt_ctx *c, struct crypt_auth_op *ops, unsigned n)
+{
+	uint8_t nonce[16] = { 0 }, none[16];
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct crypt_key *k = ops[i].key;
+		struct crypt_raw r = { .nonce = nonce, .aad = span_of(ops[i].data, ops[i].len), .src = none, .dst = none,
+				       .icv = ops[i].icv };
+		memcpy(nonce, k->salt, 4);
+		store_be64(nonce + 4, ops[i].iv);
+		crypt_raw_run(c, k, &r);
+		ops[i].ok = r.ok;
+	}
+}
+
 struct crypt_key_extent crypt_key_extent(const struct crypt_key *k)
 {
 	/* AES has one round key more than rounds: 11, 13 or 15; other ciphers' states are no longer */

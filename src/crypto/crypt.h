@@ -76,6 +76,21 @@ void crypt_key_free(struct crypt_key **k);
 size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
+/*
+ * A message that is only authenticated, as AH does it: by a key whose suite is ENCR_NULL with an integrity algorithm, or
+ * ENCR_NULL_AUTH_AES_GMAC. The ICV covers data[0..len), which is everything: what of it is zeroed, the IV in its place, the high half of the
+ * sequence number behind it is the caller's business.
+ */
+struct crypt_auth_op {
+	const struct crypt_key *key;
+	const uint8_t *data;
+	uint32_t len; /* 1 or more */
+	uint64_t iv;  /* GMAC: of the nonce, behind the salt */
+	uint8_t *icv; /* suite.icv_len bytes: written by a key for sealing, checked by one for opening */
+	bool ok;      /* result */
+};
+void crypt_auth(struct crypt_ctx *c, struct crypt_auth_op *ops, unsigned n);
+
 /* Where what packets need lies in a key's block of guarded memory, in cache lines: kept beside the pointer to the key, so that
  * it can be prefetched without being looked at. */
 struct crypt_key_extent {

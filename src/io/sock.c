@@ -147,7 +147,14 @@ static int attach_udp_share(int fd, const struct sock_opts *o)
 
 static int set_raw(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
 {
+	static const int ext[] = { IPV6_RECVHOPOPTS, IPV6_RECVRTHDR, IPV6_RECVDSTOPTS };
 	int err;
+
+	s->ext = o->ver == 6 && o->proto == IPPROTO_AH;
+	for (unsigned i = 0; s->ext && i < ARRAY_LEN(ext); i++)
+		if (!set_int(s->fd, IPPROTO_IPV6, ext[i], 1))
+			return fail(-errno, why, whylen, "cannot ask for extension headers: %s",
+				    strerror(errno));
 
 	if (o->shares <= 1)
 		return 0;

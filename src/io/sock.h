@@ -37,6 +37,7 @@ struct sock {
 	int fd; /* non-blocking; -1 when not open */
 	enum sock_kind kind;
 	uint8_t ver;
+	bool ext;         /* raw IPv6 of protocol AH: packets bring their extension headers */
 	bool gso, gro;    /* granted by the kernel; gso is switched off when a device answers EIO */
 	_Atomic int df_now; /* what IP_MTU_DISCOVER is set to: -1 unknown, 0 clear, 1 set */
 	uint64_t gso_off; /* times a batch had to be sent again without UDP_SEGMENT */
@@ -101,6 +102,14 @@ void sock_send(struct sock *s, const struct sock_tx *m, unsigned n, struct sock_
 int sock_send_one(struct sock *s, const struct sock_path *path, uint8_t *data,
 		  uint32_t len) warn_unused;
 
+/* An IPv6 extension header that the system has taken off a received packet. */
+struct sock_ext {
+	const uint8_t *p;
+	uint16_t len;
+	uint8_t kind; /* its protocol number */
+};
+#define SOCK_EXT_MAX 4
+
 /* One received datagram; with UDP_GRO several packets of seg bytes back to back. */
 struct sock_rx {
 	uint8_t *data; /* raw IPv4: behind the IP header, whose fields are below */
@@ -110,7 +119,9 @@ struct sock_rx {
 	struct ip_addr to; /* local address it came to */
 	uint8_t tos;       /* outer TOS / traffic class (cmsg, or the raw IPv4 header) */
 	uint8_t hdr_len;   /* raw IPv4: bytes of the IP header, which lies right before data; else 0 */
-	bool truncated;    /* MSG_TRUNC */
+	uint8_t n_ext;     /* raw IPv6 of protocol AH: extension headers, in order */
+	struct sock_ext ext[SOCK_EXT_MAX];
+	bool truncated;    /* MSG_TRUNC, or (for AH) extension headers that did not fit */
 };
 
 /* The memory of a receive batch: n buffers of size bytes, aligned to 64, allocated once. */
@@ -128,7 +139,7 @@ int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n
  * received. */
 int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why,
 		    size_t whylen) warn_unused;
-/* Sends ip[0..len), a complete packet of the socket's version; routing goes by its destination. 0
+/* Sends ip[0..len), a complete packet of the socket's version (sock_send() does too, to where the path says); routing goes by its destination. 0
  * or -errno: -EINVAL when it is not such a packet, -EMSGSIZE when it is longer than the outgoing
  * link's MTU. */
 int sock_send_clear(struct sock *s, const uint8_t *ip, uint32_t len) warn_unused;

@@ -14,12 +14,13 @@
 
 #include "io/sock.h"
 
-/* IP_PKTINFO or IPV6_PKTINFO, IP_TOS or IPV6_TCLASS, UDP_GRO, with room to spare. */
-#define CTL_BYTES 128
+/* IP_PKTINFO or IPV6_PKTINFO, IP_TOS or IPV6_TCLASS, UDP_GRO, with room to spare; and extension headers. */
+#define CTL_BYTES     128
+#define CTL_EXT_BYTES 2048
 
 union control {
 	struct cmsghdr align;
-	uint8_t b[CTL_BYTES];
+	uint8_t b[CTL_EXT_BYTES];
 };
 
 struct sock_rxq {
@@ -65,6 +66,14 @@ void sock_rxq_free(struct sock_rxq **q)
 	*q = NULL;
 }
 
+static void take_ext(struct sock_rx *rx, const struct cmsghdr *c, uint8_t kind)
+{
+	if (rx->n_ext == SOCK_EXT_MAX)
+		rx->truncated = true;
+	else
+		rx->ext[rx->n_ext++] = (struct sock_ext){ CMSG_DATA(c), (uint16_t)(c->cmsg_len - CMSG_LEN(0)), kind };
+}
+
 static void take_control(struct msghdr *h, struct sock_rx *rx)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
@@ -84,6 +93,12 @@ static void take_control(struct msghdr *h, struct sock_rx *rx)
 		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
 			memcpy(&v, data, sizeof(v));
 			rx->tos = (uint8_t)v;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPOPTS) {
+			take_ext(rx, c, IPPROTO_HOPOPTS);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RTHDR) {
+			take_ext(rx, c, IPPROTO_ROUTING);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_DSTOPTS) {
+			take_ext(rx, c, IPPROTO_DSTOPTS);
 		}
 	}
 }
@@ -122,7 +137,7 @@ int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n
 
 		h->msg_name = &rx[i].from;
 		h->msg_namelen = sizeof(rx[i].from);
-		h->msg_controllen = raw4 ? 0 : CTL_BYTES;
+		h->msg_controllen = raw4 ? 0 : s->ext ? CTL_EXT_BYTES : CTL_BYTES;
 	}
 	got = recvmmsg(s->fd, q->mm, n, MSG_DONTWAIT, NULL);
 	/* A pending ICMP error (of something sent before) is reported once, instead of data. */
@@ -138,7 +153,8 @@ int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n
 		rx[i].to.ver = 0;
 		rx[i].tos = 0;
 		rx[i].hdr_len = 0;
-		rx[i].truncated = (h->msg_flags & MSG_TRUNC) != 0;
+		rx[i].n_ext = 0;
+		rx[i].truncated = (h->msg_flags & (s->ext ? MSG_TRUNC | MSG_CTRUNC : MSG_TRUNC)) != 0;
 		if (raw4)
 			strip_v4(&rx[i]);
 		else

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libipsec.a
 libipsec_a_SOURCES = \
+	src/ipsec/ah.c \
+	src/ipsec/ah.h \
 	src/ipsec/esp.c \
 	src/ipsec/esp.h \
 	src/ipsec/event.h \

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "ipsec/ah.h"
 
 #define SPI_MIN           256u /* 1..255 are IANA's (RFC 4303 2.1) */
 #define ESP_HEADER        8u   /* SPI and sequence number */
@@ -27,6 +28,8 @@ static unsigned outer_header(int ver)
 /* What stands in front of and behind the padded text. */
 static unsigned overhead_fixed(const struct sa *sa, int outer_ver)
 {
+	if (sa->proto == SA_AH)
+		return outer_header(outer_ver) + ah_len(sa, outer_ver == 4 ? 4 : 6);
 	return outer_header(outer_ver) + (sa->encap == SA_ENCAP_UDP ? UDP_HEADER : 0) + ESP_HEADER +
 	       sa->iv_len + sa->icv_len;
 }
@@ -39,13 +42,15 @@ uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver)
 		outer_mtu = OUTER_MTU_MAX;
 	if (outer_mtu < fixed)
 		return 0;
+	/* In transport mode the packet's own IP header is the outer one. */
+	unsigned own = sa->mode == SA_TRANSPORT ? outer_header(outer_ver) : 0;
+	if (sa->proto == SA_AH)
+		return outer_mtu - fixed + own;
 	uint32_t text = outer_mtu - fixed;
 	if (text > CRYPT_TEXT_MAX)
 		text = CRYPT_TEXT_MAX;
 	/* The packet, its padding and the trailer fill whole blocks (RFC 4303 2.4). */
 	text -= text % sa->align;
-	/* In transport mode the packet's own IP header is the outer one. */
-	unsigned own = sa->mode == SA_TRANSPORT ? outer_header(outer_ver) : 0;
 	return text > ESP_TRAILER ? text - ESP_TRAILER + own : 0;
 }
 
@@ -79,11 +84,15 @@ static int check_keys(const struct sa_conf *c, char *why, size_t whylen)
 
 static int check_conf(const struct sa_conf *c, char *why, size_t whylen)
 {
-	if (c->proto != SA_ESP)
-		return refuse(-ENOTSUP, why, whylen, "only ESP is implemented");
-	if (c->mode == SA_TRANSPORT && c->dir == DIR_OUT && (!c->src.ver || ip_addr_is_any(&c->src)))
+	if (c->proto == SA_AH && c->encap != SA_ENCAP_NONE)
 		return refuse(-EINVAL, why, whylen,
-			      "transport mode needs the address its packets come from (src)");
+			      "AH covers the addresses and cannot cross a NAT: there is no AH in UDP");
+	if (c->proto == SA_AH && c->suite.encr && c->suite.encr->id != ENCR_NULL &&
+	    c->suite.encr->id != ENCR_NULL_AUTH_AES_GMAC)
+		return refuse(-EINVAL, why, whylen, "AH does not encrypt");
+	if ((c->mode == SA_TRANSPORT || c->proto == SA_AH) && c->dir == DIR_OUT && (!c->src.ver || ip_addr_is_any(&c->src)))
+		return refuse(-EINVAL, why, whylen,
+			      "transport mode and AH need the address their packets come from (src)");
 	if (c->spi < SPI_MIN)
 		return refuse(-EINVAL, why, whylen, "an SPI below 256 is reserved");
 	if (c->src.ver && c->dst.ver && c->src.ver != c->dst.ver)
@@ -150,7 +159,8 @@ static void fill(struct sa *sa)
 	sa->dscp = (int8_t)c->dscp;
 	if (c->mode == SA_TRANSPORT && c->encap == SA_ENCAP_UDP && c->dir == DIR_IN)
 		sa->csum = (c->oa_src.ver && c->oa_dst.ver ? SA_CSUM_ADJUST : SA_CSUM_SET) & 3;
-	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + ESP_TRAILER + sa->align - 1u -
+	unsigned padding = sa->proto == SA_AH ? 0 : ESP_TRAILER + sa->align - 1u;
+	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + padding -
 				      (sa->mode == SA_TRANSPORT ? outer_header(ver) : 0));
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
 	sa->key_extent = crypt_key_extent(sa->key);

@@ -96,8 +96,8 @@ struct sa {
 	uint32_t reqid;            /* which child of keying it belongs to, through all rekeyings; 0: none */
 	uint32_t index;            /* place in the SAD, stable while installed */
 	struct sa *next_retired;   /* the SAD's */
-	bool retired;
 	_Atomic uint32_t refs;     /* policies and databases that hold it */
+	bool retired;
 	_Atomic uint8_t soft_raised, hard_raised;
 	uint64_t installed_ns;     /* monotonic */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */

@@ -18,7 +18,7 @@
 #include "packet/icmp.h"
 #include "plane/worker.h"
 
-static void sa_drop(struct worker *w, struct sa *sa, enum drop why)
+void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why)
 {
 	unsigned slot = why == DROP_REPLAY ? SA_DROP_REPLAY : why == DROP_AUTH ? SA_DROP_AUTH : why == DROP_POLICY_IN ? SA_DROP_POLICY : SA_DROP_OTHER;
 
@@ -44,12 +44,12 @@ static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag
 }
 
 /* Strangers can send these: one event in a while, whatever the SPI. */
-static void unknown_spi(struct worker *w, const struct in_pkt *p)
+void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *rx)
 {
-	struct ipsec_event e = { .type = EV_UNKNOWN_SPI, .spi = load_be32(p->esp) };
+	struct ipsec_event e = { .type = EV_UNKNOWN_SPI, .spi = spi };
 
 	worker_drop(w, DROP_UNKNOWN_SPI);
-	if (endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &e.peer) == 0)
+	if (endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &e.peer) == 0)
 		worker_event_paced(w, &e, w);
 }
 
@@ -81,26 +81,29 @@ static void look_up_all(struct worker *w, bool udp)
 		struct sa *sa = p->sa;
 
 		if (unlikely(!sa)) {
-			unknown_spi(w, p);
+			inbound_unknown_spi(w, load_be32(p->esp), p->rx);
 			continue;
 		}
 		if (unlikely((sa->encap == SA_ENCAP_UDP) != udp)) {
-			sa_drop(w, sa, DROP_WRONG_ENCAP);
+			inbound_sa_drop(w, sa, DROP_WRONG_ENCAP);
 			continue;
 		}
 		if (unlikely(!sa_usable(sa))) {
-			sa_drop(w, sa, DROP_SA_EXPIRED);
+			inbound_sa_drop(w, sa, DROP_SA_EXPIRED);
 			continue;
 		}
 		enum drop d = esp_open_op(sa, p->esp, p->len, &p->seq, &w->op[m]);
 		if (unlikely(d != DROP_NONE)) {
-			sa_drop(w, sa, d);
+			inbound_sa_drop(w, sa, d);
 			continue;
 		}
 		if (unlikely(sa->mode == SA_TRANSPORT)) {
-			/* opened where there is room for an IP header in front */
-			w->op[m].dst = w->side_arena + w->side_used + TRANSPORT_HEAD_MAX;
-			w->side_used += TRANSPORT_HEAD_MAX + ((w->op[m].len + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1));
+			/* opened where there is room for an IP header in front; a batch fits in */
+			w->op[m].dst = side_room(w, w->op[m].len);
+			if (!w->op[m].dst) {
+				inbound_sa_drop(w, sa, DROP_TRUNCATED);
+				continue;
+			}
 		}
 		if (m != i)
 			w->in[m] = *p;
@@ -121,6 +124,20 @@ static void peer_moved(struct worker *w, const struct in_pkt *p)
 		return;
 	e.local.addr = p->rx->to;
 	worker_event_paced(w, &e, p->sa);
+}
+
+enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struct pkt_info *info)
+{
+	uint8_t inner = info->tos & ECN_MASK;
+	int ecn = sa->ecn ? ecn_decap(inner, outer_tos & ECN_MASK) : inner;
+
+	if (ecn < 0)
+		return DROP_ECN;
+	if (ecn != inner) {
+		info->tos = (uint8_t)((info->tos & ~ECN_MASK) | ecn);
+		ip_set_tos(ip, info->tos);
+	}
+	return DROP_NONE;
 }
 
 /* Transport mode: the outer IP header goes in front of the text again. */
@@ -166,16 +183,8 @@ static enum drop decapsulate(struct in_pkt *p, const struct crypt_op *op)
 		return d;
 	if (unlikely((t.next_header == IPPROTO_IPIP) != (p->info.key.ver == 4)))
 		return DROP_NEXT_HEADER;
-	if (unlikely((p->rx->tos ^ p->info.tos) & ECN_MASK)) {
-		uint8_t inner = p->info.tos & ECN_MASK;
-		int ecn = p->sa->ecn ? ecn_decap(inner, p->rx->tos & ECN_MASK) : inner;
-		if (ecn < 0)
-			return DROP_ECN;
-		if (ecn != inner) {
-			p->info.tos = (uint8_t)((p->info.tos & ~ECN_MASK) | ecn);
-			ip_set_tos(p->ip, p->info.tos);
-		}
-	}
+	if (unlikely((p->rx->tos ^ p->info.tos) & ECN_MASK))
+		return inbound_ecn(p->sa, p->rx->tos, p->ip, &p->info);
 	return DROP_NONE;
 }
 
@@ -191,18 +200,18 @@ static void accept_all(struct worker *w)
 		struct sa *sa = p->sa;
 
 		if (unlikely(!w->op[i].ok)) {
-			sa_drop(w, sa, DROP_AUTH);
+			inbound_sa_drop(w, sa, DROP_AUTH);
 			continue;
 		}
 		if (unlikely(!replay_accept(&sa->replay, p->seq))) {
-			sa_drop(w, sa, DROP_REPLAY);
+			inbound_sa_drop(w, sa, DROP_REPLAY);
 			continue;
 		}
 		if (unlikely(p->from_tag != atomic_load_explicit(&sa->peer_tag, memory_order_relaxed)))
 			peer_moved(w, p);
 		enum drop d = decapsulate(p, &w->op[i]);
 		if (unlikely(d != DROP_NONE)) {
-			sa_drop(w, sa, d);
+			inbound_sa_drop(w, sa, d);
 			continue;
 		}
 		if (sa != run) {
@@ -248,9 +257,8 @@ static bool allowed(const struct flow_entry *f, const struct in_pkt *p)
 
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
-	ok = pol->reqid && pol->reqid == p->sa->reqid;
-	for (unsigned i = 0; i < pol->n_in && !ok; i++)
-		ok = pol->in[i] == p->sa;
+	/* of several SAs, all must have been passed: nest.c checks that */
+	ok = pol->reqid ? pol->reqid == p->sa->reqid : pol->n_in == 1 && pol->in[0] == p->sa;
 	if (!ok || conf->n_sel == 0)
 		return ok;
 	for (unsigned i = 0; i < conf->n_sel; i++)
@@ -272,12 +280,28 @@ static void clamp_mss(struct worker *w, struct in_pkt *p, const struct policy *p
 		w->c.mss_clamped++;
 }
 
+struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p)
+{
+	struct flow_entry *f = flow_table_find(&w->in_flows, &p->info.key, p->hash, w->view->gen);
+
+	if (unlikely(!f))
+		f = classify_miss(w, p);
+	f->used = w->batch;
+	return f;
+}
+
 static void check_all(struct worker *w)
 {
 	unsigned m = 0;
 
 	for (unsigned i = 0; i < w->n_in; i++) {
 		struct in_pkt *p = &w->in[i];
+
+		if (unlikely((uint8_t)(p->info.key.proto - IPPROTO_ESP) <= IPPROTO_AH - IPPROTO_ESP) &&
+		    nest_wants(w, p->ip, &p->info)) {
+			nest_add(w, p);
+			continue;
+		}
 		struct flow_entry *f = flow_table_find(&w->in_flows, &p->info.key, p->hash, w->view->gen);
 
 		if (unlikely(!f))
@@ -285,7 +309,7 @@ static void check_all(struct worker *w)
 		f->used = w->batch;
 		if (unlikely(f->hint != p->sa)) {
 			if (!allowed(f, p)) {
-				sa_drop(w, p->sa, DROP_POLICY_IN);
+				inbound_sa_drop(w, p->sa, DROP_POLICY_IN);
 				continue;
 			}
 			f->hint = p->sa;
@@ -314,6 +338,8 @@ static void in_batch(struct worker *w, bool udp, void (*deliver)(struct worker *
 	if (w->n_in)
 		deliver(w);
 	w->n_in = 0;
+	if (unlikely(w->n_nest))
+		nest_run(w, deliver);
 }
 
 /* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not, and hands IKE messages on. */

@@ -8,6 +8,7 @@ libplane_a_SOURCES = \
 	src/plane/ike_ring.h \
 	src/plane/inbound.c \
 	src/plane/internal.h \
+	src/plane/nest.c \
 	src/plane/outbound.c \
 	src/plane/plane.c \
 	src/plane/plane.h \
@@ -16,4 +17,5 @@ libplane_a_SOURCES = \
 	src/plane/route.c \
 	src/plane/send.c \
 	src/plane/worker.c \
-	src/plane/worker.h
+	src/plane/worker.h \
+	src/plane/wrap.c

@@ -9,6 +9,7 @@
  *              back to back in the frame arena, so that one system call can send many
  *   seal       one crypto call for all frames
  *   send       send.c
+ *   wrap       what goes through several SAs, or AH: wrap.c
  *
  * A packet that cannot go on is counted under its reason and forgotten.
  */
@@ -61,6 +62,7 @@ static void parse_all(struct worker *w)
 		enum drop d = pkt_parse(p->ip, got, &p->info);
 
 		p->sa = NULL;
+		p->wrap = false;
 		if (unlikely(d == DROP_NONE && p->info.len != got))
 			d = DROP_BAD_LENGTH;
 		if (unlikely(d != DROP_NONE)) {
@@ -84,8 +86,10 @@ static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *
 		return f;
 	atomic_fetch_add_explicit(&pol->hits, 1, memory_order_relaxed);
 	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
-	if (pol->action == POLICY_PROTECT)
-		f->hint = policy_first_out(pol);
+	unsigned n;
+	struct sa *const *sa = policy_out(pol, &n);
+	if (pol->action == POLICY_PROTECT && n == 1 && sa[0]->proto == SA_ESP)
+		f->hint = sa[0];
 	return f;
 }
 
@@ -99,6 +103,9 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 	} else if (pol->action == POLICY_REJECT) {
 		reply_reject(w, p);
 		worker_drop(w, DROP_POLICY_REJECT);
+	} else if (pol->action == POLICY_PROTECT && policy_first_out(pol)) {
+		p->wrap = true; /* several, or AH */
+		w->n_wrap++;
 	} else if (pol->action == POLICY_PROTECT && pol->route) {
 		hold_add(w, p, pol);
 	} else if (pol->action == POLICY_PROTECT) {
@@ -195,16 +202,27 @@ static void classify_all(struct worker *w)
 	}
 }
 
-/* Transport mode: is it a whole packet between the SA's ends, and is its header one that the system makes just like that? */
-static bool may_go_as_it_is(const struct out_pkt *p)
+/*
+ * Transport mode: a whole packet between the SA's ends goes as it is, when its header is one that the system makes just like that; with
+ * options in front of what is protected its header is made in wrap.c.
+ */
+static bool may_go_as_it_is(struct worker *w, struct out_pkt *p)
 {
 	const struct sa_path *path = atomic_load_explicit(&p->sa->path, memory_order_acquire);
 	const struct flow_key *k = &p->info.key;
 	uint32_t next_at, split = transport_split(p->ip, &p->info, &next_at);
-	uint32_t plain = k->ver == 4 ? 20 : 40;
+	bool between_ends = path && path->src.ver == k->ver && path->dst.addr.ver == k->ver &&
+			    memcmp(path->src.b, k->src, 16) == 0 && memcmp(path->dst.addr.b, k->dst, 16) == 0;
 
-	return split == plain && path && path->src.ver == k->ver && path->dst.addr.ver == k->ver &&
-	       memcmp(path->src.b, k->src, 16) == 0 && memcmp(path->dst.addr.b, k->dst, 16) == 0;
+	if (likely(between_ends && split == (k->ver == 4 ? 20u : 40u)))
+		return true;
+	if (between_ends && split && p->sa->encap == SA_ENCAP_NONE) {
+		p->wrap = true;
+		w->n_wrap++;
+	} else {
+		worker_drop(w, DROP_TRANSPORT);
+	}
+	return false;
 }
 
 /* What the SA says: is it alive, does the packet fit, which DF bit. Packets that cannot go on lose their SA. */
@@ -227,8 +245,7 @@ static void fit_all(struct worker *w)
 			last = sa;
 			crypt_key_prefetch(sa->key, sa->key_extent, p->info.len);
 		}
-		if (unlikely(sa->mode == SA_TRANSPORT) && !may_go_as_it_is(p)) {
-			worker_drop(w, DROP_TRANSPORT);
+		if (unlikely(sa->mode == SA_TRANSPORT) && !may_go_as_it_is(w, p)) {
 			p->sa = NULL;
 			continue;
 		}
@@ -301,6 +318,7 @@ static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, u
 	f->inner_len = inner_len;
 	f->tos = likely(sa->mode == SA_TUNNEL) ? ecn_encap(p->info.tos, sa->dscp, sa->ecn) : p->info.tos;
 	f->df = p->outer_df;
+	f->whole = false;
 	w->n_frame++;
 	w->frame_used += f->len;
 }
@@ -452,4 +470,8 @@ void outbound_batch(struct worker *w, void (*flush)(struct worker *w))
 		i = end;
 	}
 	seal(w, flush);
+	if (unlikely(w->n_wrap)) {
+		w->n_wrap = 0;
+		wrap_batch(w, flush);
+	}
 }

@@ -53,7 +53,10 @@ static int open_ends(struct worker *w, char *why, size_t whylen)
 		so.share = w->number;
 		if (rc == 0 && (v ? o->raw6 : o->raw4))
 			rc = sock_open(&w->raw[v], &so, why, whylen);
-		if (rc == 0 && o->bypass)
+		so.proto = SA_AH;
+		if (rc == 0 && (v ? o->ah6 : o->ah4))
+			rc = sock_open(&w->ah[v], &so, why, whylen);
+		if (rc == 0 && (o->bypass || o->whole || (v ? o->ah6 : o->ah4)))
 			rc = sock_open_clear(&w->clear[v], so.ver, o->mark, why, whylen);
 	}
 	return rc;
@@ -71,6 +74,8 @@ static int watch_ends(struct worker *w)
 		rc = watch(w, w->udp[v].fd, WORKER_UDP + v);
 		if (rc == 0)
 			rc = watch(w, w->raw[v].fd, WORKER_RAW + v);
+		if (rc == 0)
+			rc = watch(w, w->ah[v].fd, WORKER_AH + v);
 	}
 	return rc;
 }

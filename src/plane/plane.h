@@ -26,6 +26,8 @@ struct plane_opts {
 	struct ip_addr bind4, bind6; /* any by default */
 	bool udp4, udp6;          /* open UDP sockets of this version */
 	bool raw4, raw6;          /* open raw ESP sockets of this version */
+	bool ah4, ah6;            /* open raw AH sockets of this version */
+	bool whole;               /* some SA is AH or in transport mode: open sockets for packets whose IP header is ours */
 	bool bypass;              /* some policy bypasses: open sockets for cleartext */
 	bool ike;                 /* messages behind the non-ESP marker wait for plane_ike_take(); else they are dropped */
 	bool gso, gro;            /* UDP_SEGMENT, UDP_GRO */

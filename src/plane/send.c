@@ -8,11 +8,13 @@
 #define MESSAGE_SEGS 64       /* kernels before 5.18 allow no more */
 #define MESSAGE_BYTES 65000   /* UDP over IPv4 carries 65507, raw less what its header needs */
 
-static struct sock *socket_for(struct worker *w, const struct sa *sa, const struct sa_path *path)
+static struct sock *socket_for(struct worker *w, const struct out_frame *f, const struct sa_path *path)
 {
 	unsigned v6 = path->dst.addr.ver == 6;
 
-	return sa->encap == SA_ENCAP_UDP ? &w->udp[v6] : &w->raw[v6];
+	if (unlikely(f->whole))
+		return &w->clear[v6];
+	return f->sa->encap == SA_ENCAP_UDP ? &w->udp[v6] : &w->raw[v6];
 }
 
 static void send_messages(struct worker *w, struct sock *s, const struct sock_tx *m, unsigned n)
@@ -36,7 +38,7 @@ void send_frames(struct worker *w)
 	for (unsigned i = 0; i < w->n_frame;) {
 		struct out_frame *f = &w->frame[i];
 		const struct sa_path *path = atomic_load_explicit(&f->sa->path, memory_order_acquire);
-		struct sock *s = path && path->prepared ? socket_for(w, f->sa, path) : NULL;
+		struct sock *s = path && path->prepared ? socket_for(w, f, path) : NULL;
 		if (unlikely(!s || s->fd < 0)) {
 			worker_drop(w, s ? DROP_SEND : DROP_NO_PEER);
 			i++;
@@ -49,10 +51,10 @@ void send_frames(struct worker *w)
 		}
 		struct sock_tx *m = &tx[n++];
 		*m = (struct sock_tx) { .path = path->prepared, .data = f->esp, .len = f->len, .seg = (uint16_t)f->len,
-					.n_pkts = 1, .tos = f->tos, .df = f->df };
+					.n_pkts = 1, .tos = f->whole ? 0 : f->tos, .df = f->df };
 		w->c.out_wire_packets++;
 		bool last = false;
-		for (i++; i < w->n_frame && !last && m->n_pkts < MESSAGE_SEGS; i++) {
+		for (i++; i < w->n_frame && !last && !f->whole && m->n_pkts < MESSAGE_SEGS; i++) {
 			struct out_frame *g = &w->frame[i];
 			if (g->sa != f->sa || g->esp != m->data + m->len || g->len > m->seg || g->tos != f->tos ||
 			    g->df != f->df || m->len + g->len > MESSAGE_BYTES)

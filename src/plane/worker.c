@@ -81,6 +81,8 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 			inbound_socket(w, &w->udp[v], deliver_packets);
 		if (ready[WORKER_RAW + v])
 			inbound_socket(w, &w->raw[v], deliver_packets);
+		if (unlikely(ready[WORKER_AH + v]))
+			nest_socket(w, &w->ah[v], deliver_packets);
 	}
 	if (unlikely(ready[WORKER_WAKE])) {
 		uint64_t seen;
@@ -142,7 +144,7 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	w->epoll_fd = -1;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	for (unsigned v = 0; v < 2; v++)
-		w->udp[v].fd = w->raw[v].fd = w->clear[v].fd = -1;
+		w->udp[v].fd = w->raw[v].fd = w->ah[v].fd = w->clear[v].fd = -1;
 	w->read_arena = arena_new(READ_ARENA);
 	w->frame_arena = arena_new(FRAME_ARENA);
 	w->side_arena = arena_new(SIDE_ARENA);
@@ -162,6 +164,7 @@ void worker_fini(struct worker *w)
 	for (unsigned v = 0; v < 2; v++) {
 		sock_close(&w->udp[v]);
 		sock_close(&w->raw[v]);
+		sock_close(&w->ah[v]);
 		sock_close(&w->clear[v]);
 	}
 	if (w->epoll_fd >= 0)

@@ -41,7 +41,7 @@
 #define HOLD_BYTES (128 * 1024)
 /* Where texts are opened that get another header in front: all that one batch can hold. */
 #define RX_BUFFER 65536u
-#define SIDE_ARENA (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE))
+#define SIDE_ARENA (2 * (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE)))
 #define GRO_FLOWS 8         /* flows that are joined at the same time; a power of two */
 
 /* The SPD with its generation, published as one pointer. */
@@ -60,6 +60,7 @@ struct out_pkt {
 	const struct policy *policy;
 	bool outer_df;
 	bool fragment;        /* too big for the path: goes as IPv4 fragments */
+	bool wrap;            /* goes through several SAs, or AH: wrap.c */
 };
 
 /* An ESP packet in the frame arena, in sending order. */
@@ -70,6 +71,7 @@ struct out_frame {
 	uint32_t inner_len;
 	uint8_t tos;          /* outer */
 	bool df;
+	bool whole;           /* esp points to a complete IP packet */
 };
 
 /* An ESP packet received. */
@@ -83,6 +85,21 @@ struct in_pkt {
 	const struct sock_rx *rx;
 	uint8_t *ip;          /* inner packet, once it is decrypted */
 	struct pkt_info info;
+};
+
+/* A received packet with its IP header, on its way through AH or more than one SA. */
+#define NEST_MAX BATCH_FRAMES
+struct nest_pkt {
+	uint8_t *ip;
+	uint32_t len;
+	uint32_t at;          /* of the IPsec header in it */
+	uint32_t next_at;     /* of the byte that says so */
+	uint8_t proto;        /* enum sa_proto */
+	uint64_t seq;
+	struct sa *sa[SA_BUNDLE_MAX]; /* it came through, outermost first */
+	unsigned n_sa;
+	unsigned op;          /* of its kind, this round */
+	const struct sock_rx *rx;
 };
 
 /* A packet that waits for an SA. */
@@ -116,8 +133,9 @@ struct gro_slot {
 	struct gro_run run;
 };
 
-/* What a worker's epoll watches; UDP and RAW are followed by their IPv6 twins. */
-enum worker_end { WORKER_STOP, WORKER_WAKE, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_ENDS = WORKER_RAW + 2 };
+/* What a worker's epoll watches; UDP, RAW and AH are followed by their IPv6 twins. */
+enum worker_end { WORKER_STOP, WORKER_WAKE, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_AH = WORKER_RAW + 2,
+		  WORKER_ENDS = WORKER_AH + 2 };
 
 struct worker {
 	struct plane *plane;
@@ -128,7 +146,7 @@ struct worker {
 	/* ends */
 	int tun_fd;
 	unsigned tun_can;         /* GRO_* the device takes from us */
-	struct sock udp[2], raw[2], clear[2]; /* [0] IPv4, [1] IPv6; fd -1: not open */
+	struct sock udp[2], raw[2], ah[2], clear[2]; /* [0] IPv4, [1] IPv6; fd -1: not open */
 	struct sock_rxq *rxq;
 	int epoll_fd;
 	int wake_fd;              /* eventfd: the control thread wants held packets looked at */
@@ -149,6 +167,7 @@ struct worker {
 	struct out_frame frame[BATCH_FRAMES];
 	unsigned n_frame;
 	struct crypt_op op[BATCH_FRAMES];
+	unsigned n_wrap;          /* packets of the batch marked so */
 
 	/* inbound batch */
 	struct sock_rx rx[SOCK_RX_MAX];
@@ -156,6 +175,8 @@ struct worker {
 	unsigned n_in;
 	uint8_t *side_arena;      /* for transport mode */
 	uint32_t side_used;
+	struct nest_pkt nest[NEST_MAX];
+	unsigned n_nest;
 	struct gro_slot gro[GRO_FLOWS];
 
 	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the packet in question */
@@ -204,6 +225,29 @@ unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_
 /* reply.c: what goes back to the inner sender. */
 void reply_too_big(struct worker *w, const struct out_pkt *p, uint32_t mtu);
 void reply_reject(struct worker *w, const struct out_pkt *p);
+
+/* wrap.c: the packets of the batch that are marked, through all their SAs; frames go to `flush` as often as there are many. */
+void wrap_batch(struct worker *w, void (*flush)(struct worker *w));
+
+/* nest.c: receives from an AH socket and works on what came. */
+void nest_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w));
+/* The same for what is in w->rx[0..n). */
+void nest_datagrams(struct worker *w, unsigned n, void (*deliver)(struct worker *w));
+/* Is what came out of an SA protected once more, for us? */
+bool nest_wants(const struct worker *w, const uint8_t *ip, const struct pkt_info *info);
+/* Enters a packet that has come through one SA; w->n_nest < NEST_MAX. */
+void nest_add(struct worker *w, const struct in_pkt *p);
+/* Works on what was entered, until nothing is left. */
+void nest_run(struct worker *w, void (*deliver)(struct worker *w));
+/* Room for len bytes in the side arena, TRANSPORT_HEAD_MAX free bytes in front of it; NULL when it is used up. */
+uint8_t *side_room(struct worker *w, uint32_t len);
+
+/* inbound.c, for nest.c: */
+void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why);
+void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *rx);
+struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p);
+/* Takes the outer ECN field over into the inner packet. DROP_NONE or DROP_ECN. */
+enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struct pkt_info *info);
 
 /* hold.c: a packet that pol protects and for which there is no SA: kept (or dropped when there is no room), and keying is told. */
 void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *pol);

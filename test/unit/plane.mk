@@ -8,6 +8,8 @@ test_unit_test_plane_SOURCES = \
 	test/unit/plane_rig.c \
 	test/unit/plane_rig.h \
 	test/unit/test_plane.c \
+	test/unit/test_plane_ah.c \
+	test/unit/test_plane_bundle.c \
 	test/unit/test_plane_drops.c \
 	test/unit/test_plane_bytes.c \
 	test/unit/test_plane_gso.c \

@@ -37,7 +37,7 @@ bool rig_global_init(void)
 static struct sa *make_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint32_t reqid)
 {
 	const struct rig_opts *o = &r->o;
-	struct sa_conf c = { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = spi, .reqid = reqid };
+	struct sa_conf c = { .proto = o->ah ? SA_AH : SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = spi, .reqid = reqid };
 	uint8_t key[64];
 	char why[200], name[32];
 	struct sa *sa;
@@ -54,8 +54,8 @@ static struct sa *make_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint3
 	c.fragment = o->fragment;
 	c.dscp = o->dscp - 1;
 	c.path_mtu = o->path_mtu ? o->path_mtu : 1500;
-	ck_assert_int_eq(ip_addr_parse(o->outer_ver == 6 ? "2001:db8::1" : "192.0.2.1", &c.src), 0);
-	ck_assert_int_eq(ip_addr_parse(o->outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &c.dst), 0);
+	ck_assert_int_eq(ip_addr_parse(o->src ? o->src : o->outer_ver == 6 ? "2001:db8::1" : "192.0.2.1", &c.src), 0);
+	ck_assert_int_eq(ip_addr_parse(o->dst ? o->dst : o->outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &c.dst), 0);
 	c.mode = o->transport ? SA_TRANSPORT : SA_TUNNEL;
 	if (dir == DIR_IN && o->oa_src) {
 		ck_assert_int_eq(ip_addr_parse(o->oa_src, &c.oa_src), 0);
@@ -77,11 +77,10 @@ static struct sa *make_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint3
 static void enter(struct rig *r, struct sa *sa)
 {
 	struct plane *p = sa->dir == DIR_OUT ? r->pa : r->pb;
-	struct endpoint peer_b = { .port = r->peer_a.port };
+	struct endpoint peer_b = { .addr = sa->conf->dst, .port = sa->encap == SA_ENCAP_UDP ? r->peer_a.port : 0 };
 	struct ip_addr none = { 0 };
 
-	ck_assert_int_eq(ip_addr_parse(r->o.outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &peer_b.addr), 0);
-	const struct ip_addr *src = sa->dir == DIR_OUT && r->o.transport ? &sa->conf->src : &none;
+	const struct ip_addr *src = sa->dir == DIR_OUT && (r->o.transport || r->o.ah || r->o.src) ? &sa->conf->src : &none;
 	if (sa->dir == DIR_IN || !r->o.no_peer)
 		ck_assert_int_eq(plane_set_path(p, sa, src, sa->dir == DIR_OUT ? &peer_b : &r->peer_a), 0);
 	ck_assert_int_eq(sad_install(plane_sad(p), sa), 0);
@@ -269,8 +268,8 @@ void rig_flush(struct worker *w)
 	for (unsigned i = 0; i < w->n_frame; i++) {
 		const struct out_frame *f = &w->frame[i];
 		ck_assert_uint_lt(r->n_wire, RIG_WIRE_MAX);
-		ck_assert(f->esp >= end && f->esp + f->len <= w->frame_arena + FRAME_ARENA);
-		end = f->esp + f->len;
+		ck_assert(f->whole || (f->esp >= end && f->esp + f->len <= w->frame_arena + FRAME_ARENA));
+		end = f->whole ? end : f->esp + f->len;
 		struct rig_frame *c = &r->wire[r->n_wire++];
 		*c = copy_of(f->esp, f->len);
 		c->tos = f->tos;
@@ -332,6 +331,27 @@ void rig_in_from(struct rig *r, const void *p, uint32_t len, uint32_t seg, uint8
 	rx->to = r->in->conf->dst;
 	rig_begin(r->b);
 	inbound_datagrams(r->b, 1, !r->o.raw, accept_copy);
+	free(c.p);
+}
+
+void rig_in_ah(struct rig *r, const void *ip, uint32_t len)
+{
+	struct rig_frame c = copy_of(ip, len);
+	struct sock_rx *rx = &r->b->rx[0];
+	uint32_t off = c.p[0] >> 4 == 4 ? (c.p[0] & 15u) * 4 : 40;
+	struct endpoint from = { .addr = off == 40 && c.p[0] >> 4 == 6 ? ip_addr_from_v6(c.p + 8) : ip_addr_from_v4(c.p + 12) };
+
+	*rx = (struct sock_rx) { .hdr_len = c.p[0] >> 4 == 4 ? (uint8_t)off : 0, .tos = (uint8_t)(c.p[0] << 4 | c.p[1] >> 4) };
+	if (c.p[0] >> 4 == 6) {
+		rx->to = ip_addr_from_v6(c.p + 24);
+		for (uint8_t kind = c.p[6]; kind != IPPROTO_AH; kind = rx->ext[rx->n_ext++].p[0], off += rx->ext[rx->n_ext - 1].len)
+			rx->ext[rx->n_ext] = (struct sock_ext) { c.p + off, (uint16_t)((c.p[off + 1] + 1u) * 8), kind };
+	}
+	rx->data = c.p + off;
+	rx->len = rx->seg = len - off;
+	endpoint_to_sockaddr(&from, &rx->from);
+	rig_begin(r->b);
+	nest_datagrams(r->b, 1, accept_copy);
 	free(c.p);
 }
 

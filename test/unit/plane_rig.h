@@ -51,6 +51,8 @@ struct rig_opts {
 	bool no_peer;           /* A does not know where B is */
 	uint32_t reqid;         /* of both SAs */
 	bool transport;         /* from 192.0.2.1 (2001:db8::1) to .2 */
+	bool ah;                /* AH; suite is "null-sha256" and the like */
+	const char *src, *dst;  /* outer addresses, where they are not those */
 	const char *oa_src, *oa_dst; /* of the inbound SA */
 	bool ike;               /* the planes take IKE messages */
 };
@@ -107,6 +109,8 @@ void rig_send(struct rig *r, const void *ip, uint32_t len);
 void rig_in(struct rig *r, const void *p, uint32_t len, uint8_t tos);
 /* The same for a datagram that came from elsewhere, or holds several packets of seg bytes. */
 void rig_in_from(struct rig *r, const void *p, uint32_t len, uint32_t seg, uint8_t tos, const struct endpoint *from);
+/* B receives a complete AH packet, as a raw socket shows it. */
+void rig_in_ah(struct rig *r, const void *ip, uint32_t len);
 /* B receives wire[i]. */
 void rig_in_wire(struct rig *r, unsigned i);
 /* B receives all of the wire in order; the wire is empty after. */
@@ -143,5 +147,7 @@ TCase *tcase_plane_send(void);
 TCase *tcase_plane_keying(void);
 TCase *tcase_plane_ike(void);
 TCase *tcase_plane_transport(void);
+TCase *tcase_plane_ah(void);
+TCase *tcase_plane_bundle(void);
 
 #endif

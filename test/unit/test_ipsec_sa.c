@@ -132,8 +132,8 @@ START_TEST(test_refused)
 		int rc;
 	} rows[] = {
 		{ "spi", "below 256", -EINVAL },
-		{ "proto", "only ESP", -ENOTSUP },
-		{ "mode", "the address its packets come from", -EINVAL },
+		{ "proto", "cannot cross a NAT", -EINVAL },
+		{ "mode", "the address their packets come from", -EINVAL },
 		{ "versions", "different IP versions", -EINVAL },
 		{ "window", "replay window", -EINVAL },
 		{ "dscp", "DSCP", -EINVAL },
