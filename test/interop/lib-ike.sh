@@ -14,6 +14,12 @@
 #   ike_mark G                   what G logged so far does not count for ike_says
 #   ike_says G TEXT [SECONDS]    TEXT comes up in G's log within so long (5)
 #   ike_traffic WHAT             ping both ways and a second of iperf3 between the hosts, as TAP tests
+#   ike_swan_start               bumpwire as gateway a, strongSwan as b, with what ik_* and sw_* say; ends the test if not
+#   ike_swan_end                 stops both, resets ik_* and sw_*
+#   ike_child_spi G; ike_sa_spi G  the newest SPI of ours of a child, and the initiator's of an IKE SA
+#   ike_settled                  A and strongSwan at B have one IKE SA and one child each, and no other SAs any more
+#   ike_through COMMAND...       fails when the command does, or when meanwhile one of 100 pings a second from A's host to
+#                                B's is lost, or a byte of a TCP stream beside them
 #   ike_wire WHAT FILE           the capture holds IKE and ESP in UDP and nothing else, as TAP tests
 #
 # Variables and their defaults:
@@ -110,6 +116,52 @@ ike_traffic() {
 	ok "$1: ping from B's host to A's" ping_ok "$ns_host_b" 10.1.0.2
 	serve "$ns_host_b" 5201
 	ok "$1: iperf3" in_ns "$ns_host_a" timeout 20 iperf3 -c 10.2.0.2 -t 1
+}
+
+ike_swan_start() {
+	ike_conf a
+	swan_config b "$(swan_conn)"
+	swan_start b "$ns_b" && gw_start a || finish
+}
+ike_swan_end() {
+	gw_stop a
+	swan_stop b
+	ike_defaults
+	swan_defaults
+}
+
+ike_child_spi() { bw "$1" list sas --json | jq -r '[.[] | select(.proto == "ike") | .children[] | select(.state == "installed") | .spi_in] | last'; }
+ike_sa_spi() { bw "$1" list sas --json | jq -r '[.[] | select(.proto == "ike" and .state == "established") | .spi_i] | last'; }
+ike_settled() {
+	[ "$(ike_count a true)" = 1 ] && [ "$(bw a list sas --json | jq '[.[] | select(.proto == "esp")] | length')" = 2 ] &&
+		[ "$(swan_sas b | grep -oE '[ {]state=[A-Z]+' | sort | tr -d ' \n')" = state=ESTABLISHEDstate=INSTALLED ]
+}
+
+# ike_through: the stream is slow enough to leave the processor to the others, and never pauses for long
+ike_stream_rate=1000000
+ike_through() {
+	local got sent pinger stream server status said=
+	background "$ns_host_b" "$work/stream.got" "$python" "$src/test/interop/stream.py" recv 5300
+	server=$last
+	wait_for 5 listens "$ns_host_b" 5300 || return 1
+	background "$ns_host_a" "$work/stream.sent" "$python" "$src/test/interop/stream.py" send "${ike_stream_to:-10.2.0.2}" 5300 "$ike_stream_rate"
+	stream=$last
+	background "$ns_host_a" "$work/through" ping -n -i 0.01 -w 60 "${ike_stream_to:-10.2.0.2}"
+	pinger=$last
+	sleep 0.3
+	"$@"
+	status=$?
+	sleep 0.7
+	stop "$pinger" INT
+	stop "$stream"
+	wait_for 10 ended "$server"
+	got=$(cat "$work/stream.got") sent=$(cat "$work/stream.sent")
+	[ $status = 0 ] || { echo "status $status"; return 1; }
+	# those that were on their way at the end do not count
+	said=$(sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$work/through" | sort -nu | awk '$1 != NR { print "ping " NR " of " $1; exit }')
+	[ -z "$said" ] && [ "$(grep -c icmp_seq= "$work/through")" -gt 50 ] ||
+		{ echo "lost: $said"; tail -n 3 "$work/through"; cat "$work/through.err"; return 1; }
+	[ -n "$got" ] && [ "$got" = "${sent% *}" ] || { echo "sent $sent, got $got"; cat "$work"/stream.*.err; return 1; }
 }
 
 ike_udp='(udp port 500 or (udp port 4500 and ((ip and udp[8:4] = 0) or (ip6 and ip6[48:4] = 0))))'

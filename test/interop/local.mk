@@ -1,5 +1,7 @@
 # Against implementations that are not ours. Takes long, so it starts before the scenarios.
 TESTS += \
+	test/interop/ike-rekey/test.sh \
+	test/interop/ike-lifetimes/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/keys/test.sh \
 	test/interop/ike-certs/test.sh \
