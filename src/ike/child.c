@@ -212,7 +212,7 @@ struct ike_conn_child *ike_child_conf_of(const struct ike_child *c)
 	return &c->sa->conn->child[ike_conn_child_index(c->sa->conn, c->conf)];
 }
 
-static bool has_sibling(const struct ike_child *c)
+bool ike_child_has_sibling(const struct ike_child *c)
 {
 	const struct ike *ike = c->sa->ike;
 
@@ -230,7 +230,7 @@ static enum ike_action action_of(const struct ike_child *c, enum ike_end end)
 {
 	if (c->sa->conn->gone || c->sa->ike->closing || c->state == IKE_CHILD_REKEYED)
 		return IKE_ACTION_CLEAR;
-	if (has_sibling(c))
+	if (ike_child_has_sibling(c))
 		return IKE_ACTION_CLEAR; /* another pair does its work */
 	if (c->state == IKE_CHILD_DELETING)
 		end = (enum ike_end)c->end; /* decided before, however the IKE SA ends */
@@ -357,6 +357,8 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 	unsigned ci = ike_conn_child_index(conn, c->conf);
 	bool tell = c->state != IKE_CHILD_REKEYED && end != IKE_END_REPLACED && end != IKE_END_EXIT;
 
+	ike_sa_log(sa, LOG_LVL_DEBUG, "child %s, SPIs %08x_i %08x_o, ends: %s", c->conf->name,
+		   c->spi_in, c->spi_out, why ? why : "closed");
 	/* the trap is there before the policies go: no packet leaves in the clear in between */
 	if (action != IKE_ACTION_CLEAR)
 		ike_conn_trap(conn, ci);

@@ -132,6 +132,7 @@ struct ike_sa {
 
 	/* in clock_now_ns(); 0: none */
 	uint64_t established_ns, rekey_ns, reauth_ns, over_ns;
+	uint64_t tidy_ns; /* when to look for another SA that does the same */
 	uint64_t heard_ns; /* last authentic message */
 	uint64_t spoke_ns; /* last datagram to the peer */
 	struct ike_timer t_again; /* retransmission, and in the states without a request: the end */
@@ -328,6 +329,8 @@ struct ike_conn_child *ike_child_conf_of(const struct ike_child *c);
  * their way by this one are still accepted for some seconds: only then the SAD hears of its end.
  */
 void ike_child_close(struct ike_child *c, enum ike_end end, const char *why);
+/* Is another pair of its reqid in force? */
+bool ike_child_has_sibling(const struct ike_child *c);
 /* The end of pairs that only receive: of one reqid, 0 for all. */
 void ike_drains_end(struct ike *ike, uint32_t reqid);
 /* Our traffic goes by it: that is so already, or is made so now. */

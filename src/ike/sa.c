@@ -10,6 +10,7 @@
 #include "ike/v2/v2.h"
 
 #define LINGER_NS (20 * NS_PER_S)
+#define TIDY_NS   (30 * NS_PER_S) /* time for a reauthentication to delete the old SA itself */
 
 static const char *const state_names[IKE_STATES] = {
 	[IKE_ST_NONE] = "new",          [IKE_ST_INIT_I] = "connecting",
@@ -178,7 +179,7 @@ static void set_lifetimes(struct ike_sa *sa, const struct ike_sa *replaces)
 /* The first of the SA's times that is set; 0: none. */
 static uint64_t first_time(const struct ike_sa *sa)
 {
-	uint64_t t = 0, v[] = { sa->rekey_ns, sa->reauth_ns, sa->over_ns };
+	uint64_t t = 0, v[] = { sa->rekey_ns, sa->reauth_ns, sa->over_ns, sa->tidy_ns };
 
 	for (unsigned i = 0; i < ARRAY_LEN(v); i++)
 		if (v[i] && (!t || v[i] < t))
@@ -218,6 +219,8 @@ void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces)
 	ike_table_del(&ike->by_init, &sa->by_init);
 	ike_sa_close_gate(sa);
 	set_lifetimes(sa, replaces);
+	if (sa->conn->conf->unique == IKE_UNIQUE_REPLACE && ike_sa_twin(sa, NULL))
+		sa->tidy_ns = sa->established_ns + TIDY_NS;
 	ike_sa_arm_life(sa);
 	sa->heard_ns = sa->spoke_ns = clock_now_ns();
 	v2_sa_idle_arm(sa);

@@ -4,6 +4,8 @@
 #   make fuzz              all of them, FUZZ_SECONDS each (600)
 #   make fuzz-short        the same, 3 seconds each: for CI
 #   make fuzz FUZZ=parse   one of them
+# Last comes the chaos of two IKE engines (test/unit/test_ike_chaos.c), five seeds for each of the
+# seconds (FUZZ=ike_chaos alone; FUZZ_SEED is the first).
 # What a run learns stays in fuzz-build/corpus/NAME; what breaks one in fuzz-build/.
 FUZZ_CC = clang
 FUZZ_SECONDS = 600
@@ -17,7 +19,7 @@ fuzz_packet_extra = test/unit/pkt_feed.c
 fuzz_programs = $(patsubst $(top_srcdir)/%.c,%,$(fuzz_sources))
 
 # Inside fuzz-build.
-fuzz-programs: $(fuzz_programs)
+fuzz-programs: $(fuzz_programs) test/unit/test_ike_chaos
 $(fuzz_programs): %: $(top_srcdir)/%.c $(noinst_LIBRARIES)
 	$(AM_V_CCLD)$(MKDIR_P) test/fuzz && $(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(CPPFLAGS) \
 		$(AM_CFLAGS) $(CFLAGS) -fsanitize=fuzzer -o $@ $< \

@@ -10,6 +10,7 @@
 
 #include "ike/names.h"
 #include "ike/v2/internal.h"
+#include "ike/v2/rekey.h"
 
 /* Which child goes along: the first that is wanted; NULL for none. */
 static int first_child(struct ike_sa *sa)
@@ -195,8 +196,11 @@ static void take_child(struct v2_exchange *x)
 	i->want = NULL;
 	if (w)
 		list_del(&w->link);
-	bool ok = !v2_child_refusal(c, x->m) && v2_child_accept(c, x->m, true) == 0 &&
+	bool refused = v2_child_refusal(c, x->m);
+	bool ok = !refused && v2_child_accept(c, x->m, true) == 0 &&
 		  v2_child_install(c, true, w ? w->order : 0);
+	if (!ok && !refused) /* the peer has put its half into force */
+		v2_delete_spi(sa, c->proto, c->spi_in);
 	if (!ok)
 		ike_conn_failed(sa->conn, sa, 0, "child %s: %s", c->conf->name, c->why);
 	if (w && ok)

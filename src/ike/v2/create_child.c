@@ -19,6 +19,13 @@ struct v2_create *v2_create_of(struct v2_task *t)
 	return t->data;
 }
 
+struct v2_create *v2_create_pending(const struct ike_sa *sa)
+{
+	if (!v2_asking(sa, V2_TASK_CHILD) && !v2_asking(sa, V2_TASK_REKEY_CHILD))
+		return NULL;
+	return sa->request.n ? sa->task->data : NULL;
+}
+
 /* -- our request -- */
 
 static bool take_pair(struct v2_exchange *x, struct v2_child *c)
@@ -125,6 +132,17 @@ static enum v2_got refused(struct v2_exchange *x, const struct ike_payload *n)
 	return V2_GOT_REFUSED;
 }
 
+/* The answer was late: the peer has deleted what it gives us. */
+static bool deleted_already(const struct v2_create *d, struct v2_child *c)
+{
+	for (unsigned i = 0; i < d->n_deleted && i < ARRAY_LEN(d->deleted); i++)
+		if (d->deleted[i] == c->spi_out) {
+			snprintf(c->why, sizeof(c->why), "the peer deleted it again at once");
+			return true;
+		}
+	return false;
+}
+
 enum v2_got v2_create_answer(struct v2_exchange *x, uint16_t *notify)
 {
 	struct v2_task *t = x->task;
@@ -151,7 +169,7 @@ enum v2_got v2_create_answer(struct v2_exchange *x, uint16_t *notify)
 	} else if (!take_pair(x, c)) {
 		*notify = IKE2_INVALID_SYNTAX;
 	}
-	if (*notify == 0)
+	if (*notify == 0 && !deleted_already(t->data, c))
 		return V2_GOT_ALL;
 	/* the peer has put its half into force */
 	v2_delete_spi(x->sa, c->proto, c->spi_in);
@@ -221,6 +239,7 @@ enum ike_rc v2_new_child_build(struct v2_exchange *x)
 			return IKE_DROP;
 		}
 		d->rival.id = 0;
+		d->n_deleted = 0;
 		t->child->ke_retry = d->ke;
 		t->child->have_flow = t->acquired;
 		t->child->flow = t->flow;

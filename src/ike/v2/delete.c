@@ -189,8 +189,11 @@ static struct ike_child *deleted(const struct ike_sa *sa, uint8_t proto, uint32_
 {
 	struct ike_child *c = ike_child_by_spi(sa, proto, spi);
 
+	struct v2_create *pending = c ? NULL : v2_create_pending(sa);
 	if (!c)
 		ike_sa_log(sa, LOG_LVL_DEBUG, "the peer deletes SPI %08x, which is not here", spi);
+	if (pending)
+		pending->deleted[pending->n_deleted++ % ARRAY_LEN(pending->deleted)] = spi;
 	return c && c->state != IKE_CHILD_DELETING ? c : NULL;
 }
 

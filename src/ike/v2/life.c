@@ -31,6 +31,52 @@ static void over(struct ike_sa *sa)
 	v2_sa_delete(sa, sa->state == IKE_ST_REKEYED ? IKE_END_REPLACED : IKE_END_EXPIRED, 0);
 }
 
+/* Everything the SA carries is carried by another one too. */
+static bool redundant(const struct ike_sa *sa)
+{
+	list_for_each (l, &sa->children) {
+		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->state == IKE_CHILD_UP && !ike_child_has_sibling(c))
+			return false;
+	}
+	return list_empty(&sa->tasks) && !sa->task;
+}
+
+/* Its children that the other SA has too. */
+static void drop_doubles(struct ike_sa *sa)
+{
+	list_for_each_safe (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->state == IKE_CHILD_UP && ike_child_has_sibling(c))
+			v2_child_delete(c, IKE_END_REPLACED, 0);
+	}
+}
+
+/*
+ * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes that
+ * has nothing of its own; of two such, and of children, that with the lower initiator's SPI: both
+ * sides would choose it.
+ */
+static void tidy(struct ike_sa *sa)
+{
+	struct ike_sa *twin = ike_sa_twin(sa, NULL), *low, *high;
+
+	for (; twin; twin = ike_sa_twin(sa, twin)) {
+		if (v2_closing(sa) || v2_closing(twin) || sa->replaces || twin->replaces)
+			continue;
+		low = memcmp(sa->spi_i, twin->spi_i, 8) < 0 ? sa : twin;
+		high = low == sa ? twin : sa;
+		if (!redundant(low) && !redundant(high)) {
+			drop_doubles(low);
+			continue;
+		}
+		low = redundant(low) ? low : high;
+		ike_sa_log(low, LOG_LVL_INFO, "another IKE SA with this peer does the same");
+		v2_sa_delete(low, IKE_END_REPLACED, 0);
+		return;
+	}
+}
+
 void v2_sa_life_fire(struct ike_timer *t)
 {
 	struct ike_sa *sa = list_entry(t, struct ike_sa, t_life);
@@ -38,6 +84,9 @@ void v2_sa_life_fire(struct ike_timer *t)
 
 	if (due(sa->over_ns, now)) {
 		over(sa);
+	} else if (due(sa->tidy_ns, now)) {
+		sa->tidy_ns = 0;
+		tidy(sa);
 	} else if (due(sa->reauth_ns, now)) {
 		sa->reauth_ns = 0;
 		if (sa->made_by_us || ike_conn_initiable(sa->conn))

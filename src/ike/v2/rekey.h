@@ -40,7 +40,13 @@ struct v2_create {
 	uint16_t ke;       /* group the peer wants; 0: ours */
 	unsigned ke_tries; /* how often it said so */
 	struct v2_rival rival;
+	/* SPIs that the peer deleted and we do not know: perhaps the one it is about to tell us */
+	uint32_t deleted[4];
+	unsigned n_deleted;
 };
+/* Our request for a child whose answer is not here yet, or NULL: the peer may speak of a pair already
+ * that we shall know by then. */
+struct v2_create *v2_create_pending(const struct ike_sa *sa);
 struct v2_create *v2_create_of(struct v2_task *t); /* makes it; NULL: no memory */
 
 /* Steps of a builder once t->child was made: key pair, payloads. Without success the reason is in

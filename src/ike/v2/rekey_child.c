@@ -80,6 +80,7 @@ enum ike_rc v2_rekey_child_build(struct v2_exchange *x)
 			return IKE_DROP;
 		}
 		d->rival.id = 0;
+		d->n_deleted = 0;
 		t->child->ke_retry = d->ke;
 		v2_child_replaces(t->child, old);
 	}
@@ -264,6 +265,8 @@ enum ike_rc v2_rekey_child_r(struct v2_exchange *x)
 	struct ike_child *old = named(x, rekey);
 	struct ike_sa *sa = x->sa;
 
+	if (!old && v2_create_pending(sa))
+		return v2_error(x, IKE_REPLY_ERROR, IKE2_TEMPORARY_FAILURE);
 	if (!old)
 		return answer_not_found(x, rekey);
 	/* it is being deleted, or replaced already; or the IKE SA is (2.25.1, 2.25.2) */

@@ -123,20 +123,30 @@ static void fresh_spi(const struct ike *ike, uint8_t spi[8])
 	} while (load_be64(spi) == 0 || ike_sa_by_spi(ike, spi));
 }
 
-/* Children and waiting tasks go over. The new SA's tasks start when this message is done with. */
-static void hand_over(struct ike_sa *old, struct ike_sa *new)
-{
-	ike_sa_move_children(old, new);
-	v2_tasks_move(old, new);
-	ike_timer_set(&new->ike->timers, &new->t_again, clock_now_ns(), v2_again_fire);
-}
-
 /* The peer ought to delete it; should it not, we do. */
 static void leave_behind(struct ike_sa *sa)
 {
 	sa->rekey_ns = sa->reauth_ns = 0;
 	sa->over_ns = clock_now_ns() + V2_LEFT_BEHIND;
 	ike_sa_arm_life(sa);
+}
+
+/* Children and waiting tasks go over. The new SA's tasks start when this message is done with. */
+static void hand_over(struct ike_sa *old, struct ike_sa *new)
+{
+	ike_sa_move_children(old, new);
+	v2_tasks_move(old, new);
+	leave_behind(old);
+	ike_timer_set(&new->ike->timers, &new->t_again, clock_now_ns(), v2_again_fire);
+	/* what was to be deleted while its rekeying was on its way still is */
+	struct v2_task *t = v2_task_find(old, V2_TASK_DELETE_IKE, 0);
+	if (t && t != old->task) {
+		uint64_t order = t->order;
+		t->order = 0;
+		v2_task_cancel(t);
+		v2_sa_delete(new, (enum ike_end)old->end, order);
+		old->end = IKE_END_REPLACED;
+	}
 }
 
 /* -- what both roles read -- */

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "ike/v2/internal.h"
-#include "ike/v2/rekey.h"
 
 enum ike_rc v2_error(struct v2_exchange *x, enum ike_rc rc, uint16_t notify)
 {
@@ -72,10 +71,6 @@ static void set_state(struct ike_sa *sa, uint8_t state)
 	ike_sa_log(sa, LOG_LVL_DEBUG, "state %s -> %s", ike_state_name((enum ike_state)sa->state),
 		   ike_state_name((enum ike_state)state));
 	sa->state = state;
-	/* one of the two deletes an SA that was replaced; should the peer not, we forget it */
-	if (state == IKE_ST_REKEYED)
-		ike_timer_set(&sa->ike->timers, &sa->t_again, clock_now_ns() + V2_LEFT_BEHIND,
-			      v2_again_fire);
 }
 
 void v2_sa_created(struct ike_sa *sa)
@@ -245,6 +240,9 @@ static void finish_build(struct v2_exchange *x, enum ike_rc rc)
 		ike_sa_kill(sa, (enum ike_end)x->end, x->why);
 		return;
 	}
+	/* without these two the SA has nothing to wait for: too much work waits, so later */
+	if (rc == IKE_DROP && (t->kind == V2_TASK_INIT || t->kind == V2_TASK_AUTH))
+		v2_task_again(t, NS_PER_S);
 	if (rc == IKE_DROP) {
 		if (t->again) { /* it could not even begin */
 			v2_task_answered(sa);

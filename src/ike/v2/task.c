@@ -231,8 +231,6 @@ static void again(struct ike_sa *sa)
 		}
 	} else if (sa->state == IKE_ST_INIT_R || sa->state == IKE_ST_NONE) {
 		ike_sa_kill(sa, IKE_END_FAILED, "the peer began a negotiation and did not go on");
-	} else if (sa->state == IKE_ST_REKEYED && list_empty(&sa->tasks)) {
-		ike_sa_kill(sa, IKE_END_REPLACED, NULL);
 	} else {
 		v2_task_run(sa);
 	}
