@@ -420,8 +420,10 @@ void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order, const struct
 		w = find_want(&c->wanted, ci);
 	if (!w) {
 		w = calloc(1, sizeof(*w));
-		if (!w)
+		if (!w) {
+			ike_order_done(ike, order, c, NULL, false, "out of memory");
 			return;
+		}
 		w->ci = ci;
 		w->order = order;
 		if (flow) {

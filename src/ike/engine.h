@@ -389,8 +389,8 @@ unsigned ike_conn_child_index(const struct ike_conn *c, const struct ike_child_c
 /* -- order.c -- */
 /* Somebody waits for `parts` things. 0 is nobody's order; it is also what no memory gives. */
 uint64_t ike_order_new(struct ike *ike, unsigned parts);
-/* One part is done: with the last one IKE_EV_DONE is told. A part that failed ends it at once with
- * IKE_EV_FAILED and the text. */
+/* One part has ended, well or not; with the last one IKE_EV_DONE is told, or IKE_EV_FAILED with the
+ * text of the first that failed. Exactly once for each part. */
 void ike_order_done(struct ike *ike, uint64_t order, const struct ike_conn *conn,
 		    const struct ike_sa *sa, bool ok, const char *text);
 void ike_orders_fini(struct ike *ike);

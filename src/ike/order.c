@@ -1,4 +1,5 @@
-/* Orders of the administrator: how many parts each still waits for, and the event that ends it. */
+/* Orders of the administrator: how many parts each still waits for, and the event that ends it. A
+ * part that fails does not end the order before the others have ended: they go on anyhow. */
 #include "ike/engine.h"
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@ struct ike_order {
 	struct list link;
 	uint64_t id;
 	unsigned parts;
+	char *failed; /* the first failure, in words; NULL: none so far */
 };
 
 uint64_t ike_order_new(struct ike *ike, unsigned parts)
@@ -36,11 +38,19 @@ void ike_order_done(struct ike *ike, uint64_t order, const struct ike_conn *conn
 {
 	struct ike_order *o = order ? find(ike, order) : NULL;
 
-	if (!o || (ok && --o->parts > 0))
+	if (!o)
 		return;
+	if (!ok && !o->failed)
+		o->failed = strdup(text);
+	if (--o->parts > 0) {
+		ike_tell(ike, IKE_EV_PROGRESS, conn, sa, NULL, order, "%s", text);
+		return;
+	}
 	list_del(&o->link);
+	ike_tell(ike, o->failed ? IKE_EV_FAILED : IKE_EV_DONE, conn, sa, NULL, order, "%s",
+		 o->failed ? o->failed : text);
+	free(o->failed);
 	free(o);
-	ike_tell(ike, ok ? IKE_EV_DONE : IKE_EV_FAILED, conn, sa, NULL, order, "%s", text);
 }
 
 void ike_orders_fini(struct ike *ike)
@@ -48,6 +58,7 @@ void ike_orders_fini(struct ike *ike)
 	list_for_each_safe (l, &ike->orders) {
 		struct ike_order *o = list_entry(l, struct ike_order, link);
 		list_del(&o->link);
+		free(o->failed);
 		free(o);
 	}
 }

@@ -207,6 +207,21 @@ START_TEST(test_three_children)
 }
 END_TEST
 
+/* One of two children cannot be: the order fails with its reason, when the other is up. */
+START_TEST(test_one_of_two)
+{
+	duo_conf_child(d.a.conn, "two", "10.11.0.0/16", "10.12.0.0/16");
+	d.a.conn->child[_i].local_ts.ts[0].proto = 50;
+	duo_conf_child(d.b.conn, "two", "10.12.0.0/16[tcp]", "10.11.0.0/16[tcp]");
+	duo_ts(&d.b.conn->child[0].remote_ts, "10.1.0.0/16[tcp]");
+	duo_start(&d);
+	duo_up_fails(&d, &d.a, "b", "TS_UNACCEPTABLE");
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_uint_eq(duo_last(&d.a, IKE_EV_FAILED)->order, 1);
+	duo_agree(&d);
+}
+END_TEST
+
 static unsigned to_lose, seen;
 
 static bool lose_nth(struct duo *duo, struct duo_msg *m)
@@ -466,6 +481,87 @@ START_TEST(test_forged)
 }
 END_TEST
 
+static bool tamper(struct duo *duo, struct duo_msg *m)
+{
+	uint64_t r = random_u64();
+
+	if (r % 3 == 0)
+		m->p[(r >> 8) % m->len] ^= (uint8_t)(1u << ((r >> 40) % 8));
+	else if (r % 7 == 0)
+		m->len = (r >> 8) % m->len;
+	return true;
+}
+
+/* A wire that changes bits and cuts datagrams: attempts may fail, but afterwards all is well. */
+START_TEST(test_tampered)
+{
+	d.seed = (uint64_t)_i + 1;
+	d.hook = tamper;
+	d.a.conn->child[0].start = IKE_START_START;
+	d.a.conn->keyingtries = 0;
+	d.a.conn->rekey_ns = 40 * NS_PER_S;
+	d.b.conn->child[0].rekey_ns = 25 * NS_PER_S;
+	d.a.conn->dpd_delay_ns = d.b.conn->dpd_delay_ns = 10 * NS_PER_S;
+	d.a.conn->child[0].dpd_action = d.a.conn->child[0].close_action = IKE_ACTION_RESTART;
+	duo_start(&d);
+	duo_run(&d, 600 * NS_PER_S);
+	d.hook = NULL;
+	duo_run(&d, 900 * NS_PER_S);
+	/* in between rekeyings */
+	for (unsigned i = 0; i < 100 && duo_children(&d.a) != 1; i++)
+		duo_run(&d, NS_PER_S);
+	ck_assert_uint_ge(duo_children(&d.a), 1);
+	duo_settle(&d);
+	duo_agree(&d);
+}
+END_TEST
+
+/* Answers of a stranger in the clear do not end a negotiation that goes on. */
+START_TEST(test_forged_refusal)
+{
+	/* one notify, NO_PROPOSAL_CHOSEN */
+	uint8_t no[36] = { [16] = 41, [17] = 0x20, 34, 0x20, [27] = 36, [31] = 8, [35] = 14 };
+	struct endpoint from = { d.b.addr, 500 }, to = { d.a.addr, 500 };
+	char why[128];
+	uint64_t order;
+
+	d.delay_ns = 500 * NS_PER_MS;
+	duo_start(&d);
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &order, why, sizeof(why)), 0);
+	memcpy(no, list_entry(d.wire.next, struct duo_msg, link)->p, 8);
+	ike_receive(d.a.ike, &to, &from, false, no, sizeof(no));
+	ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_DONE);
+	duo_agree(&d);
+}
+END_TEST
+
+/* A critical payload that nobody knows is named in the answer; an SPI that nobody has is answered,
+ * but not often. */
+START_TEST(test_unknown)
+{
+	uint8_t m[32] = { 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 200, 0x20, 34, 0x08 };
+	struct endpoint from = { d.a.addr, 500 }, to = { d.b.addr, 500 };
+
+	duo_start(&d);
+	m[27] = 32;
+	m[29] = 0x80;
+	m[31] = 4;
+	ike_receive(d.b.ike, &to, &from, false, m, sizeof(m));
+	ck_assert_uint_eq(d.b.sent, 1);
+	struct duo_msg *answer = list_entry(d.wire.next, struct duo_msg, link);
+	ck_assert_uint_eq(answer->p[16], 41);
+	ck_assert_uint_eq(answer->p[35], 1); /* UNSUPPORTED_CRITICAL_PAYLOAD */
+	ck_assert_uint_eq(answer->p[36], 200);
+	m[8] = 9;
+	m[18] = 37;
+	m[16] = 46;
+	for (unsigned i = 0; i < 100; i++)
+		ike_receive(d.b.ike, &to, &from, false, m, sizeof(m));
+	ck_assert_uint_eq(d.b.sent, 10); /* ten in all go in a second */
+	ck_assert_uint_eq(stats_of(&d.b).invalid_spi, 100);
+}
+END_TEST
+
 START_TEST(test_version)
 {
 	uint8_t m[28] = { 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x30, 34, 0x08 };
@@ -721,6 +817,7 @@ int main(void)
 	tcase_add_test(t, test_ts_unacceptable);
 	tcase_add_test(t, test_no_esp_proposal);
 	tcase_add_test(t, test_three_children);
+	tcase_add_loop_test(t, test_one_of_two, 0, 2);
 	tcase_add_loop_test(t, test_loss, 0, 4);
 	tcase_add_test(t, test_duplicates);
 	tcase_add_test(t, test_timeout);
@@ -738,6 +835,9 @@ int main(void)
 	tcase_add_test(t, test_acquire_fails);
 	tcase_add_test(t, test_sad_refuses);
 	tcase_add_test(t, test_forged);
+	tcase_add_loop_test(t, test_tampered, 0, 8);
+	tcase_add_test(t, test_forged_refusal);
+	tcase_add_test(t, test_unknown);
 	tcase_add_test(t, test_version);
 	suite_add_tcase(s, t);
 	t = tcase_create("certificates");
