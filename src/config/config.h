@@ -56,7 +56,7 @@ struct config {
 	unsigned workers;             /* 0: one per CPU */
 	uint16_t port;                /* UDP, host byte order; 4500 */
 	uint16_t port_ike;            /* UDP, host byte order; 500 */
-	unsigned ike_threads;         /* of the crypto pool; 0: one per CPU */
+	unsigned ike_threads;         /* of the crypto pool; 0: one for two CPUs */
 	struct ip_addr bind4, bind6;  /* `listen`; ver set, any by default */
 	bool allow_weak, export_keys;
 	bool gso, gro, udp_checksum;

@@ -186,11 +186,11 @@ static int open_sockets(struct keying *k, const struct config *c, char *why, siz
 	return 0;
 }
 
+/* Packets need their CPUs, too. */
 static unsigned threads_for(const struct config *c)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	/* packets need their CPUs, too */
 	return c->ike_threads ? c->ike_threads : cpus > 3 ? (unsigned)cpus / 2 : 1;
 }
 

@@ -173,6 +173,27 @@ static void add_selectors(struct gather *g, const struct kgroup *kg, const struc
 	}
 }
 
+/* In transport mode packets come from an address of our own, which the TUN device needs, too. */
+static int gather_addrs(const struct keying *k, struct netcfg_more *m)
+{
+	unsigned max = 0;
+
+	for (const struct kgroup *g = k->first; g; g = g->next)
+		max += g->transport ? g->n_sel + g->n_trap : 0;
+	m->addr = calloc(max + 1, sizeof(*m->addr));
+	if (!m->addr)
+		return -ENOMEM;
+	for (const struct kgroup *g = k->first; g; g = g->next) {
+		for (unsigned i = 0; g->transport && i < g->n_sel + g->n_trap; i++) {
+			const struct ip_range *r =
+			    &(i < g->n_sel ? &g->sel[i] : &g->trap[i - g->n_sel])->local;
+			if (ip_addr_eq(&r->lo, &r->hi))
+				m->addr[m->n_addr++] = r->lo;
+		}
+	}
+	return 0;
+}
+
 /* Where outer packets may go: where children send, where connections begin, what names mean. */
 static int gather_peers(const struct keying *k, struct netcfg_more *m)
 {
@@ -206,6 +227,7 @@ static int gather_peers(const struct keying *k, struct netcfg_more *m)
 static void more_fini(struct netcfg_more *m)
 {
 	free(m->route);
+	free(m->addr);
 	free(m->peer);
 	*m = (struct netcfg_more){ .n_route = 0 };
 }
@@ -226,6 +248,8 @@ const struct netcfg_more *keying_routes(struct keying *k)
 	}
 	if (g.own)
 		freeifaddrs(g.own);
+	if (g.rc == 0)
+		g.rc = gather_addrs(k, &k->more);
 	if (g.rc == 0)
 		g.rc = gather_peers(k, &k->more);
 	if (g.rc)

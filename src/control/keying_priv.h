@@ -45,7 +45,7 @@ struct kgroup {
 	unsigned n_sel;
 	struct selector *trap; /* of the trap; NULL: none */
 	unsigned n_trap;
-	bool mss_clamp;
+	bool mss_clamp, transport;
 	uint64_t rank, trap_rank; /* how narrow: the higher goes first */
 	uint64_t serial;          /* of equally narrow ones, the newer goes first */
 };

@@ -423,6 +423,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	bool first = !g->pairs;
 	g->pairs = p;
 	g->mss_clamp = up->conf->mss_clamp;
+	g->transport = up->mode == SA_TRANSPORT;
 	set_selectors(k, g, sel, n);
 	if (first && g->trap) /* a narrower policy in front of the trap's */
 		knet_dirty(k);
@@ -569,6 +570,7 @@ static int env_trap_add(void *ctx, uint32_t reqid, const struct ike_conn_conf *c
 	g->trap = sel;
 	g->n_trap = n;
 	g->mss_clamp = child->mss_clamp;
+	g->transport = child->mode == SA_TRANSPORT;
 	g->trap_rank = rank_of(sel, n);
 	knet_dirty(k);
 	return 0;

@@ -71,10 +71,25 @@ static bool needs_table(const struct config *c, const struct netcfg *want,
 	return false;
 }
 
+/* Addresses stay in the order of the file, which is the order of preference; there are few. */
+static struct net_item *find_addr(struct net_item *v, unsigned n, const struct net_item *x)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (by_place(&v[i], x) == 0)
+			return &v[i];
+	return NULL;
+}
+
 static void collect(const struct config_tun *t, const struct netcfg_more *more, struct netcfg *out)
 {
 	for (unsigned i = 0; i < t->n_address; i++)
 		out->addr[out->n_addr++].prefix = t->address[i];
+	for (unsigned i = 0; more && i < more->n_addr; i++) {
+		struct net_item a = { .prefix = { more->addr[i], 8 * ip_addr_bytes(&more->addr[i]) },
+				      .optional = true };
+		if (!find_addr(out->addr, out->n_addr, &a))
+			out->addr[out->n_addr++] = a;
+	}
 	for (unsigned i = 0; i < t->n_routes; i++)
 		out->route[out->n_route++].prefix = t->routes[i];
 	for (unsigned i = 0; more && i < more->n_route; i++)
@@ -100,7 +115,7 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 	if (!t)
 		return 0;
 	struct ip_addr *sorted = calloc(n + n_more + 1, sizeof(*sorted));
-	out->addr = calloc(t->n_address + 1, sizeof(*out->addr));
+	out->addr = calloc(t->n_address + (more ? more->n_addr : 0) + 1, sizeof(*out->addr));
 	out->route = calloc(t->n_routes + (more ? more->n_route : 0) + 1, sizeof(*out->route));
 	if (!out->addr || !out->route || !sorted) {
 		free(sorted);
@@ -136,15 +151,6 @@ static struct net_item *find(struct net_item *v, unsigned n, const struct net_it
 	return n ? bsearch(x, v, n, sizeof(*v), by_place) : NULL;
 }
 
-/* Addresses stay in the order of the file, which is the order of preference; there are few. */
-static struct net_item *find_addr(struct net_item *v, unsigned n, const struct net_item *x)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (by_place(&v[i], x) == 0)
-			return &v[i];
-	return NULL;
-}
-
 static bool same_rule(const struct netcfg *a, const struct netcfg *b, int v6)
 {
 	return a->rule[v6] && b->rule[v6] && a->mark == b->mark && a->table == b->table;
@@ -171,6 +177,11 @@ static int add_addrs(struct netlink *nl, int ifindex, const struct netcfg *have,
 			continue;
 		}
 		int rc = netlink_addr_add(nl, ifindex, &a->prefix, &a->ours);
+		if (rc && a->optional) {
+			log_warn(LOG_NET, "address %s cannot be added to the TUN device: %s",
+				 ip_prefix_format(&a->prefix, text), netlink_why(nl));
+			continue;
+		}
 		if (rc) {
 			snprintf(why, whylen, "address %s: %s", ip_prefix_format(&a->prefix, text),
 				 netlink_why(nl));

@@ -28,8 +28,8 @@ struct net_item {
 	bool optional;      /* do without it, with a warning, where it cannot be added */
 };
 
-/* What connections add to the file: routes of what they have negotiated, and where their peers
- * are. */
+/* What connections add to the file: routes of what they have negotiated, addresses of ours that
+ * packets in transport mode come from, and where their peers are. */
 struct netcfg_route {
 	struct ip_prefix prefix;
 	struct ip_addr src; /* ver 0: none */
@@ -37,6 +37,8 @@ struct netcfg_route {
 struct netcfg_more {
 	struct netcfg_route *route;
 	unsigned n_route;
+	struct ip_addr *addr;
+	unsigned n_addr;
 	struct ip_addr *peer;
 	unsigned n_peer;
 };

@@ -1,5 +1,5 @@
 # Benchmarks: built and run by `make bench` only. See test/bench/README.md.
-bench_targets = test/bench/relay test/bench/crypt_speed test/bench/spd_speed
+bench_targets = test/bench/relay test/bench/crypt_speed test/bench/ike_load test/bench/spd_speed
 EXTRA_PROGRAMS += $(bench_targets)
 CLEANFILES += $(bench_targets)
 
@@ -7,6 +7,8 @@ test_bench_relay_SOURCES = test/bench/relay.c
 test_bench_relay_LDADD = $(LIBS_IO)
 test_bench_crypt_speed_SOURCES = test/bench/crypt_speed.c
 test_bench_crypt_speed_LDADD = $(LIBS_CRYPTO)
+test_bench_ike_load_SOURCES = test/bench/ike_load.c
+test_bench_ike_load_LDADD = $(LIBS_IKE)
 test_bench_spd_speed_SOURCES = test/bench/spd_speed.c
 test_bench_spd_speed_LDADD = $(LIBS_IPSEC)
 
@@ -15,13 +17,18 @@ bench: bench-programs
 	@BUMPWIRE='$(abs_top_builddir)/bumpwire' BENCH_BIN='$(abs_top_builddir)/test/bench' \
 		BENCH_OUT="$${BENCH_OUT-$(abs_top_builddir)/test/bench/out}" \
 		bash '$(top_srcdir)/test/bench/e2e.sh'
-.PHONY: bench bench-programs
+bench-ike: bench-programs
+	@BUMPWIRE='$(abs_top_builddir)/bumpwire' BENCH_BIN='$(abs_top_builddir)/test/bench' \
+		IKE_OUT="$${IKE_OUT-$(abs_top_builddir)/test/bench/out}" \
+		bash '$(top_srcdir)/test/bench/ike-load.sh'
+.PHONY: bench bench-ike bench-programs
 
 EXTRA_DIST += \
 	test/bench/README.md \
 	test/bench/candidates.sh \
 	test/bench/chart.gp \
 	test/bench/e2e.sh \
+	test/bench/ike-load.sh \
 	test/bench/measure.py \
 	test/bench/pipeline.py \
 	test/bench/report.py \

@@ -7,6 +7,8 @@ SCENARIOS = \
 	test/scenario/ike-basic/test.sh \
 	test/scenario/ike-reload/test.sh \
 	test/scenario/ike-trap/test.sh \
+	test/scenario/ike-transport/test.sh \
+	test/scenario/ike-names/test.sh \
 	test/scenario/tunnel-udp/test.sh \
 	test/scenario/ip-versions/test.sh \
 	test/scenario/ah/test.sh \
