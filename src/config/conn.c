@@ -202,6 +202,7 @@ static void build_globals(struct loader *ld, struct ike_conf *ike)
 	top.kind = SEC_IKE;
 	keys_apply(ld, &top, ike);
 	ike->port_nat_t = ld->conf->port;
+	ike->keepalive_ns = ld->conf->keepalive_s * NS_PER_S;
 	if (!ike->retransmit.timeout_ns && key_value(&top, "ike_retransmit_timeout"))
 		report_value(ld, key_value(&top, "ike_retransmit_timeout"),
 			     "ike_retransmit_timeout = 0; expected more than 0");

@@ -251,25 +251,31 @@ void keying_start(struct keying *k)
 	ike_start(k->ike);
 }
 
+/* A file without connections: nothing is allowed any more, all else stays as it was. */
+static struct ike_conf *no_connections(const struct ike_conf *was)
+{
+	struct ike_conf *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = *was;
+	c->conn = NULL;
+	c->n_conn = 0;
+	c->psks = (struct cred_psks){ .n = 0 };
+	c->cas = NULL;
+	c->refs = 1;
+	return c;
+}
+
 void keying_reload(struct keying *k)
 {
-	/* a file without connections: nothing is allowed any more */
-	struct ike_conf *empty = calloc(1, sizeof(*empty)), *now = k->d->cfg->ike;
+	struct ike_conf *was = k->conf, *now = k->d->cfg->ike;
 
-	if (!now && empty) {
-		empty->refs = 1;
-		empty->retransmit = k->conf->retransmit;
-		now = empty;
-		empty = NULL;
-	} else if (now) {
-		(void)ike_conf_ref(now);
-	}
-	free(empty);
+	now = now ? ike_conf_ref(now) : no_connections(was);
 	if (!now) {
 		log_error(LOG_IKE, "out of memory: connections go on as they were");
 		return;
 	}
-	struct ike_conf *was = k->conf;
 	k->conf = now;
 	ike_reload(k->ike, now);
 	ike_conf_unref(&was);

@@ -108,6 +108,7 @@ struct ike_conf {
 	uint32_t half_open_max;    /* in all; 8192 */
 	uint64_t half_open_ns;     /* 30 s */
 	uint32_t sas_max;          /* established, 0: no limit */
+	uint64_t keepalive_ns;     /* NAT keepalives (RFC 3948 4) when nothing else went so long; 0: none */
 	bool vendor_id;
 	unsigned refs;
 };

@@ -458,6 +458,7 @@ struct ike_conf *duo_conf(void)
 	c->block_threshold = 5;
 	c->half_open_max = 8192;
 	c->half_open_ns = 30 * NS_PER_S;
+	c->keepalive_ns = 20 * NS_PER_S;
 	c->refs = 1;
 	return c;
 }

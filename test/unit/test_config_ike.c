@@ -171,6 +171,7 @@ START_TEST(test_defaults)
 		  !i->retransmit.limit_ns);
 	ck_assert(i->retransmit.base > 1.79999 && i->retransmit.base < 1.80001);
 	ck_assert(i->cookie_threshold == 10 && i->block_threshold == 5 && i->half_open_max == 8192);
+	ck_assert(i->keepalive_ns == 20 * NS_PER_S);
 	ck_assert(i->half_open_ns == 30 * NS_PER_S && i->sas_max == 0 && !i->vendor_id && !i->cas);
 	config_free(&c);
 }

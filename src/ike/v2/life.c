@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "ike/v2/rekey.h"
 
-#define KEEPALIVE_NS (20 * NS_PER_S) /* RFC 3948 4 */
 
 /* -- IKE SA -- */
 
@@ -137,7 +136,7 @@ static bool probes(const struct ike_sa *sa)
 
 static bool keeps_alive(const struct ike_sa *sa)
 {
-	return sa->state == IKE_ST_UP && sa->nat_local && sa->marker;
+	return sa->state == IKE_ST_UP && sa->nat_local && sa->marker && sa->ike->conf->keepalive_ns;
 }
 
 static void arm_idle(struct ike_sa *sa, uint64_t heard, uint64_t spoke)
@@ -147,8 +146,8 @@ static void arm_idle(struct ike_sa *sa, uint64_t heard, uint64_t spoke)
 
 	if (probes(sa))
 		at = heard + sa->conn->conf->dpd_delay_ns;
-	if (keeps_alive(sa) && spoke + KEEPALIVE_NS < at)
-		at = spoke + KEEPALIVE_NS;
+	if (keeps_alive(sa) && spoke + sa->ike->conf->keepalive_ns < at)
+		at = spoke + sa->ike->conf->keepalive_ns;
 	if (at == UINT64_MAX)
 		ike_timer_stop(timers, &sa->t_idle);
 	else
@@ -166,7 +165,7 @@ void v2_sa_idle_fire(struct ike_timer *t)
 	struct ike *ike = sa->ike;
 	uint64_t now = clock_now_ns(), heard = last_heard(sa), spoke = last_spoken(sa);
 
-	if (keeps_alive(sa) && spoke + KEEPALIVE_NS <= now) {
+	if (keeps_alive(sa) && spoke + sa->ike->conf->keepalive_ns <= now) {
 		ike->env.keepalive(ike->env.ctx, &sa->local, &sa->remote);
 		sa->spoke_ns = spoke = now;
 	}
