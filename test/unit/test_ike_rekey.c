@@ -500,6 +500,32 @@ START_TEST(test_expired)
 }
 END_TEST
 
+/* Without ESN the SAD tells before the sequence numbers are used up, whatever is configured. */
+START_TEST(test_sequence_numbers)
+{
+	static const struct {
+		const char *esp;
+		uint64_t conf, least, most;
+	} c[] = {
+		{ "aes128gcm16-noesn", 0, 3000000000, 3500000000 },
+		{ "aes128gcm16-noesn", 1ull << 40, 3000000000, 3500000000 },
+		{ "aes128gcm16-noesn", 1000, 900, 1000 },
+		{ "aes128gcm16-esn", 0, 0, 0 },
+		{ "aes128gcm16-esn", 1ull << 40, 1ull << 39, 1ull << 40 },
+	};
+
+	fresh(1);
+	pfs(c[_i].esp, c[_i].esp);
+	d.a.conn->child[0].rekey_packets = c[_i].conf;
+	d.a.conn->child[0].rand_packets = c[_i].conf / 10;
+	up();
+	struct sa_lifetime life = duo_child(&d.a, 0)->up.life;
+	ck_assert_uint_ge(life.soft_packets, c[_i].least);
+	ck_assert_uint_le(life.soft_packets, c[_i].most);
+	duo_fini(&d);
+}
+END_TEST
+
 /* What cannot be rekeyed ends when its lifetime does. */
 START_TEST(test_hard_end)
 {
@@ -637,6 +663,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_too_many_children);
 	tcase_add_loop_test(t, test_lifetimes, 0, 4);
 	tcase_add_test(t, test_expired);
+	tcase_add_loop_test(t, test_sequence_numbers, 0, 5);
 	tcase_add_test(t, test_hard_end);
 	tcase_add_test(t, test_inactive);
 	tcase_add_loop_test(t, test_close_action, 0, 6);

@@ -17,14 +17,24 @@ static int make_suite(struct v2_child *c, struct esp_suite *out)
 			      out, c->why, sizeof(c->why));
 }
 
+/* Without extended sequence numbers there are 2^32 - 1 packets (RFC 4303 3.3.3): whatever the
+ * configuration says, a fifth of them is left when rekeying begins. */
+#define SEQ_REKEY (4 * (UINT32_MAX / 5ull))
+
 /* Bytes and packets: when to rekey, when to stop. Time is the engine's own timer; the SAD only has
  * the end as well, should the engine be late. */
-static struct sa_lifetime lifetime(const struct ike_child_conf *f)
+static struct sa_lifetime lifetime(const struct ike_child_conf *f, bool esn)
 {
+	uint64_t packets = f->rekey_packets, jitter = f->rand_packets;
+
+	if (!esn && (!packets || packets > SEQ_REKEY)) {
+		packets = SEQ_REKEY;
+		jitter = SEQ_REKEY / 10;
+	}
 	return (struct sa_lifetime){
 		.soft_bytes = ike_jitter(f->rekey_bytes, f->rand_bytes),
 		.hard_bytes = f->life_bytes,
-		.soft_packets = ike_jitter(f->rekey_packets, f->rand_packets),
+		.soft_packets = ike_jitter(packets, jitter),
 		.hard_packets = f->life_packets,
 		.hard_ns = f->life_ns,
 	};
@@ -70,7 +80,7 @@ static void fill(const struct v2_child *c, const struct ike_child *child, struct
 	}
 	up->spi_in = c->spi_in;
 	up->spi_out = c->spi_out;
-	up->life = lifetime(c->conf);
+	up->life = lifetime(c->conf, child->esn);
 	up->local_ts = child->local_ts;
 	up->remote_ts = child->remote_ts;
 }
