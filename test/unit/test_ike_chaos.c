@@ -55,7 +55,7 @@ static void something(struct duo_node *n)
 	uint64_t order;
 	int rc = 0;
 
-	switch (pick(12)) {
+	switch (pick(13)) {
 	case 0:
 	case 1:
 	case 2:
@@ -84,6 +84,9 @@ static void something(struct duo_node *n)
 	case 11:
 		if (n->n_traps)
 			packet(n, (unsigned)pick(n->n_traps));
+		break;
+	case 12: /* a configuration that means the same: nothing may change */
+		ike_reload(n->ike, n->conf);
 		break;
 	}
 	ck_assert(rc <= 0); /* what cannot be is refused in words */
@@ -144,6 +147,8 @@ static void configure(struct duo_node *n, bool pfs, enum ike_unique unique)
 	c->over_ns = SECONDS(120);
 	c->rand_ns = SECONDS(20);
 	c->unique = unique;
+	if (pick(3) == 0) /* everything but the smallest messages is sent in fragments */
+		c->fragment_size = 200;
 }
 
 /* What is under way, for whoever reads a failure. */
@@ -282,6 +287,31 @@ static bool at_rest(void)
 	}
 }
 
+/* They still can do everything: all children come up, and all go by one order. */
+static void still_works(void)
+{
+	char why[256];
+	uint64_t order;
+
+	for (unsigned i = 1; i < 4; i++)
+		if (ike_initiate(d.a.ike, names[0][i], &order, why, sizeof(why)) == 0)
+			change_done(&d, &d.a, order);
+	duo_run(&d, SECONDS(10));
+	for (unsigned i = 0; i < 3; i++) {
+		bool there = false;
+		for (unsigned k = 0; k < DUO_CHILDREN; k++)
+			there |= d.a.child[k].used && d.a.child[k].up.conf == &d.a.conn->child[i];
+		ck_assert_msg(there, "child %s does not come up any more", names[0][i + 1]);
+	}
+	for (unsigned i = 0; i < 3; i++) /* so that nothing brings them up again */
+		d.a.conn->child[i].close_action = d.b.conn->child[i].close_action =
+		    IKE_ACTION_CLEAR;
+	while (duo_sas(&d.a) && ike_terminate(d.a.ike, "b", &order, why, sizeof(why)) == 0)
+		change_done(&d, &d.a, order);
+	duo_run(&d, SECONDS(60));
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+
 static void run_seed(uint64_t seed)
 {
 	state = seed * 0x2545f4914f6cdd1du + 1;
@@ -290,6 +320,10 @@ static void run_seed(uint64_t seed)
 	enum ike_unique unique = pick(2) ? IKE_UNIQUE_REPLACE : (enum ike_unique)pick(4);
 	configure(&d.a, pfs, unique);
 	configure(&d.b, pfs, unique);
+	if (pick(4) == 0) { /* a is behind a NAT: only it can begin */
+		d.nat = true;
+		d.b.conn->n_remote = 0;
+	}
 	duo_start(&d);
 	unsigned rounds = 20 + (unsigned)pick(80);
 	for (unsigned i = 0; i < rounds; i++) {
@@ -311,6 +345,7 @@ static void run_seed(uint64_t seed)
 		describe();
 	ck_assert_msg(at_rest(), "there is always something under way");
 	check_rest();
+	still_works();
 	duo_fini(&d);
 }
 
