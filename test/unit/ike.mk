@@ -90,3 +90,9 @@ test_unit_test_ike_chaos_SOURCES = \
 test_unit_test_ike_chaos_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_chaos_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_chaos
+
+check_PROGRAMS += test/unit/test_ike_conn
+test_unit_test_ike_conn_SOURCES = test/unit/ike_duo.c test/unit/ike_duo.h test/unit/test_ike_conn.c
+test_unit_test_ike_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_conn_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_conn

@@ -532,6 +532,16 @@ static void default_conf(struct duo_node *n, const char *name, const char *me, c
 	ck_assert_int_eq(ip_addr_parse(me, &n->addr), 0);
 }
 
+void duo_conf_default(struct duo_node *n)
+{
+	if (n->name == 'a')
+		default_conf(n, "b", "192.0.2.1", "192.0.2.2", "a.example", "b.example",
+			     "10.1.0.0/16", "10.2.0.0/16");
+	else
+		default_conf(n, "a", "192.0.2.2", "192.0.2.1", "b.example", "a.example",
+			     "10.2.0.0/16", "10.1.0.0/16");
+}
+
 /* ---- life */
 
 void duo_init(struct duo *d, uint64_t seed)
@@ -558,10 +568,8 @@ void duo_init(struct duo *d, uint64_t seed)
 	d->b.last_spi = 0xb0000000;
 	ck_assert_int_eq(ip_addr_parse("198.51.100.7", &d->nat_addr), 0);
 	d->nat_base = 20000;
-	default_conf(&d->a, "b", "192.0.2.1", "192.0.2.2", "a.example", "b.example", "10.1.0.0/16",
-		     "10.2.0.0/16");
-	default_conf(&d->b, "a", "192.0.2.2", "192.0.2.1", "b.example", "a.example", "10.2.0.0/16",
-		     "10.1.0.0/16");
+	duo_conf_default(&d->a);
+	duo_conf_default(&d->b);
 }
 
 static void start(struct duo_node *n)

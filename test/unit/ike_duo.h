@@ -108,6 +108,9 @@ void duo_restart(struct duo_node *n);
 /* Ends both and checks that nothing is left: SAs, SPIs, traps, jobs. Restores clock and random. */
 void duo_fini(struct duo *d);
 
+/* The configuration that duo_init() makes, once more: for ike_reload(). n->conf and n->conn are it
+ * afterwards; the reference of the old n->conf is the caller's. */
+void duo_conf_default(struct duo_node *n);
 /* Parts of a configuration. They abort on wrong text. */
 struct ike_conf *duo_conf(void);
 struct ike_conn_conf *duo_conf_conn(struct ike_conf *c, const char *name, const char *local,
