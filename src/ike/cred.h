@@ -80,6 +80,12 @@ bool cred_issued_by(const struct cred *c, const struct cred_cas *cas, struct spa
 int cred_verify(const struct cred_cas *cas, X509 *cert, STACK_OF(X509) * others, int64_t at,
 		const struct ident *id, char *why, size_t whylen) warn_unused;
 
+/* What a peer will not like about our own certificate, as far as that can be told without its
+ * authorities: dates, key usages, and that it does not speak for id (may be NULL). 0, or -EACCES
+ * with a sentence. Any thread. */
+int cred_check_own(X509 *cert, int64_t at, const struct ident *id, char *why,
+		   size_t whylen) warn_unused;
+
 /* A shared secret and whose it is. */
 struct cred_psk {
 	struct ident *id; /* owners; none: anybody's */

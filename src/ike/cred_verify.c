@@ -460,6 +460,26 @@ static int identity(const struct verdict *v, X509 *cert, const struct ident *id)
 	    subject(cert, name), ident_format(id, want, sizeof(want)), has);
 }
 
+int cred_check_own(X509 *cert, int64_t at, const struct ident *id, char *why, size_t whylen)
+{
+	struct verdict v = { .why = why, .whylen = whylen, .at = at };
+	time_t now = (time_t)at;
+	int rc = 0;
+
+	if (X509_cmp_time(X509_get0_notBefore(cert), &now) > 0)
+		rc = explain_dates(&v, cert, 0, X509_V_ERR_CERT_NOT_YET_VALID);
+	else if (X509_cmp_time(X509_get0_notAfter(cert), &now) < 0)
+		rc = explain_dates(&v, cert, 0, X509_V_ERR_CERT_HAS_EXPIRED);
+	if (!rc)
+		rc = key_usage(&v, cert);
+	if (!rc)
+		rc = ext_key_usage(&v, cert);
+	if (!rc)
+		rc = identity(&v, cert, id);
+	ERR_clear_error();
+	return rc;
+}
+
 int cred_verify(const struct cred_cas *cas, X509 *cert, STACK_OF(X509) * others, int64_t at,
 		const struct ident *id, char *why, size_t whylen)
 {

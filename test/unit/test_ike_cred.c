@@ -436,6 +436,26 @@ START_TEST(test_leaf)
 }
 END_TEST
 
+/* What is wrong with one's own certificate shows without authorities. */
+START_TEST(test_own)
+{
+	struct pki x = pki_make(&leaves[_i].opt, &root);
+	struct ident id;
+	char why[512] = "";
+
+	if (leaves[_i].id)
+		id = parse(leaves[_i].id);
+	int rc = cred_check_own(x.cert, PKI_NOW, leaves[_i].id ? &id : NULL, why, sizeof(why));
+	/* the signature is the authority's */
+	const char *says = leaves[_i].opt.md ? NULL : leaves[_i].says;
+	ck_assert_int_eq(rc, says ? -EACCES : 0);
+	ck_assert_msg(!says || strstr(why, says), "\"%s\" does not say \"%s\"", why, says);
+	if (leaves[_i].id)
+		ident_fini(&id);
+	pki_fini(&x);
+}
+END_TEST
+
 START_TEST(test_unknown_authority)
 {
 	struct pki x = pki_make(&(struct pki_opt){ .subject = "CN=x" }, &foreign);
@@ -780,6 +800,7 @@ int main(void)
 	tcase_add_test(t, test_chain_good);
 	tcase_add_test(t, test_chain_keys);
 	tcase_add_loop_test(t, test_leaf, 0, ARRAY_LEN(leaves));
+	tcase_add_loop_test(t, test_own, 0, ARRAY_LEN(leaves));
 	tcase_add_test(t, test_unknown_authority);
 	tcase_add_loop_test(t, test_middle, 0, ARRAY_LEN(middles));
 	tcase_add_test(t, test_path_length);

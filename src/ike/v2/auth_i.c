@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "ike/names.h"
 #include "ike/v2/internal.h"
 #include "ike/v2/rekey.h"
@@ -297,14 +298,27 @@ enum ike_rc v2_auth_answer(struct v2_exchange *x)
 	return check(x);
 }
 
+/* A peer does not tell why it refuses; but what is wrong with our own certificate we can see. */
+static bool own_cert_bad(const struct ike_sa *sa, char *why, size_t whylen)
+{
+	const struct cred *c = sa->conn->conf->auth.method == IKE_BY_PUBKEY ? v2_own_cred(sa) : NULL;
+
+	return c && c->cert &&
+	       cred_check_own(c->cert, (int64_t)(clock_wall_ns() / NS_PER_S), &sa->local_id, why,
+			      whylen);
+}
+
 enum ike_rc v2_auth_refused(struct v2_exchange *x)
 {
 	const struct ike_payload *p = v2_find_error(x->m);
-	char me[IDENT_STRLEN], num[IKE_NAME_LEN];
+	char me[IDENT_STRLEN], num[IKE_NAME_LEN], own[400];
 
 	if (!p)
 		return IKE_DROP;
-	if (p->notify.type == IKE2_AUTHENTICATION_FAILED)
+	if (p->notify.type == IKE2_AUTHENTICATION_FAILED && own_cert_bad(x->sa, own, sizeof(own)))
+		x->why = say(x, "the peer refused us (AUTHENTICATION_FAILED), probably because %s",
+			     own);
+	else if (p->notify.type == IKE2_AUTHENTICATION_FAILED)
 		x->why = say(x,
 			     "the peer refused us (AUTHENTICATION_FAILED): it knows no connection "
 			     "for %s, or our %s is not what it expects; its log says which",

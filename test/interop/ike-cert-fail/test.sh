@@ -69,6 +69,33 @@ pki_cert weak "/O=Example/CN=b" root san=DNS:b.example sha=sha1
 fails "weak signature" weak -- 'is signed with' 'too weak'
 gw_stop a
 
+# our own certificate is wrong, and strongSwan does not say why it refuses it: bumpwire sees for itself
+pki_cert b "/O=Example/CN=b" root san=DNS:b.example
+own() { # own WHAT CERT -- WORDS...
+	local what=$1 w
+	ik_local_extra="certs = \"$pki/$2.pem\" key = \"$pki/$2.key\""
+	shift 3
+	ike_conf a
+	gw_start a || return
+	rm -rf "$work/b.swan"
+	swan_defaults
+	sw_auth=pubkey sw_peer_auth=pubkey sw_local_extra='certs = b.pem'
+	swan_config b "$(swan_conn)"
+	swan_cred b b root
+	swan_start b "$ns_b" || return
+	ok "our own, $what: up fails" not ike_up a site-b
+	for w in "$@"; do
+		ok "our own, $what: up says: $w" grep -qF -- "$w" "$work/a.up" || note "$(cat "$work/a.up")"
+	done
+	swan_stop b
+	gw_stop a
+}
+pki_cert aold "/O=Example/CN=a" root san=DNS:a.example from=-9 to=-2
+own expired aold -- AUTHENTICATION_FAILED '"O=Example, CN=a" expired on'
+pki_cert awho "/O=Example/CN=a" root san=DNS:c.example
+own "identity" awho -- 'does not speak for the identity a.example but for: c.example'
+ik_local_extra="certs = \"$pki/a.pem\" key = \"$pki/a.key\""
+
 # with revocation lists
 pki_cert lost "/O=Example/CN=b" root san=DNS:b.example
 pki_crl root lost
