@@ -110,7 +110,7 @@ static unsigned host_fit(const struct ike_host *h, unsigned n, const struct ip_a
 	for (unsigned i = 0; i < n; i++) {
 		const struct ip_range *r = &h[i].range;
 		if (h[i].name)
-			fit = !resolved[i].ver ? 1 : ip_addr_eq(&resolved[i], a) ? 3 : 0;
+			fit = resolved[i].ver && ip_addr_eq(&resolved[i], a) ? 3 : 1;
 		else if (!r->lo.ver || (ip_addr_is_any(&r->lo) && ip_addr_is_any(&r->hi)))
 			fit = 1;
 		else if (!ip_range_has(r, a))
@@ -216,8 +216,8 @@ static unsigned next_name(const struct ike_conn_conf *f, unsigned from)
 	return UINT32_MAX;
 }
 
-/* The first usable address of the peer. */
-static bool peer_addr(const struct ike_conn *c, struct ip_addr *out)
+/* The n-th usable address of the peer. */
+static bool nth_peer_addr(const struct ike_conn *c, unsigned n, struct ip_addr *out)
 {
 	const struct ike_conn_conf *f = c->conf;
 
@@ -229,10 +229,20 @@ static bool peer_addr(const struct ike_conn *c, struct ip_addr *out)
 			*out = r->lo;
 		else
 			continue;
-		if (out->ver)
+		if (out->ver && n-- == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Where this attempt goes: to each of the peer's addresses in turn. */
+static bool peer_addr(const struct ike_conn *c, struct ip_addr *out)
+{
+	unsigned n = 0;
+
+	while (nth_peer_addr(c, n, out))
+		n++;
+	return n > 0 && nth_peer_addr(c, c->tries % n, out);
 }
 
 /* Our address towards the peer: the configured one of its version, else the route's. */

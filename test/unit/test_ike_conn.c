@@ -245,6 +245,20 @@ START_TEST(test_wrong_host)
 }
 END_TEST
 
+/* Of several addresses of the peer each is tried in turn. */
+START_TEST(test_second_address)
+{
+	d.a.conn->remote = realloc(d.a.conn->remote, 2 * sizeof(struct ike_host));
+	d.a.conn->remote[1] = d.a.conn->remote[0];
+	ck_assert_int_eq(ip_range_parse("192.0.2.77", &d.a.conn->remote[0].range), 0);
+	d.a.conn->n_remote = 2;
+	d.a.conn->keyingtries = 2;
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_agree(&d);
+}
+END_TEST
+
 /* The peer comes back while we wait to try again. */
 START_TEST(test_comes_back)
 {
@@ -289,6 +303,7 @@ int main(void)
 	tcase_add_test(t, test_sas_max);
 	tcase_add_loop_test(t, test_hosts, 0, 4);
 	tcase_add_test(t, test_wrong_host);
+	tcase_add_test(t, test_second_address);
 	tcase_add_test(t, test_comes_back);
 	tcase_add_test(t, test_close_all);
 	suite_add_tcase(s, t);

@@ -116,6 +116,11 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 		c->reqid = ike_child_reqid(sa, c->ci, &c->local_ts, &c->remote_ts);
 	if (make_suite(c, &up.suite))
 		return NULL;
+	if (c->proto == SA_AH && (sa->nat_local || sa->nat_remote)) {
+		snprintf(c->why, sizeof(c->why),
+			 "there is a NAT in between, which AH cannot cross: use ESP");
+		return NULL;
+	}
 	child = ike_child_new(sa, &c->local_ts, &c->remote_ts, &c->chosen);
 	if (!child ||
 	    keymat_child(sa->suite.prf, sa->keys.d, secret_view(&c->shared),
@@ -131,7 +136,7 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	child->spi_out = c->spi_out;
 	child->proto = c->proto;
 	child->mode = c->mode;
-	child->udp = sa->encap;
+	child->udp = sa->encap && c->proto != SA_AH;
 	child->esn = esn && esn->id == 1;
 	child->installed_ns = clock_now_ns();
 	child->rekey_ns = c->conf->rekey_ns ? child->installed_ns +
