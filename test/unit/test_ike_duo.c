@@ -324,6 +324,64 @@ START_TEST(test_nat)
 }
 END_TEST
 
+static const char *only_ts(const struct ts_list *l)
+{
+	static char text[TS_STRLEN];
+
+	ck_assert_uint_eq(l->n, 1);
+	return ts_format(&l->ts[0], text);
+}
+
+static void transport(struct duo_node *n)
+{
+	n->conn->child[0].mode = SA_TRANSPORT;
+	duo_ts(&n->conn->child[0].local_ts, "dynamic");
+	duo_ts(&n->conn->child[0].remote_ts, "dynamic");
+}
+
+START_TEST(test_transport)
+{
+	transport(&d.a);
+	transport(&d.b);
+	up_and_agree();
+	ck_assert_uint_eq(duo_child(&d.a, 0)->up.mode, SA_TRANSPORT);
+	ck_assert_str_eq(only_ts(&duo_child(&d.a, 0)->remote_ts), "192.0.2.2/32");
+	ck_assert_uint_eq(duo_child(&d.a, 0)->up.oa_remote.ver, 0);
+}
+END_TEST
+
+/* Each side sees itself and what it can reach; the other addresses are kept for checksums (RFC 7296
+ * 2.23.1, RFC 3948 3.1.2). */
+START_TEST(test_transport_nat)
+{
+	ck_assert_int_eq(ip_addr_parse("198.51.100.7", &d.b.conn->remote->range.lo), 0);
+	d.b.conn->remote->range.hi = d.b.conn->remote->range.lo;
+	d.nat = true;
+	transport(&d.a);
+	transport(&d.b);
+	up_and_agree();
+	struct duo_child *a = duo_child(&d.a, 0), *b = duo_child(&d.b, 0);
+	ck_assert_uint_eq(b->up.mode, SA_TRANSPORT);
+	ck_assert_str_eq(only_ts(&a->local_ts), "192.0.2.1/32");
+	ck_assert_str_eq(only_ts(&a->remote_ts), "192.0.2.2/32");
+	ck_assert_str_eq(only_ts(&b->local_ts), "192.0.2.2/32");
+	ck_assert_str_eq(only_ts(&b->remote_ts), "198.51.100.7/32");
+	ck_assert(ip_addr_eq(&b->up.oa_remote, &d.a.addr));
+	ck_assert(ip_addr_eq(&a->up.oa_local, &d.nat_addr));
+}
+END_TEST
+
+/* The responder has only a tunnel for it. */
+START_TEST(test_transport_refused)
+{
+	transport(&d.a);
+	transport(&d.b);
+	d.b.conn->child[0].mode = SA_TUNNEL;
+	up_and_agree();
+	ck_assert_uint_eq(duo_child(&d.a, 0)->up.mode, SA_TUNNEL);
+}
+END_TEST
+
 /* The NAT forgets and gives another port: an authenticated message moves the path. */
 START_TEST(test_nat_rebind)
 {
@@ -825,6 +883,9 @@ int main(void)
 	tcase_add_loop_test(t, test_fragments, 0, 3);
 	tcase_add_test(t, test_nat);
 	tcase_add_test(t, test_nat_rebind);
+	tcase_add_test(t, test_transport);
+	tcase_add_test(t, test_transport_nat);
+	tcase_add_test(t, test_transport_refused);
 	tcase_add_loop_test(t, test_forced_encap, 0, 2);
 	tcase_add_test(t, test_slow_jobs);
 	tcase_add_test(t, test_busy_pool);
