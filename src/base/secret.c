@@ -34,13 +34,37 @@ int secret_init(void)
 	return sodium_init() < 0 ? -ENOTSUP : 0;
 }
 
+/*
+ * A struct secret of usual length is a block of the shared regions, its length in front: pages of its
+ * own, each with guards and a lock, cost eight system calls, and an SA being negotiated has several
+ * such secrets. Long ones get libsodium's pages.
+ */
+struct head {
+	size_t len;
+	uint8_t pad[16 - sizeof(size_t)];
+};
+
+static bool shared(size_t len)
+{
+	return len <= SMALL_MAX - sizeof(struct head);
+}
+
 int secret_new(struct secret *s, size_t len)
 {
-	s->p = sodium_malloc(len ? len : 1);
-	s->len = s->p ? len : 0;
-	if (!s->p)
-		return -ENOMEM;
-	memset(s->p, 0, len);
+	*s = (struct secret) { 0 };
+	if (shared(len)) {
+		struct head *h = secret_alloc(sizeof(*h) + len);
+		if (!h)
+			return -ENOMEM;
+		h->len = len;
+		s->p = (uint8_t *)(h + 1);
+	} else {
+		s->p = sodium_malloc(len);
+		if (!s->p)
+			return -ENOMEM;
+		memset(s->p, 0, len);
+	}
+	s->len = len;
 	return 0;
 }
 
@@ -62,7 +86,12 @@ struct secret secret_take(struct secret *from)
 
 void secret_free(struct secret *s)
 {
-	sodium_free(s->p);
+	if (s->p && shared(s->len)) {
+		struct head *h = (struct head *)(void *)(s->p - sizeof(*h));
+		secret_release(h, sizeof(*h) + h->len);
+	} else {
+		sodium_free(s->p);
+	}
 	*s = (struct secret) { 0 };
 }
 

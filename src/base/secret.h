@@ -1,8 +1,8 @@
 /*
- * Memory for secrets: guarded by inaccessible pages, locked against swap, left out of core dumps,
- * wiped when freed (libsodium). A struct secret owns a key as configured or negotiated. A
- * secret_alloc() block holds a cipher's expanded keys: many share one guarded region, so that
- * 100,000 SAs do not cost 100,000 guard pages.
+ * Memory for secrets: between inaccessible pages, locked against swap, left out of core dumps, wiped
+ * when freed. A struct secret owns a key as configured or negotiated; a secret_alloc() block holds a
+ * cipher's expanded keys. Both are blocks of shared guarded regions, so that 100,000 SAs do not cost
+ * 100,000 guard pages; a struct secret of more than 2 KiB has pages of its own (libsodium).
  */
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H
@@ -42,7 +42,8 @@ static inline struct span secret_view(const struct secret *s)
 void *secret_alloc(size_t len);
 /* Wipes and gives back a block from secret_alloc(); len as it was asked for. NULL is allowed. */
 void secret_release(void *p, size_t len);
-/* Bytes of guarded memory handed out by secret_alloc() and not yet released. */
+/* Bytes of guarded memory handed out by secret_alloc(), and for secrets of up to 2 KiB, and not yet
+ * released. */
 size_t secret_in_use(void);
 
 /* Wipes memory in a way the compiler cannot leave out. */
