@@ -33,6 +33,20 @@ uint32_t transport_split(const uint8_t *ip, const struct pkt_info *info, uint32_
 	return split;
 }
 
+uint32_t transport_next_at(const uint8_t *ip, const struct pkt_info *info)
+{
+	uint32_t off = IP6_HDR, at = 6;
+
+	if (info->key.ver == 4)
+		return 9;
+	while (off < info->l4_off) {
+		uint32_t size = ip[at] == IPPROTO_FRAGMENT ? 8 : (ip[off + 1] + 1u) * 8;
+		at = off;
+		off += size;
+	}
+	return at;
+}
+
 static uint32_t join4(const struct transport_head *h, uint8_t *text, uint32_t len, uint8_t next)
 {
 	uint32_t hdr = h->ip ? h->len : IP4_HDR;

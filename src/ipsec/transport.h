@@ -22,6 +22,9 @@
  */
 uint32_t transport_split(const uint8_t *ip, const struct pkt_info *info, uint32_t *next_at);
 
+/* Offset of the byte that says what stands at info->l4_off. */
+uint32_t transport_next_at(const uint8_t *ip, const struct pkt_info *info);
+
 /* An outer header that IPsec headers were taken out of: where it came from, and the bytes themselves where the system shows them. */
 struct transport_head {
 	const uint8_t *ip; /* IPv4 with options as received; NULL: to be made up from the rest */

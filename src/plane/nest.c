@@ -205,14 +205,14 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 		drop(w, p, NULL, d);
 		return;
 	}
-	p->at = transport_split(p->ip, &info, &p->next_at);
-	if (p->at == 0 || !is_ipsec(p->ip[p->next_at])) {
+	/* wherever it stands: a peer may put destination options in front of it as well (RFC 4302 3.1.1) */
+	if (!is_ipsec(info.key.proto) || info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) {
 		drop(w, p, NULL, DROP_TRANSPORT);
 		return;
 	}
-	p->proto = p->ip[p->next_at];
-	info.l4_off = (uint16_t)p->at;
-	info.key.proto = p->proto;
+	p->at = info.l4_off;
+	p->next_at = transport_next_at(p->ip, &info);
+	p->proto = info.key.proto;
 	struct sa *sa = sad_lookup(plane_sad(w->plane), spi_of(p->ip, &info), p->proto);
 	if (!sa) {
 		inbound_unknown_spi(w, spi_of(p->ip, &info), p->rx);

@@ -3,6 +3,7 @@ TESTS += \
 	test/interop/ike-rekey/test.sh \
 	test/interop/ike-lifetimes/test.sh \
 	test/interop/scapy/test.sh \
+	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \
 	test/interop/ike-certs/test.sh \
 	test/interop/ike-cert-fail/test.sh \

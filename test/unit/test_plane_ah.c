@@ -262,6 +262,39 @@ START_TEST(test_extension_headers6)
 }
 END_TEST
 
+/* A peer may put AH behind destination options (RFC 4302 3.1.1); they are covered as well. */
+START_TEST(test_ah_behind_destination_options)
+{
+	uint8_t ext[8] = { IPPROTO_AH, 0, 0x1e, 4, 1, 2, 3, 4 };
+	struct crypt_ctx *c = crypt_ctx_new(0);
+
+	start((struct rig_opts) { .outer_ver = 6, .transport = true, .no_window = true });
+	uint32_t n = make(6, true, 0, 40), size = ah_len(rig.out, 6), ah_at = 48;
+	static uint8_t p[400], cover[404];
+	memcpy(p, pkt, 40);
+	memcpy(p + 40, ext, 8);
+	ah_write(rig.out, 6, IPPROTO_UDP, 1, 0, p + ah_at);
+	memcpy(p + ah_at + size, pkt + 40, n - 40);
+	p[6] = IPPROTO_DSTOPTS;
+	n += 8 + size;
+	store_be16(p + 4, (uint16_t)(n - 40));
+	struct crypt_auth_op op = { .key = rig.out->key, .data = cover, .len = ah_cover(rig.out, p, n, ah_at, 1, cover),
+				    .icv = p + ah_at + AH_FIXED };
+	crypt_auth(c, &op, 1);
+	ck_assert(op.ok);
+	rig_in_ah(&rig, p, n);
+	ck_assert_uint_eq(rig.n_got, 1);
+	ck_assert_uint_eq(rig.got[0].p[6], IPPROTO_DSTOPTS);
+	ck_assert_uint_eq(rig.got[0].p[40], IPPROTO_UDP);
+	ck_assert_uint_eq(rig.got[0].len, n - size);
+	p[45] ^= 1;
+	rig_in_ah(&rig, p, n);
+	rig_dropped(rig.b, DROP_AUTH, 1);
+	crypt_ctx_free(&c);
+	rig_free(&rig);
+}
+END_TEST
+
 /* A routing header is covered as it is when it arrives, whatever of it has been followed. */
 START_TEST(test_routing_header6)
 {
@@ -363,6 +396,7 @@ TCase *tcase_plane_ah(void)
 	tcase_add_test(t, test_options4);
 	tcase_add_test(t, test_source_route4);
 	tcase_add_test(t, test_extension_headers6);
+	tcase_add_test(t, test_ah_behind_destination_options);
 	tcase_add_test(t, test_routing_header6);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_size);
