@@ -75,17 +75,23 @@ static void fix_header(uint8_t *ip, uint32_t len, uint32_t next_at, uint8_t next
 	}
 }
 
-/* A new outer header of a tunnel at ip. */
-static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_t tos, bool df, uint32_t len, uint8_t *ip)
+/* An IPv4 ID, never 0: for 0 the system would choose one, behind the back of AH, which covers it. */
+static uint16_t next_id(void)
 {
 	static __thread uint16_t id;
 
+	id = id ? (uint16_t)(id + 1) : (uint16_t)random_u64();
+	return id ? id : 1;
+}
+
+/* A new outer header of a tunnel at ip. */
+static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_t tos, bool df, uint32_t len, uint8_t *ip)
+{
 	if (path->dst.addr.ver == 4) {
 		memset(ip, 0, 20);
 		ip[0] = 0x45;
 		ip[1] = tos;
-		id = id ? (uint16_t)(id + 1) : (uint16_t)random_u64();
-		store_be16(ip + 4, id ? id : 1); /* AH covers it: the system must not choose one for 0 */
+		store_be16(ip + 4, next_id());
 		ip[6] = df ? 0x40 : 0;
 		ip[8] = OUTER_TTL;
 		memcpy(ip + 12, path->src.b, 4);
@@ -372,6 +378,10 @@ static void add(struct wrap *x, struct out_pkt *p)
 		*k = (struct wrap_pkt) { .ip = w->frame_arena + x->used + HEAD_ALL, .len = len, .inner_len = len, .sa = sa, .n = n };
 		k->df = len <= mtu && (sa[n - 1]->df == SA_DF_COPY ? p->info.flags & PKT_DF : sa[n - 1]->df == SA_DF_SET);
 		gso_segment(&g, i, k->ip);
+		if (sa[0]->mode == SA_TRANSPORT && version(k->ip) == 4 && load_be32(k->ip + 4) == 0) { /* ID 0, without DF */
+			store_be16(k->ip + 4, next_id());
+			csum_ip4_set(k->ip);
+		}
 		x->used += need;
 	}
 }

@@ -327,6 +327,24 @@ START_TEST(test_routing_header6)
 }
 END_TEST
 
+/* The system gives a packet without DF an ID when it has none: AH covers that ID, so it must have one before. */
+START_TEST(test_id_is_chosen)
+{
+	start((struct rig_opts) { .transport = true });
+	for (unsigned df = 0; df < 2; df++) {
+		uint32_t n = make(4, true, df ? 0x4000 : 0, 40);
+		pkt[4] = pkt[5] = 0;
+		csum_ip4_set(pkt);
+		rig_send(&rig, pkt, n);
+		ck_assert(slow_ip4_ok(rig.wire[df].p));
+		ck_assert((load_be16(rig.wire[df].p + 4) == 0) == (df == 1));
+		rig_in_ah(&rig, rig.wire[df].p, rig.wire[df].len);
+		ck_assert_uint_eq(rig.n_got, df + 1);
+	}
+	rig_free(&rig);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
 	start((struct rig_opts) { 0 });
@@ -398,6 +416,7 @@ TCase *tcase_plane_ah(void)
 	tcase_add_test(t, test_extension_headers6);
 	tcase_add_test(t, test_ah_behind_destination_options);
 	tcase_add_test(t, test_routing_header6);
+	tcase_add_test(t, test_id_is_chosen);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_size);
 	return t;
