@@ -368,6 +368,23 @@ START_TEST(test_crossing)
 }
 END_TEST
 
+/* An order to delete what is being rekeyed is not forgotten, of the child or of the IKE SA. */
+START_TEST(test_down_while_rekeying)
+{
+	const char *name = _i & 1 ? "b" : "b/net";
+
+	fresh((uint64_t)_i + 1);
+	if (_i & 2)
+		d.job_ns = 15 * NS_PER_MS;
+	up();
+	uint64_t r = change_rekey(&d.a, name, false), down = change_down(&d.a, name);
+	change_done(&d, &d.a, down);
+	duo_order(&d, &d.a, r);
+	change_rest(&d, _i & 1 ? 0 : 1, 0);
+	duo_fini(&d);
+}
+END_TEST
+
 /* ---- not the same any more (2.25) */
 
 /* One side has lost the child without a word; the other's rekeying finds out, and makes it anew. */
@@ -377,9 +394,13 @@ START_TEST(test_child_not_found)
 	up();
 	ike_child_close(change_child(&d.b), IKE_END_REPLACED, NULL);
 	ck_assert_uint_eq(duo_children(&d.b), 0);
-	change_done(&d, &d.a, change_rekey(&d.a, "b/net", false));
+	uint64_t order = change_rekey(&d.a, "b/net", false);
+	while (duo_children(&d.a))
+		ck_assert(duo_one(&d));
+	ck_assert_uint_eq(d.a.n_traps, 1); /* nothing leaves in the clear in between */
+	change_done(&d, &d.a, order);
 	change_rest(&d, 1, 1);
-	ck_assert_uint_eq(d.a.n_traps, 1); /* nothing left in the clear in between */
+	ck_assert_uint_eq(d.a.n_traps, 0);
 	duo_fini(&d);
 }
 END_TEST
@@ -656,6 +677,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, test_both_rekey_child, 0, 16);
 	tcase_add_loop_test(t, test_one_notices, 0, 4);
 	tcase_add_loop_test(t, test_crossing, 0, (int)ARRAY_LEN(crossings) * 4);
+	tcase_add_loop_test(t, test_down_while_rekeying, 0, 4);
 	tcase_add_test(t, test_child_not_found);
 	tcase_add_test(t, test_for_ever_later);
 	tcase_add_loop_test(t, test_new_child, 0, 4);

@@ -304,8 +304,8 @@ void v2_new_child_fini(struct v2_task *t)
 	if (t->acquired)
 		ike_acquire_over(conn, t->ci, false);
 	free(t->data);
-	/* what was to be up from the start is still to be */
-	if (lost && !t->order && !t->acquired && conn->conf->child[t->ci].start == IKE_START_START)
+	/* what was to be up, from the start or again, is still to be */
+	if (lost && !t->order && !t->acquired && !sa->replaces)
 		ike_conn_want(conn, t->ci, 0, NULL);
 	if (!sa->over && sa->replaces && !v2_task_find(sa, V2_TASK_CHILD, 0))
 		v2_reauth_done(sa);

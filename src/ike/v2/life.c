@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "ike/v2/rekey.h"
 
-
 /* -- IKE SA -- */
 
 static bool due(uint64_t at, uint64_t now)
@@ -52,9 +51,9 @@ static void drop_doubles(struct ike_sa *sa)
 }
 
 /*
- * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes that
- * has nothing of its own; of two such, and of children, that with the lower initiator's SPI: both
- * sides would choose it.
+ * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes
+ * that has nothing of its own; of two such, and of children, that with the lower initiator's SPI:
+ * both sides would choose it.
  */
 static void tidy(struct ike_sa *sa)
 {
@@ -207,7 +206,9 @@ static void look_for_traffic(struct ike_child *c, uint64_t now)
 {
 	struct ike_env *env = &c->sa->ike->env;
 
-	if (env->child_last_used(env->ctx, c->reqid, c->spi_in, true)) {
+	if (c->state != IKE_CHILD_UP)
+		c->switch_ns = 0;
+	else if (env->child_last_used(env->ctx, c->reqid, c->spi_in, true)) {
 		ike_child_switch(c);
 	} else {
 		c->switch_ns = now + V2_SWITCH_POLL;

@@ -181,6 +181,11 @@ enum ike_rc v2_rekey_child_answer(struct v2_exchange *x)
 	}
 	ours->replaces = t->child_id;
 	done(t, "rekeyed");
+	if (old && old->state == IKE_CHILD_DELETING) {
+		/* it was to be deleted meanwhile: so is what replaces it */
+		v2_child_delete(ours, (enum ike_end)old->end, 0);
+		return IKE_OK;
+	}
 	settle(t, ours, old, theirs, lost);
 	return IKE_OK;
 }
