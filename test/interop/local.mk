@@ -2,6 +2,7 @@
 TESTS += \
 	test/interop/ike-rekey/test.sh \
 	test/interop/ike-lifetimes/test.sh \
+	test/interop/ike-nat/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \

@@ -183,7 +183,7 @@ START_TEST(test_globals)
 				      "ike_retransmit_base = 2.25 ike_retransmit_tries = 0\n"
 				      "ike_retransmit_limit = 1m cookie_threshold = 1 "
 				      "block_threshold = 2 half_open_limit = 3\n"
-				      "half_open_timeout = 5s sas_limit = 6 ike_vendor_id = yes "
+				      "half_open_timeout = 5s keepalive = 7s sas_limit = 6 ike_vendor_id = yes "
 				      "cacerts = {ca.pem, other.pem}\n"
 				      "crls = {ca.crl} ike_threads = 3\nconnection x { " PSK_ENDS
 				      " child y { } }\n" SECRET);
@@ -193,6 +193,7 @@ START_TEST(test_globals)
 	ck_assert(i->retransmit.base == 2.25 && i->retransmit.limit_ns == MINUTE);
 	ck_assert(i->cookie_threshold == 1 && i->block_threshold == 2 && i->half_open_max == 3);
 	ck_assert(i->half_open_ns == 5 * NS_PER_S && i->sas_max == 6 && i->vendor_id);
+	ck_assert_uint_eq(i->keepalive_ns, 7 * NS_PER_S);
 	ck_assert_uint_eq(cred_cas_count(i->cas), 2);
 	ck_assert_uint_eq(c->ike_threads, 3);
 	config_free(&c);

@@ -120,6 +120,21 @@ START_TEST(test_keepalives)
 }
 END_TEST
 
+/* As often as the configuration says, or never. */
+START_TEST(test_keepalive_interval)
+{
+	duo_init(&d, 1);
+	d.nat = true;
+	d.b.conn->n_remote = 0;
+	d.a.conf->keepalive_ns = SECONDS(2 * _i);
+	up();
+	duo_run(&d, SECONDS(41));
+	ck_assert_uint_ge(d.a.keepalives, _i ? 18 : 0);
+	ck_assert_uint_le(d.a.keepalives, _i ? 21 : 0);
+	duo_fini(&d);
+}
+END_TEST
+
 static bool drop_create(struct duo *duo, struct duo_msg *m)
 {
 	(void)duo;
@@ -157,6 +172,7 @@ TCase *ike_dpd_case(void)
 	tcase_add_test(t, test_probes);
 	tcase_add_test(t, test_restarted);
 	tcase_add_test(t, test_keepalives);
+	tcase_add_loop_test(t, test_keepalive_interval, 0, 2);
 	tcase_add_test(t, test_over_time);
 	return t;
 }
