@@ -68,14 +68,19 @@ static bool versions_meet(const struct ike_child_conf *c)
 	return false;
 }
 
-static void check_kind(struct loader *ld, const struct item *it, const struct ike_child_conf *c)
+static void check_kind(struct loader *ld, const struct item *it, const struct ike_child_conf *c,
+		       const struct ike_conn_conf *conn)
 {
 	const struct value *v = key_value(it, "ah_proposals");
 	char title[ITEM_STRLEN];
 
-	if (v)
+	if (v && key_value(it, "esp_proposals"))
+		report_value(ld, v, "ah_proposals beside esp_proposals; expected one of them");
+	if (v && conn->encap)
 		report_value(ld, v,
-			     "ah_proposals: AH comes with a later release; expected esp_proposals");
+			     "ah_proposals in a connection with encap = yes: AH covers the "
+			     "addresses and cannot cross a NAT, so there is no AH in UDP; "
+			     "expected esp_proposals");
 	if (!versions_meet(c))
 		report_item(
 		    ld, it,
@@ -166,12 +171,14 @@ void child_build(struct loader *ld, const struct item *it, const struct ike_conn
 	d.c.life_ns = d.c.life_bytes = d.c.life_packets = UNWRITTEN;
 	d.c.rand_ns = d.c.rand_bytes = d.c.rand_packets = UNWRITTEN;
 	keys_apply(ld, it, &d);
-	d.c.proto = IKE_CHILD_ESP;
-	proposals_read(ld, it, "esp_proposals", IKE_PROTO_ESP, conn->allow_weak, &d.c.proposals);
+	bool ah = key_value(it, "ah_proposals") != NULL;
+	d.c.proto = ah ? IKE_CHILD_AH : IKE_CHILD_ESP;
+	proposals_read(ld, it, ah ? "ah_proposals" : "esp_proposals",
+		       ah ? IKE_PROTO_AH : IKE_PROTO_ESP, conn->allow_weak, &d.c.proposals);
 	d.c.mss_clamp = d.mss_clamp < 0 ? ld->conf->mss_clamp : d.mss_clamp;
 	if (ld->errors == errors) { /* what was not understood would only be blamed again */
 		limits(ld, it, &d.c);
-		check_kind(ld, it, &d.c);
+		check_kind(ld, it, &d.c, conn);
 		check_transport(ld, it, &d.c);
 		check_actions(ld, it, &d.c, conn);
 		check_packets(ld, it, &d.c);

@@ -134,25 +134,54 @@ struct gather {
 	const struct keying *k;
 	struct netcfg_more *m;
 	struct ifaddrs *own;
-	unsigned cap;
+	unsigned route_room, own_room;
 	int rc;
 };
+
+/* Makes room for one more in v[0..n). False when there is no memory. */
+static bool make_room(struct gather *g, void **v, unsigned *room, unsigned n, size_t size)
+{
+	if (n < *room)
+		return true;
+	unsigned more = *room ? 2 * *room : 64;
+	void *p = realloc(*v, more * size);
+	if (!p) {
+		g->rc = -ENOMEM;
+		return false;
+	}
+	*v = p;
+	*room = more;
+	return true;
+}
 
 static void add_route(struct gather *g, const struct ip_prefix *p, const struct ip_addr *src)
 {
 	struct netcfg_more *m = g->m;
+	void *v = m->route;
 
-	if (m->n_route == g->cap) {
-		unsigned cap = g->cap ? 2 * g->cap : 64;
-		struct netcfg_route *r = realloc(m->route, cap * sizeof(*r));
-		if (!r) {
-			g->rc = -ENOMEM;
-			return;
-		}
-		m->route = r;
-		g->cap = cap;
+	if (make_room(g, &v, &g->route_room, m->n_route, sizeof(*m->route))) {
+		m->route = v;
+		m->route[m->n_route++] = (struct netcfg_route){ .prefix = *p, .src = *src };
 	}
-	m->route[m->n_route++] = (struct netcfg_route){ .prefix = *p, .src = *src };
+}
+
+static bool same_prefix(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	return a->len == b->len && ip_addr_eq(&a->addr, &b->addr);
+}
+
+/* Children of one connection mostly have the same network behind us. */
+static void add_own(struct gather *g, const struct ip_prefix *p)
+{
+	struct netcfg_more *m = g->m;
+	void *v = m->own;
+
+	if (m->n_own && same_prefix(&m->own[m->n_own - 1], p))
+		return;
+	if (make_room(g, &v, &g->own_room, m->n_own, sizeof(*m->own))) {
+		m->own = v;
+		m->own[m->n_own++] = *p;
+	}
 }
 
 static void add_selectors(struct gather *g, const struct kgroup *kg, const struct selector *sel,
@@ -170,6 +199,9 @@ static void add_selectors(struct gather *g, const struct kgroup *kg, const struc
 				 kg->conn, kg->child, PREFIXES_MAX);
 		for (int j = 0; j < count; j++)
 			add_route(g, &p[j], &src);
+		count = ip_range_to_prefixes(&sel[i].local, p, PREFIXES_MAX);
+		for (int j = 0; j < count && !kg->transport; j++)
+			add_own(g, &p[j]);
 	}
 }
 
@@ -228,6 +260,7 @@ static void more_fini(struct netcfg_more *m)
 {
 	free(m->route);
 	free(m->addr);
+	free(m->own);
 	free(m->peer);
 	*m = (struct netcfg_more){ .n_route = 0 };
 }

@@ -80,6 +80,54 @@ static struct net_item *find_addr(struct net_item *v, unsigned n, const struct n
 	return NULL;
 }
 
+static void sort_routes(struct netcfg *n)
+{
+	unsigned kept = 0;
+
+	if (n->n_route)
+		qsort(n->route, n->n_route, sizeof(*n->route), by_place_and_rank);
+	for (unsigned i = 0; i < n->n_route; i++)
+		if (i == 0 || by_place(&n->route[kept - 1], &n->route[i]))
+			n->route[kept++] = n->route[i];
+	n->n_route = kept;
+}
+
+static struct net_item *find(struct net_item *v, unsigned n, const struct net_item *x)
+{
+	return n ? bsearch(x, v, n, sizeof(*v), by_place) : NULL;
+}
+
+/* Is the network inside one that is routed to the device, and not itself routed there? The table is
+ * not yet filled in. */
+static bool is_caught(const struct netcfg *n, const struct ip_prefix *p)
+{
+	struct net_item x = { .prefix = *p };
+
+	x.prefix.addr = ip_range_of_prefix(p).lo;
+	if (find(n->route, n->n_route, &x))
+		return false;
+	while (x.prefix.len-- > 0) {
+		x.prefix.addr = ip_range_of_prefix(&x.prefix).lo;
+		if (find(n->route, n->n_route, &x))
+			return true;
+	}
+	return false;
+}
+
+static void keep_own(const struct netcfg_more *more, struct netcfg *out)
+{
+	unsigned n = out->n_route;
+
+	for (unsigned i = 0; i < more->n_own; i++) {
+		struct netcfg routed = { .route = out->route, .n_route = n };
+		if (is_caught(&routed, &more->own[i]))
+			out->route[out->n_route++] = (struct net_item){ .prefix = more->own[i],
+									.optional = true,
+									.away = true };
+	}
+	sort_routes(out);
+}
+
 static void collect(const struct config_tun *t, const struct netcfg_more *more, struct netcfg *out)
 {
 	for (unsigned i = 0; i < t->n_address; i++)
@@ -96,13 +144,7 @@ static void collect(const struct config_tun *t, const struct netcfg_more *more, 
 		out->route[out->n_route++] = (struct net_item){ .prefix = more->route[i].prefix,
 								.src = more->route[i].src,
 								.optional = true };
-	if (out->n_route)
-		qsort(out->route, out->n_route, sizeof(*out->route), by_place_and_rank);
-	unsigned kept = 0;
-	for (unsigned i = 0; i < out->n_route; i++)
-		if (i == 0 || by_place(&out->route[kept - 1], &out->route[i]))
-			out->route[kept++] = out->route[i];
-	out->n_route = kept;
+	sort_routes(out);
 }
 
 int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
@@ -116,7 +158,8 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 		return 0;
 	struct ip_addr *sorted = calloc(n + n_more + 1, sizeof(*sorted));
 	out->addr = calloc(t->n_address + (more ? more->n_addr : 0) + 1, sizeof(*out->addr));
-	out->route = calloc(t->n_routes + (more ? more->n_route : 0) + 1, sizeof(*out->route));
+	out->route = calloc(t->n_routes + (more ? more->n_route + more->n_own : 0) + 1,
+			    sizeof(*out->route));
 	if (!out->addr || !out->route || !sorted) {
 		free(sorted);
 		netcfg_fini(out);
@@ -132,6 +175,8 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 	bool rule = mark && t->table != RT_TABLE_MAIN_NUMBER &&
 		    needs_table(c, out, sorted, n + n_more);
 	free(sorted);
+	if (rule && more)
+		keep_own(more, out);
 	out->mtu = t->mtu;
 	if (t->table != RT_TABLE_MAIN_NUMBER)
 		out->table = t->table || !rule ? t->table : NETCFG_TABLE;
@@ -145,11 +190,6 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 
 /* ---- the difference ---------------------------------------------------------------------------
  */
-
-static struct net_item *find(struct net_item *v, unsigned n, const struct net_item *x)
-{
-	return n ? bsearch(x, v, n, sizeof(*v), by_place) : NULL;
-}
 
 static bool same_rule(const struct netcfg *a, const struct netcfg *b, int v6)
 {
@@ -205,14 +245,20 @@ static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have
 
 	for (unsigned i = 0; i < want->n_route; i++) {
 		struct net_item *r = &want->route[i], *old = find(have->route, have->n_route, r);
-		if (old && (!old->ours || ip_addr_eq(&old->src, &r->src))) {
+		if (old && old->away == r->away &&
+		    (!old->ours || ip_addr_eq(&old->src, &r->src))) {
 			r->ours = old->ours;
 			continue;
 		}
-		if (old) /* with another source address */
-			gone(nl, netlink_route_del(nl, ifindex, &r->prefix, r->table), "route");
-		int rc = netlink_route_add(nl, ifindex, &r->prefix, r->table,
+		if (old && old->ours) /* with another source address, or the other way */
+			gone(nl, netlink_route_del(nl, old->away ? 0 : ifindex, &r->prefix, r->table),
+			     "route");
+		int rc = netlink_route_add(nl, r->away ? 0 : ifindex, &r->prefix, r->table,
 					   r->src.ver ? &r->src : NULL, 0);
+		if (rc == -EEXIST && r->away) {
+			r->ours = true; /* an earlier run left it behind after a crash */
+			continue;
+		}
 		if (rc == -EEXIST) {
 			log_notice(LOG_NET, "route %s is in table %s already; left as it is",
 				   ip_prefix_format(&r->prefix, text), table_name(r->table, table));
@@ -289,7 +335,7 @@ void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have,
 		if (!r->ours || find(want->route, want->n_route, r))
 			continue;
 		snprintf(what, sizeof(what), "route %s", ip_prefix_format(&r->prefix, text));
-		gone(nl, netlink_route_del(nl, ifindex, &r->prefix, r->table), what);
+		gone(nl, netlink_route_del(nl, r->away ? 0 : ifindex, &r->prefix, r->table), what);
 	}
 	for (unsigned i = 0; i < have->n_addr; i++) {
 		struct net_item *a = &have->addr[i];

@@ -26,6 +26,7 @@ struct net_item {
 	struct ip_addr src; /* routes: of packets of our own; ver 0: the kernel chooses */
 	bool ours;          /* we added it and take it away again */
 	bool optional;      /* do without it, with a warning, where it cannot be added */
+	bool away;          /* routes: not to the device, but back to the other tables */
 };
 
 /* What connections add to the file: routes of what they have negotiated, addresses of ours that
@@ -41,6 +42,9 @@ struct netcfg_more {
 	unsigned n_addr;
 	struct ip_addr *peer;
 	unsigned n_peer;
+	struct ip_prefix *own; /* networks on our side: in a table of their own, routes must not
+				  catch what goes there */
+	unsigned n_own;
 };
 
 struct netcfg {

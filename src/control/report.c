@@ -55,8 +55,9 @@ static json_t *tun_status(const struct daemon *d)
 		json_array_append_new(addrs,
 				      json_string(ip_prefix_format(&d->net.addr[i].prefix, text)));
 	for (unsigned i = 0; i < d->net.n_route; i++)
-		json_array_append_new(routes,
-				      json_string(ip_prefix_format(&d->net.route[i].prefix, text)));
+		if (!d->net.route[i].away)
+			json_array_append_new(
+			    routes, json_string(ip_prefix_format(&d->net.route[i].prefix, text)));
 	json_t *v = json_pack("{s:s, s:i, s:i, s:o, s:o, s:o, s:b}", "name", d->tun.name, "mtu",
 			      (int)d->net.mtu, "queues", (int)d->tun.queues, "offloads", offloads,
 			      "addresses", addrs, "routes", routes, "persist", (int)d->tun.persist);

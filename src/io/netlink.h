@@ -43,7 +43,8 @@ int netlink_link_get_mtu(struct netlink *n, int index) warn_unused;
 int netlink_addr_add(struct netlink *n, int index, const struct ip_prefix *a,
 		     bool *added) warn_unused;
 int netlink_addr_del(struct netlink *n, int index, const struct ip_prefix *a) warn_unused;
-/* table 0 is main. src: preferred source, ver 0 (or NULL) for none. mtu in bytes, 0 for none. Bits
+/* table 0 is main. index 0: "throw", the search for dst goes on as if the table had nothing. src:
+ * preferred source, ver 0 (or NULL) for none. mtu in bytes, 0 for none. Bits
  * of dst beyond its prefix length are ignored. A route that exists already: -EEXIST; one that is
  * not there to delete: -ESRCH. */
 int netlink_route_add(struct netlink *n, int index, const struct ip_prefix *dst, uint32_t table,

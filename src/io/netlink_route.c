@@ -65,10 +65,11 @@ static void route_req(struct netlink_req *r, uint16_t type, uint16_t flags, int 
 	rtm->rtm_dst_len = dst->len;
 	rtm->rtm_table = table_byte(table);
 	rtm->rtm_protocol = RTPROT_STATIC;
-	rtm->rtm_scope = RT_SCOPE_LINK;
-	rtm->rtm_type = RTN_UNICAST;
+	rtm->rtm_scope = index ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	rtm->rtm_type = index ? RTN_UNICAST : RTN_THROW;
 	netlink_req_addr(r, RTA_DST, &net);
-	mnl_attr_put_u32(r->nlh, RTA_OIF, (uint32_t)index);
+	if (index)
+		mnl_attr_put_u32(r->nlh, RTA_OIF, (uint32_t)index);
 	mnl_attr_put_u32(r->nlh, RTA_TABLE, table);
 }
 

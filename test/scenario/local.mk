@@ -6,6 +6,7 @@ SCENARIOS = \
 	test/scenario/ike-reboot/test.sh \
 	test/scenario/ike-basic/test.sh \
 	test/scenario/ike-reload/test.sh \
+	test/scenario/ike-selectors/test.sh \
 	test/scenario/ike-trap/test.sh \
 	test/scenario/ike-transport/test.sh \
 	test/scenario/ike-names/test.sh \

@@ -611,7 +611,7 @@ START_TEST(test_all_changed)
 	for (unsigned i = 0; i < n; i++) {
 		if (strncmp(k[i].section, "connection", 10) != 0 ||
 		    strcmp(k[i].key, "ah_proposals") == 0)
-			continue; /* the latter is refused */
+			continue; /* the latter excludes esp_proposals */
 		found = 0;
 		for (size_t m = 0; m < ARRAY_LEN(changes); m++)
 			found += strcmp(changes[m].section, k[i].section) == 0 &&

@@ -434,6 +434,32 @@ START_TEST(test_net_of_connections)
 }
 END_TEST
 
+/* Everything goes to the device, but for what is on our side. */
+START_TEST(test_net_own_side)
+{
+	struct netcfg_route r[] = { route("0.0.0.0/0", NULL), route("10.1.7.0/24", NULL) };
+	struct ip_prefix own[] = { route("10.1.0.0/16", NULL).prefix,
+				   route("10.1.7.0/24", NULL).prefix, /* routed, too: they say so */
+				   route("fd01::/16", NULL).prefix }; /* nothing catches it */
+	struct netcfg_more more = { .route = r, .n_route = 2, .own = own, .n_own = 3 };
+	struct netcfg n;
+
+	net_config("10.2.0.0/16", NULL);
+	ck_assert_int_eq(netcfg_plan(&conf, NULL, 0, &more, 7, &n), 0);
+	ck_assert_uint_eq(n.n_route, 4);
+	ck_assert_uint_eq(n.route[0].prefix.len, 0);
+	ck_assert_uint_eq(n.route[1].prefix.len, 16);
+	ck_assert(n.route[1].away && n.route[1].table == NETCFG_TABLE);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(n.route[i].away, i == 1);
+	netcfg_fini(&n);
+	more.n_route = 0; /* no table of our own: nothing is caught */
+	ck_assert_int_eq(netcfg_plan(&conf, NULL, 0, &more, 7, &n), 0);
+	ck_assert_uint_eq(n.n_route, 1);
+	netcfg_fini(&n);
+}
+END_TEST
+
 START_TEST(test_sockets_of_sa)
 {
 	struct plane_opts o = { .udp4 = true, .raw6 = true };
@@ -483,6 +509,7 @@ TCase *control_net_tests(void)
 	tcase_add_test(c, test_net_own_table);
 	tcase_add_test(c, test_net_reasons);
 	tcase_add_test(c, test_net_of_connections);
+	tcase_add_test(c, test_net_own_side);
 	tcase_add_test(c, test_sockets_of_sa);
 	tcase_add_test(c, test_restart_keys);
 	return c;
