@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "control/draft.h"
 #include "control/keying_priv.h"
 
 #define SPI_TRIES 64
@@ -358,6 +359,13 @@ static int install(struct keying *k, struct kpair *p, struct ike_child_up *up, c
 		rc = make_sa(k, up, DIR_OUT, &p->out, why, whylen);
 	if (rc)
 		return rc;
+	if (!draft_has_socket(&k->d->opened, p->out->conf)) {
+		snprintf(why, whylen, "no socket for %s could be opened at the start: %s",
+			 up->udp ? "ESP in UDP of this IP version"
+				 : "packets without UDP, which takes CAP_NET_RAW",
+			 up->udp ? "see listen" : "set encap = yes");
+		return -ENOTCONN;
+	}
 	rc = set_paths(k, p, &up->local, &up->remote);
 	if (rc == 0)
 		rc = sad_install(sad, p->in);

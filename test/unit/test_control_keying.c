@@ -55,6 +55,7 @@ static void up(void)
 	clock_set_source(now, NULL);
 	d = (struct daemon){ .loop = ev_loop_new(0), .cfg = &conf, .lock_fd = -1 };
 	conf = (struct config){ .ike = &ike_conf };
+	d.opened.udp4 = true;
 	ck_assert_msg(plane_new(&o, NULL, &d.plane, why, sizeof(why)) == 0, "%s", why);
 	k = (struct keying){ .d = &d, .conf = &ike_conf };
 	d.keying = &k;
@@ -316,6 +317,10 @@ START_TEST(test_refused)
 	ck_assert_int_lt(env.child_add(&k, &u, why, sizeof(why)), 0);
 	secret_free(&u.encr_in);
 	secret_free(&u.encr_out);
+	u = pair(1, 1, spi, 0x1001);
+	u.udp = false; /* as without CAP_NET_RAW */
+	ck_assert_int_eq(env.child_add(&k, &u, why, sizeof(why)), -ENOTCONN);
+	ck_assert_ptr_nonnull(strstr(why, "encap = yes"));
 	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 0);
 	ck_assert_uint_eq(k.n_groups, 0);
 	ck_assert_str_eq(policies(), "");
