@@ -298,6 +298,9 @@ void ike_sa_set_spi(struct ike_sa *sa, const uint8_t *spi);
 void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces);
 /* No longer half-open: it is established, or over. */
 void ike_sa_close_gate(struct ike_sa *sa);
+/* Something came up that another SA with this peer may do too: with unique = replace it is looked into
+ * in a while (v2/life.c). */
+void ike_sa_tidy_later(struct ike_sa *sa);
 /* The first other SA in force of the same connection and peer after `after` (NULL: from the start);
  * NULL: none. */
 struct ike_sa *ike_sa_twin(const struct ike_sa *sa, const struct ike_sa *after);

@@ -204,6 +204,14 @@ void ike_sa_close_gate(struct ike_sa *sa)
 	sa->half_open = false;
 }
 
+void ike_sa_tidy_later(struct ike_sa *sa)
+{
+	if (sa->conn->conf->unique != IKE_UNIQUE_REPLACE || !ike_sa_twin(sa, NULL))
+		return;
+	sa->tidy_ns = clock_now_ns() + TIDY_NS;
+	ike_sa_arm_life(sa);
+}
+
 void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces)
 {
 	struct ike *ike = sa->ike;
@@ -219,8 +227,7 @@ void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces)
 	ike_table_del(&ike->by_init, &sa->by_init);
 	ike_sa_close_gate(sa);
 	set_lifetimes(sa, replaces);
-	if (sa->conn->conf->unique == IKE_UNIQUE_REPLACE && ike_sa_twin(sa, NULL))
-		sa->tidy_ns = sa->established_ns + TIDY_NS;
+	ike_sa_tidy_later(sa);
 	ike_sa_arm_life(sa);
 	sa->heard_ns = sa->spoke_ns = clock_now_ns();
 	v2_sa_idle_arm(sa);

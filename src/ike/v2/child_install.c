@@ -163,6 +163,8 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	if (up.out_now)
 		ike_child_set_carrier(child);
 	ike_acquire_over(sa->conn, c->ci, true);
+	if (up.rekey && !c->replaces)
+		ike_sa_tidy_later(sa);
 	/* one that only bridged the time without an SA */
 	if (c->conf->start != IKE_START_TRAP)
 		ike_conn_untrap(sa->conn, c->ci);
