@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "ike/v2/v2.h"
+#include "ike/life.h"
+#include "ike/version.h"
 
 struct ts_list *ike_ts_dup(const struct ts_list *l)
 {
@@ -186,7 +187,7 @@ void ike_child_arm_life(struct ike_child *c)
 	uint64_t at = earlier(earlier(c->rekey_ns, c->expire_ns), c->switch_ns);
 
 	if (at)
-		ike_timer_set(t, &c->t_life, at, v2_child_life_fire);
+		ike_timer_set(t, &c->t_life, at, ike_child_life_fire);
 	else
 		ike_timer_stop(t, &c->t_life);
 }
@@ -204,7 +205,7 @@ void ike_child_add(struct ike_child *c)
 	ike_child_arm_life(c);
 	if (c->conf->inactivity_ns)
 		ike_timer_set(&ike->timers, &c->t_inactive, clock_now_ns() + c->conf->inactivity_ns,
-			      v2_child_inactive_fire);
+			      ike_child_inactive_fire);
 }
 
 struct ike_conn_child *ike_child_conf_of(const struct ike_child *c)
@@ -375,6 +376,8 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 	ike_child_discard(c);
 	if (action == IKE_ACTION_RESTART)
 		ike_conn_want(conn, ci, 0, NULL);
+	if (!sa->n_children && !sa->over)
+		ike_version(sa)->childless(sa);
 }
 
 void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by)

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "ike/v2/v2.h"
+#include "ike/version.h"
 
 /* What a name stands for. */
 struct target {
@@ -170,7 +170,7 @@ static void close_sas(const struct target *t, uint64_t order)
 		if (!live(sa))
 			continue;
 		if (sa->state == IKE_ST_UP) {
-			v2_sa_delete(sa, IKE_END_ORDER, order);
+			ike_version(sa)->sa_delete(sa, IKE_END_ORDER, order);
 			continue;
 		}
 		ike_sa_kill(sa, IKE_END_ORDER, "closed by order");
@@ -187,7 +187,7 @@ static void close_children(const struct target *t, uint64_t order)
 		list_for_each_safe (k, &sa->children) {
 			struct ike_child *c = list_entry(k, struct ike_child, of_sa);
 			if (wanted(t, c))
-				v2_child_delete(c, IKE_END_ORDER, order);
+				ike_version(c->sa)->child_delete(c, IKE_END_ORDER, order);
 		}
 	}
 }
@@ -245,13 +245,13 @@ int ike_rekey(struct ike *ike, const char *name, bool reauth, uint64_t *order, c
 		if (sa->state != IKE_ST_UP || sa->over)
 			continue;
 		if (reauth)
-			v2_sa_reauth(sa, *order);
+			ike_version(sa)->sa_reauth(sa, *order);
 		else if (!child)
-			v2_sa_rekey(sa, *order);
+			ike_version(sa)->sa_rekey(sa, *order);
 		list_for_each_safe (k, &sa->children) {
 			struct ike_child *c = list_entry(k, struct ike_child, of_sa);
 			if (child && wanted(&t, c))
-				v2_child_rekey(c, *order);
+				ike_version(c->sa)->child_rekey(c, *order);
 		}
 	}
 	ike_leave(ike);
@@ -268,9 +268,9 @@ void ike_child_expired(struct ike *ike, uint32_t reqid, uint32_t spi_in, bool ha
 		return;
 	ike_enter(ike);
 	if (hard)
-		v2_child_delete(c, IKE_END_EXPIRED, 0);
+		ike_version(c->sa)->child_delete(c, IKE_END_EXPIRED, 0);
 	else
-		v2_child_rekey(c, 0);
+		ike_version(c->sa)->child_rekey(c, 0);
 	ike_leave(ike);
 }
 

@@ -65,6 +65,7 @@ struct ike_child_conf {
 struct ike_conn_conf {
 	char *name;
 	uint8_t version; /* 0: either, starts with 2; 1; 2 */
+	bool aggressive; /* IKEv1: Aggressive Mode, as initiator; else the peer's is refused */
 	struct ike_host *local, *remote;
 	unsigned n_local, n_remote; /* 0: any */
 	uint16_t local_port, remote_port; /* 500; both others: NAT traversal from the start */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "ike/v2/v2.h"
+#include "ike/version.h"
 
 #define RETRY_FIRST_NS (1 * NS_PER_S)
 #define RETRY_MAX_NS   (300 * NS_PER_S)
@@ -124,7 +124,7 @@ static unsigned host_fit(const struct ike_host *h, unsigned n, const struct ip_a
 }
 
 /* 0: does not fit. Identities weigh more than addresses once they are known (they are proved). */
-static unsigned conn_fit(const struct ike_conn *c, const struct ip_addr *local,
+static unsigned conn_fit(const struct ike_conn *c, uint8_t major, const struct ip_addr *local,
 			 const struct ip_addr *remote, const struct ident *local_id,
 			 const struct ident *remote_id)
 {
@@ -133,7 +133,7 @@ static unsigned conn_fit(const struct ike_conn *c, const struct ip_addr *local,
 	unsigned r = host_fit(f->remote, f->n_remote, c->resolved + f->n_local, remote);
 	unsigned mine = 0, theirs = 0;
 
-	if (!l || !r || f->version == 1)
+	if (!l || !r || (f->version && f->version != major))
 		return 0;
 	if (local_id && local_id->type && f->auth.id.type) {
 		mine = ident_match(&f->auth.id, local_id);
@@ -148,7 +148,7 @@ static unsigned conn_fit(const struct ike_conn *c, const struct ip_addr *local,
 	return ((theirs + mine) * 4 + r) * 4 + l;
 }
 
-struct ike_conn *ike_conn_candidate(const struct ike *ike, unsigned nth,
+struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, unsigned nth,
 				    const struct ip_addr *local, const struct ip_addr *remote,
 				    const struct ident *local_id, const struct ident *remote_id)
 {
@@ -161,7 +161,7 @@ struct ike_conn *ike_conn_candidate(const struct ike *ike, unsigned nth,
 		found = NULL;
 		list_for_each (l, &ike->conns) {
 			struct ike_conn *c = list_entry(l, struct ike_conn, link);
-			unsigned fit = conn_fit(c, local, remote, local_id, remote_id);
+			unsigned fit = conn_fit(c, major, local, remote, local_id, remote_id);
 			at++;
 			bool seen = fit > last_fit || (fit == last_fit && at <= last_at);
 			if (fit > best && !seen) {
@@ -284,7 +284,7 @@ static void begin(struct ike_sa *sa)
 	}
 	/* RFC 7296 2.23: over 4500 everything is encapsulated from the start */
 	sa->marker = sa->remote.port != 500 || sa->local.port == ike_port_nat_t(c->ike->conf);
-	v2_start(sa);
+	ike_version(sa)->start(sa);
 }
 
 static void look_up(struct ike_sa *sa, unsigned host)
@@ -338,13 +338,13 @@ static void looked_up(struct ike_lookup *il, const struct ip_addr *addr, unsigne
 struct ike_sa *ike_conn_start(struct ike_conn *c, const struct ike_sa *old)
 {
 	struct ike *ike = c->ike;
-	struct ike_sa *sa = c->conf->version == 1 ? NULL : ike_sa_new(ike, c, true, 2);
+	/* version = 0 starts with 2; what replaces an SA is of its version */
+	uint8_t major = old ? old->major : c->conf->version == 1 ? 1 : 2;
+	struct ike_sa *sa = ike_sa_new(ike, c, true, major);
 
 	ike_timer_stop(&ike->timers, &c->t_retry);
 	if (!sa) {
-		ike_conn_failed(c, NULL, 0, "an IKE SA could not be made: %s",
-				c->conf->version == 1 ? "the connection asks for version = 1, set 2"
-						      : "out of memory");
+		ike_conn_failed(c, NULL, 0, "an IKE SA could not be made: out of memory");
 		return NULL;
 	}
 	sa->made_by_us = true;
@@ -354,7 +354,7 @@ struct ike_sa *ike_conn_start(struct ike_conn *c, const struct ike_sa *old)
 		list_del(w);
 		list_push_back(&sa->wants, w);
 	}
-	v2_sa_created(sa);
+	ike_version(sa)->created(sa);
 	unsigned host = next_name(c->conf, 0);
 	if (host == UINT32_MAX)
 		begin(sa);
@@ -571,8 +571,9 @@ void ike_conn_close(struct ike_conn *c)
 	list_for_each_safe (l, &c->sas) {
 		struct ike_sa *sa = list_entry(l, struct ike_sa, of_conn);
 		if (sa->state == IKE_ST_UP)
-			v2_sa_delete(sa, IKE_END_ORDER, 0);
-		else if (sa->state != IKE_ST_DELETING && sa->state != IKE_ST_REKEYED)
+			ike_version(sa)->sa_delete(sa, IKE_END_ORDER, 0);
+		else if (sa->state != IKE_ST_DELETING &&
+			 (sa->state != IKE_ST_REKEYED || sa->major == 1))
 			ike_sa_kill(sa, IKE_END_ORDER, "the connection is no longer configured");
 	}
 	list_del(&c->link);

@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "ike/v1/v1.h"
 #include "ike/v2/v2.h"
+#include "ike/version.h"
 
 #define STRANGER_BURST 20
 #define SPI_BURST      10 /* answers to what we do not know, a second */
@@ -39,6 +41,8 @@ int ike_new(const struct ike_env *env, struct ike_conf *conf, struct ike **out, 
 {
 	*out = NULL;
 	int rc = v2_table_check(why, whylen);
+	if (rc == 0)
+		rc = v1_table_check(why, whylen);
 	if (rc)
 		return rc;
 	struct ike *ike = calloc(1, sizeof(*ike));
@@ -241,6 +245,10 @@ void ike_receive(struct ike *ike, const struct endpoint *local, const struct end
 
 	ike->stats.received++;
 	if (ike_hdr_parse(&h, span_of(p, len), &bad)) {
+		if (ike_hdr_major(&h) == 1 && len >= IKE_HDR_LEN) {
+			v1_bad_header(ike, local, remote, marker, &h, &bad);
+			return;
+		}
 		ike->stats.malformed++;
 		ike_stranger_log(ike, remote, "a datagram is no IKE message: %s", bad.why);
 		if (bad.notify == IKE2_INVALID_MAJOR_VERSION && ike_hdr_major(&h) > 2)
@@ -251,10 +259,7 @@ void ike_receive(struct ike *ike, const struct endpoint *local, const struct end
 	if (ike_hdr_major(&h) == 2) {
 		v2_receive(ike, local, remote, marker, p, len, &h);
 	} else {
-		/* the place of IKEv1: no connection speaks it, so nothing answers */
-		ike->stats.unknown++;
-		ike_stranger_log(ike, remote,
-				 "an IKEv1 message, but no connection has version = 1");
+		v1_receive(ike, local, remote, marker, p, len, &h);
 	}
 	ike_leave(ike);
 }
@@ -278,7 +283,7 @@ void ike_close_all(struct ike *ike)
 	list_for_each_safe (l, &ike->sas) {
 		struct ike_sa *sa = list_entry(l, struct ike_sa, all);
 		if (sa->state == IKE_ST_UP)
-			v2_sa_delete(sa, IKE_END_ORDER, 0);
+			ike_version(sa)->sa_delete(sa, IKE_END_ORDER, 0);
 		else if (sa->state != IKE_ST_DELETING && sa->state != IKE_ST_DEAD)
 			ike_sa_kill(sa, IKE_END_ORDER, NULL);
 	}

@@ -22,6 +22,7 @@
 struct v2_exchange;
 struct v2_task;
 struct v2_init;
+struct v1_sa;
 struct ike_held;
 
 /* What a handler or a builder of an exchange says. */
@@ -123,6 +124,7 @@ struct ike_sa {
 	struct v2_exchange *x; /* waiting for its job; at most one */
 	struct list held;      /* datagrams that came meanwhile */
 	unsigned n_held;
+	struct v1_sa *v1;      /* IKEv1: all of its own; NULL before it begins */
 	struct v2_init *init;  /* what only IKE_SA_INIT and IKE_AUTH need; NULL afterwards */
 
 	struct list children; /* struct ike_child, of_sa */
@@ -159,6 +161,7 @@ struct ike_child {
 	uint8_t proto; /* enum sa_proto */
 	uint8_t mode;  /* enum sa_mode */
 	bool udp, esn;
+	bool unsure;             /* IKEv1, as responder: the peer has not said that it has it */
 	bool rekeying;           /* a rekey task is queued or on its way */
 	struct proposal *chosen; /* owned, cut to its length */
 	struct ts_list *local_ts, *remote_ts; /* owned, cut to their length */
@@ -373,11 +376,11 @@ void ike_acquire_over(struct ike_conn *c, unsigned ci, bool up);
 void ike_want_done(struct ike_conn *c, struct ike_want *w, const struct ike_sa *sa);
 /* Can we start it: does it say where the peer is? */
 bool ike_conn_initiable(const struct ike_conn *c);
-/* The n-th best of the connections that fit the addresses and (when not NULL) identities: local,
+/* The n-th best of the connections for this version that fit the addresses and (when not NULL) identities: local,
  * what the peer calls us; remote, what it calls itself. NULL: there are no more. */
-struct ike_conn *ike_conn_candidate(const struct ike *ike, unsigned nth, const struct ip_addr *local,
-				    const struct ip_addr *remote, const struct ident *local_id,
-				    const struct ident *remote_id);
+struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, unsigned nth,
+				    const struct ip_addr *local, const struct ip_addr *remote,
+				    const struct ident *local_id, const struct ident *remote_id);
 /* No longer configured: nothing is tried any more, its SAs are deleted. */
 void ike_conn_close(struct ike_conn *c);
 void ike_set_limits(struct ike *ike); /* engine.c: after a reload */

@@ -28,6 +28,8 @@ libike_a_SOURCES = \
 	src/ike/ike.h \
 	src/ike/keymat.c \
 	src/ike/keymat.h \
+	src/ike/life.c \
+	src/ike/life.h \
 	src/ike/msg.h \
 	src/ike/msg_build.c \
 	src/ike/msg_list.c \
@@ -56,20 +58,35 @@ libike_a_SOURCES = \
 	src/ike/ts.h \
 	src/ike/ts_payload.c \
 	src/ike/ts_text.c \
+	src/ike/v1/aggressive.c \
 	src/ike/v1/crypt.c \
 	src/ike/v1/crypt.h \
 	src/ike/v1/fault.c \
 	src/ike/v1/fault.h \
+	src/ike/v1/first.c \
 	src/ike/v1/frag.c \
 	src/ike/v1/frag.h \
+	src/ike/v1/info.c \
 	src/ike/v1/keymat.c \
 	src/ike/v1/keymat.h \
+	src/ike/v1/live.c \
+	src/ike/v1/main.c \
 	src/ike/v1/natd.c \
 	src/ike/v1/natd.h \
+	src/ike/v1/phase1.c \
+	src/ike/v1/phase1_auth.c \
+	src/ike/v1/quick.c \
+	src/ike/v1/quick.h \
+	src/ike/v1/quick_r.c \
+	src/ike/v1/quick_ts.c \
+	src/ike/v1/receive.c \
 	src/ike/v1/sa_number.c \
 	src/ike/v1/sa_number.h \
 	src/ike/v1/sa_payload.c \
 	src/ike/v1/sa_payload.h \
+	src/ike/v1/step.c \
+	src/ike/v1/table.c \
+	src/ike/v1/v1.h \
 	src/ike/v1/vendor.c \
 	src/ike/v1/vendor.h \
 	src/ike/v2/auth.c \
@@ -84,7 +101,6 @@ libike_a_SOURCES = \
 	src/ike/v2/init_i.c \
 	src/ike/v2/init_r.c \
 	src/ike/v2/internal.h \
-	src/ike/v2/life.c \
 	src/ike/v2/reauth.c \
 	src/ike/v2/receive.c \
 	src/ike/v2/rekey.h \
@@ -94,7 +110,9 @@ libike_a_SOURCES = \
 	src/ike/v2/table.c \
 	src/ike/v2/task.c \
 	src/ike/v2/v2.h \
+	src/ike/v2/version.c \
 	src/ike/v2/window.c \
 	src/ike/vendor.c \
+	src/ike/version.h \
 	src/ike/view.c \
 	src/ike/work.c

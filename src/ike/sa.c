@@ -7,7 +7,9 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "ike/life.h"
 #include "ike/v2/v2.h"
+#include "ike/version.h"
 
 #define LINGER_NS (20 * NS_PER_S)
 #define TIDY_NS   (30 * NS_PER_S) /* time for a reauthentication to delete the old SA itself */
@@ -114,7 +116,11 @@ int ike_sa_set_keys(struct ike_sa *sa, const struct keymat_suite *suite, struct 
 {
 	struct sk_key *seal = NULL, *open = NULL;
 	struct proposal *p = ike_proposal_dup(chosen);
-	int rc = p ? keymat_sk(suite, k, sa->initiator, &seal, &open) : -ENOMEM;
+	int rc = p ? 0 : -ENOMEM;
+
+	/* IKEv1 takes the keys as they are (v1/crypt.c) */
+	if (rc == 0 && sa->major == 2)
+		rc = keymat_sk(suite, k, sa->initiator, &seal, &open);
 
 	if (rc) {
 		free(p);
@@ -192,7 +198,7 @@ void ike_sa_arm_life(struct ike_sa *sa)
 	uint64_t t = first_time(sa);
 
 	if (t)
-		ike_timer_set(&sa->ike->timers, &sa->t_life, t, v2_sa_life_fire);
+		ike_timer_set(&sa->ike->timers, &sa->t_life, t, ike_sa_life_fire);
 	else
 		ike_timer_stop(&sa->ike->timers, &sa->t_life);
 }
@@ -230,7 +236,7 @@ void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces)
 	ike_sa_tidy_later(sa);
 	ike_sa_arm_life(sa);
 	sa->heard_ns = sa->spoke_ns = clock_now_ns();
-	v2_sa_idle_arm(sa);
+	ike_sa_idle_arm(sa);
 	ike_tell(ike, replaces ? IKE_EV_SA_REKEYED : IKE_EV_SA_UP, NULL, sa, NULL, 0,
 		 "%s with %s as %s, %s", replaces ? "rekeyed" : "established",
 		 ident_format(&sa->remote_id, peer, sizeof(peer)),
@@ -278,18 +284,7 @@ void ike_sa_want(struct ike_sa *sa, struct ike_want *w)
 		list_push_back(&sa->wants, &w->link);
 		return;
 	}
-	struct v2_task *t = NULL;
-	if (w->ci != IKE_WANT_SA)
-		t = v2_task_make(sa, V2_TASK_CHILD, w->order);
-	if (!t) {
-		ike_want_done(sa->conn, w, sa);
-		return;
-	}
-	t->ci = w->ci;
-	t->acquired = w->acquired;
-	t->flow = w->flow;
-	free(w);
-	v2_task_queue(t);
+	ike_version(sa)->want(sa, w);
 }
 
 static const char *plain_words(enum ike_end end)
@@ -326,7 +321,7 @@ static void shut(struct ike_sa *sa, enum ike_end end, const char *why)
 	ike_table_del(&ike->by_peer, &sa->by_peer);
 	list_for_each_safe (l, &sa->children)
 		ike_child_close(list_entry(l, struct ike_child, of_sa), end, why);
-	v2_sa_fini(sa);
+	ike_version(sa)->fini(sa);
 	if (sa->counted) {
 		sa->counted = false;
 		ike->stats.established--;
@@ -415,7 +410,7 @@ void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *wh
 		ike->n_lingering++;
 		sa->lingers = true;
 		ike_timer_set(&ike->timers, &sa->t_again, clock_now_ns() + LINGER_NS,
-			      v2_again_fire);
+			      ike_version(sa)->again_fire);
 	} else {
 		forget(sa);
 	}
@@ -443,6 +438,7 @@ void ike_sa_free(struct ike_sa *sa)
 	free(sa->proposal);
 	ident_fini(&sa->local_id);
 	ident_fini(&sa->remote_id);
+	ike_version(sa)->free(sa);
 	if (sa->conn)
 		ike_conn_unref(sa->conn);
 	free(sa);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "ike/v2/v2.h"
+#include "ike/version.h"
 
 void ike_work_free(struct ike_work **wp)
 {
@@ -97,7 +97,7 @@ static void work_done(struct ike_job *job)
 
 	w->ike->stats.jobs--;
 	if (w->sa)
-		v2_work_done(w);
+		ike_version(w->sa)->work_done(w);
 	else
 		ike_work_free(&w);
 }
@@ -120,13 +120,13 @@ static struct ike_work *work_new(struct ike_sa *sa, enum ike_work_kind kind)
 static enum ike_rc submit(struct ike_work *w)
 {
 	struct ike *ike = w->ike;
-	struct v2_exchange *x = w->sa->x;
+	struct ike_work **flying = ike_version(w->sa)->flying(w->sa);
 
 	ike->stats.jobs++;
-	x->flying = w;
+	*flying = w;
 	if (ike->env.submit(ike->env.ctx, &w->job) == 0)
 		return IKE_WAIT;
-	x->flying = NULL;
+	*flying = NULL;
 	ike->stats.jobs--;
 	return IKE_DROP;
 }

@@ -48,6 +48,7 @@ check_PROGRAMS += test/unit/test_ike_v1
 test_unit_test_ike_v1_SOURCES = \
 	test/unit/crypto_util.c \
 	test/unit/crypto_util.h \
+	test/unit/ike_v1_rules.h \
 	test/unit/test_ike_v1.h \
 	test/unit/test_ike_v1_crypt.c \
 	test/unit/test_ike_v1_sa.c \
@@ -96,3 +97,15 @@ test_unit_test_ike_conn_SOURCES = test/unit/ike_duo.c test/unit/ike_duo.h test/u
 test_unit_test_ike_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_conn_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_conn
+
+check_PROGRAMS += test/unit/test_ike_v1_duo
+test_unit_test_ike_v1_duo_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_pki.c \
+	test/unit/ike_pki.h \
+	test/unit/ike_v1_rules.h \
+	test/unit/test_ike_v1_duo.c
+test_unit_test_ike_v1_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_v1_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_v1_duo

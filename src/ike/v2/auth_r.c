@@ -51,7 +51,7 @@ static bool next_candidate(struct v2_exchange *x)
 	struct ike_conn *c;
 
 	do {
-		c = ike_conn_candidate(x->ike, i->candidate++, &sa->local.addr, &sa->remote.addr,
+		c = ike_conn_candidate(x->ike, 2, i->candidate++, &sa->local.addr, &sa->remote.addr,
 				       &i->wanted_id, &sa->remote_id);
 	} while (c && !proposal_fits(sa, c));
 	if (!c)

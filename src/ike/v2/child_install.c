@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "ike/v1/v1.h"
 #include "ike/v2/internal.h"
 #include "ike/v2/rekey.h"
 
@@ -23,7 +24,8 @@ static int make_suite(struct v2_child *c, struct esp_suite *out)
 
 /* Bytes and packets: when to rekey, when to stop. Time is the engine's own timer; the SAD only has
  * the end as well, should the engine be late. */
-static struct sa_lifetime lifetime(const struct ike_child_conf *f, bool esn)
+static struct sa_lifetime lifetime(const struct ike_child_conf *f, bool esn,
+				   uint64_t agreed)
 {
 	uint64_t packets = f->rekey_packets, jitter = f->rand_packets;
 
@@ -31,13 +33,20 @@ static struct sa_lifetime lifetime(const struct ike_child_conf *f, bool esn)
 		packets = SEQ_REKEY;
 		jitter = SEQ_REKEY / 10;
 	}
-	return (struct sa_lifetime){
+	struct sa_lifetime l = {
 		.soft_bytes = ike_jitter(f->rekey_bytes, f->rand_bytes),
 		.hard_bytes = f->life_bytes,
 		.soft_packets = ike_jitter(packets, jitter),
 		.hard_packets = f->life_packets,
 		.hard_ns = f->life_ns,
 	};
+
+	if (agreed && (!l.hard_bytes || agreed < l.hard_bytes)) {
+		l.hard_bytes = agreed;
+		if (!l.soft_bytes || l.soft_bytes > agreed / 10 * 9)
+			l.soft_bytes = ike_jitter(agreed / 10 * 9, agreed / 10);
+	}
+	return l;
 }
 
 static void hand_keys(struct v2_child *c, struct child_keys *k, struct ike_child_up *up)
@@ -80,7 +89,7 @@ static void fill(const struct v2_child *c, const struct ike_child *child, struct
 	}
 	up->spi_in = c->spi_in;
 	up->spi_out = c->spi_out;
-	up->life = lifetime(c->conf, child->esn);
+	up->life = lifetime(c->conf, child->esn, c->life_bytes);
 	up->local_ts = child->local_ts;
 	up->remote_ts = child->remote_ts;
 }
@@ -123,8 +132,10 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	}
 	child = ike_child_new(sa, &c->local_ts, &c->remote_ts, &c->chosen);
 	if (!child ||
-	    keymat_child(sa->suite.prf, sa->keys.d, secret_view(&c->shared),
-			 span_of(c->ni, c->ni_len), span_of(c->nr, c->nr_len), &up.suite, &keys)) {
+	    (sa->major == 1 ? v1_child_keys(c, &up.suite, &keys)
+			    : keymat_child(sa->suite.prf, sa->keys.d, secret_view(&c->shared),
+					   span_of(c->ni, c->ni_len), span_of(c->nr, c->nr_len),
+					   &up.suite, &keys))) {
 		snprintf(c->why, sizeof(c->why), "out of memory");
 		if (child)
 			ike_child_discard(child);
@@ -149,7 +160,7 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	up.out_now = out_now && (c->asked || !up.rekey);
 	child->replaces = c->replaces;
 	if (!up.out_now)
-		child->switch_ns = child->installed_ns + V2_SWITCH_POLL;
+		child->switch_ns = child->installed_ns + IKE_SWITCH_POLL;
 	hand_keys(c, &keys, &up);
 	child_keys_free(&keys);
 	int rc = ike->env.child_add(ike->env.ctx, &up, c->why, sizeof(c->why));

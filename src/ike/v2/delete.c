@@ -205,7 +205,7 @@ static void close_deleted(struct ike_child *c)
 	if (old && c->state == IKE_CHILD_UP && old->state != IKE_CHILD_DELETING) {
 		/* the peer takes its rekeying back: it lost against ours, or could not finish it */
 		c->state = IKE_CHILD_REKEYED;
-		v2_child_revive(old);
+		ike_child_revive(old);
 	} else if (c->state == IKE_CHILD_UP && by) {
 		ike_child_set_rekeyed(c, by);
 	}

@@ -87,7 +87,7 @@ void v2_reauth_done(struct ike_sa *sa)
 void v2_reauth_failed(struct ike_sa *sa, const char *why)
 {
 	struct ike_sa *old = sa->replaces ? ike_sa_by_id(sa->ike, sa->replaces) : NULL;
-	uint64_t again = ike_jitter(V2_RETRY_NS, V2_RETRY_NS / 2);
+	uint64_t again = ike_jitter(IKE_RETRY_NS, IKE_RETRY_NS / 2);
 
 	ike_conn_failed(sa->conn, sa, 0,
 			"reauthentication: %s; the present IKE SA goes on and it is tried again",

@@ -1,7 +1,8 @@
-/* What create_child.c, rekey_child.c, rekey_ike.c, delete.c, collide.c and life.c share. */
+/* What create_child.c, rekey_child.c, rekey_ike.c, delete.c, collide.c share. */
 #ifndef IKE_V2_REKEY_H
 #define IKE_V2_REKEY_H
 
+#include "ike/life.h"
 #include "ike/v2/v2.h"
 
 #define V2_CHILDREN_MAX 512 /* of one IKE SA, before NO_ADDITIONAL_SAS */
@@ -72,17 +73,5 @@ void v2_delete_spi(struct ike_sa *sa, uint8_t proto, uint32_t spi_in);
 /* The IKE SA a waiting request of ours was to make: from rekey_ike.c. True when the children went
  * to the one the peer made. */
 bool v2_rekey_ike_adopt(struct ike_sa *sa);
-
-/* -- life.c -- */
-
-#define V2_RETRY_NS    (30 * NS_PER_S)  /* a rekeying that failed is tried again */
-/* After it we delete, or forget, what the peer ought to have deleted: longer than peers repeat what
- * they ask. */
-#define V2_LEFT_BEHIND (200 * NS_PER_S)
-#define V2_SWITCH_POLL (NS_PER_S / 4)   /* has the peer begun to use the new child? */
-/* Sets the times of a child that a newer one replaced. */
-void v2_child_leave_behind(struct ike_child *c);
-/* It was replaced, but what replaced it is gone again. */
-void v2_child_revive(struct ike_child *c);
 
 #endif

@@ -127,7 +127,7 @@ static void settle(struct v2_task *t, struct ike_child *ours, struct ike_child *
 		if (old && old->state == IKE_CHILD_UP)
 			ike_child_set_rekeyed(old, theirs);
 		if (old)
-			v2_child_leave_behind(old);
+			ike_child_leave_behind(old);
 		ours->state = IKE_CHILD_REKEYED;
 		v2_child_delete(ours, IKE_END_REPLACED, 0);
 		return;
@@ -135,7 +135,7 @@ static void settle(struct v2_task *t, struct ike_child *ours, struct ike_child *
 	if (theirs) {
 		/* deleted by the peer who asked for it */
 		theirs->state = IKE_CHILD_REKEYED;
-		v2_child_leave_behind(theirs);
+		ike_child_leave_behind(theirs);
 	}
 	if (!old)
 		return;
@@ -203,7 +203,7 @@ void v2_rekey_child_fini(struct v2_task *t)
 		return;
 	old->rekeying = false;
 	if (old->state == IKE_CHILD_UP) {
-		old->rekey_ns = clock_now_ns() + ike_jitter(V2_RETRY_NS, V2_RETRY_NS / 2);
+		old->rekey_ns = clock_now_ns() + ike_jitter(IKE_RETRY_NS, IKE_RETRY_NS / 2);
 		ike_child_arm_life(old);
 	}
 }
@@ -248,7 +248,7 @@ static void install_new(struct v2_exchange *x, struct ike_child *old, struct ike
 	struct v2_child *c = x->child;
 
 	made->replaces = old->id;
-	made->switch_ns = clock_now_ns() + V2_SWITCH_POLL;
+	made->switch_ns = clock_now_ns() + IKE_SWITCH_POLL;
 	ike_child_arm_life(made);
 	if (own) {
 		v2_rival_note(&own->rival, made->id, span_of(c->ni, c->ni_len),
@@ -261,7 +261,7 @@ static void install_new(struct v2_exchange *x, struct ike_child *old, struct ike
 		v2_task_cancel(t);
 	}
 	ike_child_set_rekeyed(old, made);
-	v2_child_leave_behind(old);
+	ike_child_leave_behind(old);
 }
 
 enum ike_rc v2_rekey_child_r(struct v2_exchange *x)

@@ -127,7 +127,7 @@ static void fresh_spi(const struct ike *ike, uint8_t spi[8])
 static void leave_behind(struct ike_sa *sa)
 {
 	sa->rekey_ns = sa->reauth_ns = 0;
-	sa->over_ns = clock_now_ns() + V2_LEFT_BEHIND;
+	sa->over_ns = clock_now_ns() + IKE_LEFT_BEHIND;
 	ike_sa_arm_life(sa);
 }
 
@@ -450,7 +450,7 @@ void v2_rekey_ike_fini(struct v2_task *t)
 	data_free(t->data);
 	t->data = NULL;
 	if (!sa->over && sa->state == IKE_ST_UP) {
-		sa->rekey_ns = clock_now_ns() + ike_jitter(V2_RETRY_NS, V2_RETRY_NS / 2);
+		sa->rekey_ns = clock_now_ns() + ike_jitter(IKE_RETRY_NS, IKE_RETRY_NS / 2);
 		ike_sa_arm_life(sa);
 	}
 }

@@ -191,6 +191,7 @@ struct v2_child {
 	struct flow_key flow;
 	bool tfc_padding;   /* the peer takes TFC padding */
 	uint32_t replaces;  /* id of the child that is rekeyed; 0: a new one */
+	uint64_t life_bytes; /* IKEv1: the agreed limit; 0: only the configured one */
 	bool installed;
 	char why[512];      /* why it failed, for the administrator */
 };
@@ -278,12 +279,6 @@ void v2_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order);
 void v2_reauth_done(struct ike_sa *sa);
 /* It ended before that: the old one goes on. */
 void v2_reauth_failed(struct ike_sa *sa, const char *why);
-/* t_life and t_idle of an SA, t_life and t_inactive of a child. */
-void v2_sa_life_fire(struct ike_timer *t);
-void v2_sa_idle_fire(struct ike_timer *t);
-void v2_sa_idle_arm(struct ike_sa *sa); /* after each message and change of path */
-void v2_child_life_fire(struct ike_timer *t);
-void v2_child_inactive_fire(struct ike_timer *t);
 
 /* -- the way of messages -- */
 

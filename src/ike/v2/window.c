@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "ike/names.h"
+#include "ike/life.h"
 #include "ike/v2/internal.h"
 
 void v2_send(struct ike_sa *sa, const struct ike_kept *k)
@@ -194,7 +195,7 @@ void v2_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 		no_row(sa, ike->in);
 	seal_plain_free(&whole);
 	if (!sa->over && sa->counted) {
-		v2_sa_idle_arm(sa);
+		ike_sa_idle_arm(sa);
 		v2_task_heard(sa);
 	}
 }

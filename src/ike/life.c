@@ -3,7 +3,8 @@
  * that nobody uses. Each timer looks at what is due, does it, and is armed for the next.
  */
 #include "base/clock.h"
-#include "ike/v2/rekey.h"
+#include "ike/life.h"
+#include "ike/version.h"
 
 /* -- IKE SA -- */
 
@@ -26,56 +27,11 @@ static void over(struct ike_sa *sa)
 		ike_conn_failed(
 		    sa->conn, sa, 0,
 		    "its lifetime is over and it was not replaced in time: it is closed");
-	v2_sa_delete(sa, sa->state == IKE_ST_REKEYED ? IKE_END_REPLACED : IKE_END_EXPIRED, 0);
+	ike_version(sa)->sa_delete(
+	    sa, sa->state == IKE_ST_REKEYED ? IKE_END_REPLACED : IKE_END_EXPIRED, 0);
 }
 
-/* Everything the SA carries is carried by another one too. */
-static bool redundant(const struct ike_sa *sa)
-{
-	list_for_each (l, &sa->children) {
-		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
-		if (c->state == IKE_CHILD_UP && !ike_child_has_sibling(c))
-			return false;
-	}
-	return list_empty(&sa->tasks) && !sa->task;
-}
-
-/* Its children that the other SA has too. */
-static void drop_doubles(struct ike_sa *sa)
-{
-	list_for_each_safe (l, &sa->children) {
-		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
-		if (c->state == IKE_CHILD_UP && ike_child_has_sibling(c))
-			v2_child_delete(c, IKE_END_REPLACED, 0);
-	}
-}
-
-/*
- * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes
- * that has nothing of its own; of two such, and of children, that with the lower initiator's SPI:
- * both sides would choose it.
- */
-static void tidy(struct ike_sa *sa)
-{
-	struct ike_sa *twin = ike_sa_twin(sa, NULL), *low, *high;
-
-	for (; twin; twin = ike_sa_twin(sa, twin)) {
-		if (v2_closing(sa) || v2_closing(twin) || sa->replaces || twin->replaces)
-			continue;
-		low = memcmp(sa->spi_i, twin->spi_i, 8) < 0 ? sa : twin;
-		high = low == sa ? twin : sa;
-		if (!redundant(low) && !redundant(high)) {
-			drop_doubles(low);
-			continue;
-		}
-		low = redundant(low) ? low : high;
-		ike_sa_log(low, LOG_LVL_INFO, "another IKE SA with this peer does the same");
-		v2_sa_delete(low, IKE_END_REPLACED, 0);
-		return;
-	}
-}
-
-void v2_sa_life_fire(struct ike_timer *t)
+void ike_sa_life_fire(struct ike_timer *t)
 {
 	struct ike_sa *sa = list_entry(t, struct ike_sa, t_life);
 	uint64_t now = clock_now_ns();
@@ -84,14 +40,14 @@ void v2_sa_life_fire(struct ike_timer *t)
 		over(sa);
 	} else if (due(sa->tidy_ns, now)) {
 		sa->tidy_ns = 0;
-		tidy(sa);
+		ike_version(sa)->tidy(sa);
 	} else if (due(sa->reauth_ns, now)) {
 		sa->reauth_ns = 0;
 		if (sa->made_by_us || ike_conn_initiable(sa->conn))
-			v2_sa_reauth(sa, 0);
+			ike_version(sa)->sa_reauth(sa, 0);
 	} else if (due(sa->rekey_ns, now)) {
 		sa->rekey_ns = 0;
-		v2_sa_rekey(sa, 0);
+		ike_version(sa)->sa_rekey(sa, 0);
 	}
 	if (!sa->over)
 		ike_sa_arm_life(sa);
@@ -150,15 +106,15 @@ static void arm_idle(struct ike_sa *sa, uint64_t heard, uint64_t spoke)
 	if (at == UINT64_MAX)
 		ike_timer_stop(timers, &sa->t_idle);
 	else
-		ike_timer_set(timers, &sa->t_idle, at, v2_sa_idle_fire);
+		ike_timer_set(timers, &sa->t_idle, at, ike_sa_idle_fire);
 }
 
-void v2_sa_idle_arm(struct ike_sa *sa)
+void ike_sa_idle_arm(struct ike_sa *sa)
 {
 	arm_idle(sa, sa->heard_ns, sa->spoke_ns);
 }
 
-void v2_sa_idle_fire(struct ike_timer *t)
+void ike_sa_idle_fire(struct ike_timer *t)
 {
 	struct ike_sa *sa = list_entry(t, struct ike_sa, t_idle);
 	struct ike *ike = sa->ike;
@@ -169,9 +125,7 @@ void v2_sa_idle_fire(struct ike_timer *t)
 		sa->spoke_ns = spoke = now;
 	}
 	if (probes(sa) && heard + sa->conn->conf->dpd_delay_ns <= now) {
-		/* any request on its way asks the same question */
-		if (!sa->task && !v2_task_find(sa, V2_TASK_LIVE, 0))
-			v2_task_new(sa, V2_TASK_LIVE, 0);
+		ike_version(sa)->probe(sa, heard);
 		heard = now; /* look again after another delay */
 	}
 	if (!sa->over)
@@ -180,9 +134,9 @@ void v2_sa_idle_fire(struct ike_timer *t)
 
 /* -- children -- */
 
-void v2_child_leave_behind(struct ike_child *c)
+void ike_child_leave_behind(struct ike_child *c)
 {
-	uint64_t at = clock_now_ns() + V2_LEFT_BEHIND;
+	uint64_t at = clock_now_ns() + IKE_LEFT_BEHIND;
 
 	c->rekey_ns = 0;
 	c->switch_ns = 0;
@@ -191,12 +145,12 @@ void v2_child_leave_behind(struct ike_child *c)
 	ike_child_arm_life(c);
 }
 
-void v2_child_revive(struct ike_child *c)
+void ike_child_revive(struct ike_child *c)
 {
 	if (c->state != IKE_CHILD_REKEYED)
 		return;
 	c->state = IKE_CHILD_UP;
-	c->rekey_ns = clock_now_ns() + ike_jitter(V2_RETRY_NS, V2_RETRY_NS / 2);
+	c->rekey_ns = clock_now_ns() + ike_jitter(IKE_RETRY_NS, IKE_RETRY_NS / 2);
 	c->expire_ns = c->conf->life_ns ? c->installed_ns + c->conf->life_ns : 0;
 	ike_child_arm_life(c);
 }
@@ -211,11 +165,11 @@ static void look_for_traffic(struct ike_child *c, uint64_t now)
 	else if (env->child_last_used(env->ctx, c->reqid, c->spi_in, true)) {
 		ike_child_switch(c);
 	} else {
-		c->switch_ns = now + V2_SWITCH_POLL;
+		c->switch_ns = now + IKE_SWITCH_POLL;
 	}
 }
 
-void v2_child_life_fire(struct ike_timer *t)
+void ike_child_life_fire(struct ike_timer *t)
 {
 	struct ike_child *c = list_entry(t, struct ike_child, t_life);
 	uint64_t now = clock_now_ns();
@@ -230,19 +184,22 @@ void v2_child_life_fire(struct ike_timer *t)
 					"time: it is closed",
 					c->conf->name);
 		if (c->state != IKE_CHILD_DELETING)
-			v2_child_delete(c, IKE_END_EXPIRED, 0);
+			ike_version(c->sa)->child_delete(c, IKE_END_EXPIRED, 0);
 		return;
 	}
 	if (due(c->switch_ns, now))
 		look_for_traffic(c, now);
 	if (due(c->rekey_ns, now)) {
 		c->rekey_ns = 0;
-		v2_child_rekey(c, 0);
+		ike_child_arm_life(c);
+		/* this may end it */
+		ike_version(c->sa)->child_rekey(c, 0);
+		return;
 	}
 	ike_child_arm_life(c);
 }
 
-void v2_child_inactive_fire(struct ike_timer *t)
+void ike_child_inactive_fire(struct ike_timer *t)
 {
 	struct ike_child *c = list_entry(t, struct ike_child, t_inactive);
 	struct ike *ike = c->sa->ike;
@@ -255,10 +212,10 @@ void v2_child_inactive_fire(struct ike_timer *t)
 	}
 	if (last + c->conf->inactivity_ns > now) {
 		ike_timer_set(&ike->timers, &c->t_inactive, last + c->conf->inactivity_ns,
-			      v2_child_inactive_fire);
+			      ike_child_inactive_fire);
 		return;
 	}
 	ike_sa_log(c->sa, LOG_LVL_NOTICE, "child %s: nothing passed for %u s: it is closed",
 		   c->conf->name, (unsigned)(c->conf->inactivity_ns / NS_PER_S));
-	v2_child_delete(c, IKE_END_ORDER, 0);
+	ike_version(c->sa)->child_delete(c, IKE_END_ORDER, 0);
 }

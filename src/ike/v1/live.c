@@ -1,0 +1,276 @@
+/*
+ * The life of a phase 1: begun, replaced before its time, deleted by either side. Children do not
+ * end with it: when the peer deletes phase 1 alone they go on without keys to negotiate by, until
+ * the next phase 1 with this peer takes them over, or they end themselves (RFC 2409 3: phase 2 SAs
+ * outlive phase 1; RFC 2408 5.15).
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "ike/v1/quick.h"
+#include "ike/version.h"
+
+void v1_sa_created(struct ike_sa *sa)
+{
+	v1_set_state(sa, sa->initiator ? IKE_ST_INIT_I : IKE_ST_NONE);
+}
+
+void v1_start(struct ike_sa *sa)
+{
+	char peer[ENDPOINT_STRLEN];
+	struct v1_sa *v = v1_sa_new(sa);
+
+	if (!v) {
+		ike_sa_kill(sa, IKE_END_FAILED, "out of memory");
+		return;
+	}
+	list_for_each (l, &sa->wants) {
+		const struct ike_want *w = list_entry(l, struct ike_want, link);
+		if (w->order)
+			ike_tell(sa->ike, IKE_EV_PROGRESS, NULL, sa, NULL, w->order,
+				 "connecting to %s", endpoint_format(&sa->remote, peer));
+	}
+	v->method = sa->conn->conf->auth.method == IKE_BY_PSK ? V1_PROOF_PSK : V1_PROOF_SIG;
+	v->p1.exchange = sa->conn->conf->aggressive ? IKE1_X_AGGRESSIVE : IKE1_X_MAIN;
+	ike_sa_log(sa, LOG_LVL_INFO, "connecting by %s",
+		   v->p1.exchange == IKE1_X_MAIN ? "Main Mode" : "Aggressive Mode");
+	v1_pump(sa);
+}
+
+void v1_sa_fini(struct ike_sa *sa)
+{
+	struct v1_sa *v = sa->v1;
+
+	if (!v)
+		return;
+	if (v->flying)
+		ike_work_abandon(v->flying);
+	v->flying = NULL;
+	ike_timer_stop(&sa->ike->timers, &v->p1.t_again);
+	list_for_each (l, &v->exchanges) {
+		struct v1_exchange *x = list_entry(l, struct v1_exchange, link);
+		ike_timer_stop(&x->ike->timers, &x->t_again);
+		if (x->order)
+			ike_order_done(x->ike, x->order, sa->conn, sa, false,
+				       "the IKE SA ended first");
+		x->order = 0;
+		if (x->asked && x->replaces && !x->ended)
+			v1_quick_retry(x);
+		if (x->asked && x->child && !x->replaces && !x->ended)
+			ike_acquire_over(sa->conn, x->child->ci, false);
+		/* SPIs are given back while the engine is whole */
+		if (!x->running)
+			v2_child_free(&x->child);
+	}
+	ike_order_done(sa->ike, v->order, sa->conn, sa, true, "closed");
+	v->order = 0;
+}
+
+void v1_sa_free(struct ike_sa *sa)
+{
+	struct v1_sa *v = sa->v1;
+
+	if (!v)
+		return;
+	while (!list_empty(&v->exchanges))
+		v1_exchange_free(list_entry(v->exchanges.next, struct v1_exchange, link));
+	v1_exchange_free(&v->p1);
+	while (!list_empty(&v->held)) {
+		struct v1_held *h = list_entry(v->held.next, struct v1_held, link);
+		list_del(&h->link);
+		free(h);
+	}
+	v1_frags_reset(&v->frags);
+	v1_phase1_free(&v->ph);
+	free(v->used);
+	free(v);
+	sa->v1 = NULL;
+}
+
+/* -- ends -- */
+
+void v1_take_children(struct ike_sa *to, struct ike_sa *from)
+{
+	list_for_each (l, &from->v1->exchanges)
+		v1_quick_left(list_entry(l, struct v1_exchange, link));
+	ike_sa_move_children(from, to);
+}
+
+/* Keys are gone, children stay. */
+static void go_keyless(struct ike_sa *sa)
+{
+	struct ike_timers *t = &sa->ike->timers;
+	struct v1_sa *v = sa->v1;
+
+	ike_sa_log(
+	    sa, LOG_LVL_NOTICE,
+	    "the IKE SA is gone; its children stay until they end or a new IKE SA takes them "
+	    "over");
+	v->keyless = true;
+	sa->rekey_ns = sa->reauth_ns = sa->over_ns = 0;
+	ike_timer_stop(t, &sa->t_life);
+	ike_timer_stop(t, &sa->t_idle);
+	while (!list_empty(&v->exchanges)) {
+		struct v1_exchange *x = list_entry(v->exchanges.next, struct v1_exchange, link);
+		if (x->asked && !x->ended)
+			v1_quick_failed(x, "the IKE SA was deleted");
+		v1_exchange_free(x);
+	}
+	v1_set_state(sa, IKE_ST_REKEYED);
+	keymat_free(&sa->keys);
+}
+
+void v1_peer_deleted(struct ike_sa *sa)
+{
+	if (!sa->counted) {
+		ike_sa_kill(sa, IKE_END_FAILED, "deleted by the peer");
+		return;
+	}
+	/* a newer phase 1 with the peer takes the children at once */
+	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
+		if (t->major == 1 && t->state == IKE_ST_UP &&
+		    ip_addr_eq(&t->remote.addr, &sa->remote.addr)) {
+			v1_take_children(t, sa);
+			ike_sa_kill(sa, IKE_END_REPLACED, NULL);
+			return;
+		}
+	if (sa->n_children)
+		go_keyless(sa);
+	else
+		ike_sa_kill(sa, IKE_END_PEER, NULL);
+}
+
+void v1_keyless_check(struct ike_sa *sa)
+{
+	if (sa->v1->keyless && !sa->n_children && !sa->over)
+		ike_sa_kill(sa, IKE_END_REPLACED, NULL);
+}
+
+void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
+{
+	struct ike *ike = sa->ike;
+
+	if (!sa->over && sa->state == IKE_ST_UP) {
+		if (end != IKE_END_EXPIRED && end != IKE_END_REPLACED)
+			list_for_each (l, &sa->children)
+				v1_delete_notice(sa, list_entry(l, struct ike_child, of_sa));
+		v1_delete_notice(sa, NULL);
+	}
+	/* phase 1 is over, not what it made */
+	if (!sa->over && end == IKE_END_EXPIRED && sa->n_children && sa->state == IKE_ST_UP) {
+		ike_order_done(ike, order, sa->conn, sa, true, "closed");
+		go_keyless(sa);
+		return;
+	}
+	ike_enter(ike);
+	if (!sa->over)
+		ike_sa_kill(sa, end, NULL);
+	ike_order_done(ike, order, sa->conn, sa, true, "closed");
+	ike_leave(ike);
+}
+
+void v1_child_delete(struct ike_child *c, enum ike_end end, uint64_t order)
+{
+	struct ike_sa *sa = c->sa;
+
+	v1_delete_notice(sa, c);
+	if (c->state == IKE_CHILD_REKEYED)
+		end = IKE_END_REPLACED;
+	ike_enter(sa->ike);
+	ike_child_close(c, end, NULL);
+	ike_order_done(sa->ike, order, sa->conn, sa, true, "closed");
+	ike_leave(sa->ike);
+}
+
+/* -- a new one in time -- */
+
+static bool under_way(const struct ike_sa *sa)
+{
+	list_for_each (l, &sa->conn->sas) {
+		const struct ike_sa *n = list_entry(l, struct ike_sa, of_conn);
+		if (n->replaces == sa->id && !n->over)
+			return true;
+	}
+	return false;
+}
+
+void v1_sa_rekey(struct ike_sa *sa, uint64_t order)
+{
+	struct ike_conn *conn = sa->conn;
+	struct ike_want *w;
+
+	sa->rekey_ns = sa->reauth_ns = 0;
+	if (under_way(sa) || sa->over || sa->ike->closing) {
+		ike_order_done(sa->ike, order, conn, sa, true, "it is being replaced already");
+		return;
+	}
+	if (!ike_conn_initiable(conn)) {
+		ike_order_done(
+		    sa->ike, order, conn, sa, false,
+		    "only the peer can begin: remote_addrs here names no single address");
+		return;
+	}
+	ike_sa_log(sa, LOG_LVL_INFO, "making a new IKE SA beside this one");
+	struct ike_sa *new = ike_conn_start(conn, sa);
+	if (!new) {
+		ike_order_done(sa->ike, order, conn, sa, false, "the new IKE SA could not be made");
+		return;
+	}
+	w = order ? calloc(1, sizeof(*w)) : NULL;
+	if (!w)
+		return;
+	w->ci = IKE_WANT_SA;
+	w->order = order;
+	ike_sa_want(new, w);
+}
+
+/* The wait of a state is over: a refusal stays unrefuted, or a peer did not go on. */
+void v1_sa_again_fire(struct ike_timer *t)
+{
+	struct ike_sa *sa = list_entry(t, struct ike_sa, t_again);
+	const struct v1_phase1 *ph = sa->v1 ? sa->v1->ph : NULL;
+
+	if (!ph)
+		return;
+	if (sa->initiator && ph->give_up_ns)
+		ike_sa_kill(sa, IKE_END_FAILED, ph->refusal);
+	else if (!sa->initiator)
+		ike_sa_kill(sa, IKE_END_FAILED, "the peer began a negotiation and did not go on");
+}
+
+/* Both sides began at once: the one with the lower cookie goes, so both choose the same. */
+static void tidy(struct ike_sa *sa)
+{
+	struct ike_sa *twin = ike_sa_twin(sa, NULL), *low;
+
+	if (!twin || twin->major != 1 || sa->state != IKE_ST_UP || twin->state != IKE_ST_UP ||
+	    !ip_addr_eq(&twin->remote.addr, &sa->remote.addr))
+		return;
+	low = memcmp(sa->spi_i, twin->spi_i, 8) < 0 ? sa : twin;
+	v1_take_children(low == sa ? twin : sa, low);
+	v1_sa_delete(low, IKE_END_REPLACED, 0);
+}
+
+static struct ike_work **flying(struct ike_sa *sa)
+{
+	return &sa->v1->flying;
+}
+
+const struct ike_version v1_version = {
+	.created = v1_sa_created,
+	.start = v1_start,
+	.fini = v1_sa_fini,
+	.free = v1_sa_free,
+	.want = v1_want,
+	.sa_rekey = v1_sa_rekey,
+	.sa_reauth = v1_sa_rekey,
+	.sa_delete = v1_sa_delete,
+	.child_rekey = v1_child_rekey,
+	.child_delete = v1_child_delete,
+	.childless = v1_keyless_check,
+	.tidy = tidy,
+	.probe = v1_dpd_ask,
+	.again_fire = v1_sa_again_fire,
+	.flying = flying,
+	.work_done = v1_work_done,
+};

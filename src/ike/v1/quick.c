@@ -1,0 +1,549 @@
+/*
+ * Quick Mode as initiator (RFC 2409 5.5): what is wanted, or to be rekeyed, becomes an exchange;
+ * key pair for PFS on the pool -> offer -> the answer checked, shared secret -> both SAs in force
+ * -> the last message. What both roles share is here too.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "ike/life.h"
+#include "ike/v1/quick.h"
+
+/* -- both roles -- */
+
+int v1_child_keys(const struct v2_child *c, const struct esp_suite *s, struct child_keys *out)
+{
+	const struct ike_sa *sa = c->sa;
+	struct span ni = span_of(c->ni, c->ni_len), nr = span_of(c->nr, c->nr_len);
+	struct span shared = secret_view(&c->shared);
+	uint8_t proto = c->proto == SA_AH ? IKE_PROTO_AH : IKE_PROTO_ESP;
+	unsigned o = c->asked ? 0 : 1; /* [0] is for who asked to send by */
+
+	*out = (struct child_keys){ 0 };
+	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, proto, c->spi_out, ni, nr, s,
+				 &out->encr[o], &out->integ[o]);
+	if (rc == 0)
+		rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, proto, c->spi_in, ni, nr, s,
+				     &out->encr[!o], &out->integ[!o]);
+	if (rc)
+		child_keys_free(out);
+	return rc;
+}
+
+int v1_quick_spi(struct v2_child *c)
+{
+	struct ike *ike = c->sa->ike;
+
+	if (!c->spi_in)
+		c->spi_in = ike->env.spi_alloc(ike->env.ctx, c->proto);
+	if (!c->spi_in)
+		snprintf(c->why, sizeof(c->why), "no SPI is left");
+	return c->spi_in ? 0 : -ENOSPC;
+}
+
+struct span v1_quick_spi_bytes(const struct v2_child *c)
+{
+	uint8_t *p = ike_arena(c->sa->ike, 4);
+
+	if (p)
+		store_be32(p, c->spi_in);
+	return span_of(p, p ? 4 : 0);
+}
+
+struct v1_terms v1_quick_terms(const struct v2_child *c, uint8_t mode)
+{
+	const struct ike_sa *sa = c->sa;
+
+	return (struct v1_terms){ .group = c->group ? (uint16_t)c->group->id : 0,
+				  .encap = v1_encap_mode(mode == SA_TRANSPORT, sa->encap,
+							 sa->v1->natt) };
+}
+
+struct v1_life v1_quick_life(const struct ike_child_conf *f)
+{
+	return (struct v1_life){ .seconds = f->life_ns / NS_PER_S, .kbytes = f->life_bytes / 1024 };
+}
+
+struct ike_payload *v1_quick_head(struct v1_exchange *x)
+{
+	struct ike_payload *h = ike_msg_add(x->out, IKE1_HASH, true);
+	struct ike_payload *p = h ? ike_msg_add(x->out, IKE1_SA, true) : NULL;
+
+	if (!p)
+		return NULL;
+	h->raw.data = span_of(NULL, x->sa->suite.prf->len);
+	p->sa.doi = IKE1_DOI_IPSEC;
+	p->sa.situation = IKE1_SIT_IDENTITY_ONLY;
+	return p;
+}
+
+int v1_quick_nonce(struct v1_exchange *x, const uint8_t *nonce, size_t len)
+{
+	struct v2_child *c = x->child;
+	struct ike_payload *p = ike_msg_add(x->out, IKE1_NONCE, true);
+
+	if (!p)
+		return -ENOSPC;
+	p->raw.data = span_of(nonce, len);
+	if (!c->group)
+		return 0;
+	struct span pub = ike_arena_copy(x->ike, dh_public(c->dh));
+	p = ike_msg_add(x->out, IKE1_KE, true);
+	if (!p || !pub.p)
+		return -ENOSPC;
+	p->ke.data = pub;
+	return 0;
+}
+
+/* NAT-OA (RFC 3947 5.2), in transport mode behind NAT: addresses as the sender sees them. */
+static int add_oa(struct v1_exchange *x, const struct ip_addr *a)
+{
+	struct ike_payload *p = ike_msg_add(x->out, v1_natoa_payload(x->sa->v1->natt), true);
+	struct span b = ike_arena_copy(x->ike, span_of(a->b, ip_addr_bytes(a)));
+
+	if (!p || !b.p)
+		return -ENOSPC;
+	p->id.type = a->ver == 4 ? IKE_ID_IPV4_ADDR : IKE_ID_IPV6_ADDR;
+	p->id.data = b;
+	return 0;
+}
+
+int v1_quick_add_oa(struct v1_exchange *x, uint8_t mode)
+{
+	const struct ike_sa *sa = x->sa;
+	bool i = x->child->asked;
+
+	if (mode != SA_TRANSPORT || !(sa->nat_local || sa->nat_remote))
+		return 0;
+	int rc = add_oa(x, i ? &sa->local.addr : &sa->remote.addr);
+	return rc ? rc : add_oa(x, i ? &sa->remote.addr : &sa->local.addr);
+}
+
+/* Limits the peer said, when they are shorter than ours. */
+void v1_quick_limit(struct ike_child *k, const struct v1_life *life)
+{
+	uint64_t ns = life->seconds * NS_PER_S;
+
+	if (!ns || (k->expire_ns && k->installed_ns + ns >= k->expire_ns))
+		return;
+	k->expire_ns = k->installed_ns + ns;
+	if (!k->rekey_ns || k->rekey_ns > k->installed_ns + ns * 9 / 10)
+		k->rekey_ns = k->installed_ns + ike_jitter(ns * 9 / 10, ns / 10);
+	ike_child_arm_life(k);
+}
+
+/* The SAs with one peer: sa, then the others. */
+static struct ike_sa *next_sa(const struct ike_sa *sa, struct ike_sa *at)
+{
+	return ike_sa_twin(sa, at == sa ? NULL : at);
+}
+
+struct ike_child *v1_child_by_id(struct ike_sa *sa, uint32_t id)
+{
+	struct ike_child *c = NULL;
+
+	for (struct ike_sa *t = sa; t && !c && id; t = next_sa(sa, t))
+		c = ike_child_by_id(t, id);
+	return c;
+}
+
+/*
+ * What the new pair replaces. We know what we rekeyed; of the peer's exchange only the selectors
+ * say it: all that have them. When both sides rekey at once two pairs stay, until the next time:
+ * nobody takes away what the other has just begun to use.
+ */
+static bool replaced(const struct v1_exchange *x, const struct ike_child *k,
+		     const struct ike_child *o)
+{
+	/* what is younger came of an exchange of ours that crossed the peer's */
+	if (o->id >= k->id || o->state != IKE_CHILD_UP)
+		return false;
+	return x->asked ? o->id == x->replaces
+			: o->conf == k->conf && ts_list_eq(o->local_ts, k->local_ts) &&
+			      ts_list_eq(o->remote_ts, k->remote_ts);
+}
+
+static void replace_old(struct v1_exchange *x, struct ike_child *k)
+{
+	for (struct ike_sa *t = x->sa; t; t = next_sa(x->sa, t))
+		list_for_each (l, &t->children) {
+			struct ike_child *o = list_entry(l, struct ike_child, of_sa);
+			if (!replaced(x, k, o))
+				continue;
+			ike_child_set_rekeyed(o, k);
+			ike_child_leave_behind(o);
+		}
+}
+
+/* A pair in force with these selectors, or NULL. */
+static struct ike_child *same_child(struct ike_sa *sa, const struct v2_child *c)
+{
+	for (struct ike_sa *t = sa; t; t = next_sa(sa, t))
+		list_for_each (l, &t->children) {
+			struct ike_child *k = list_entry(l, struct ike_child, of_sa);
+			if (k->state == IKE_CHILD_UP && k->conf == c->conf &&
+			    ts_list_eq(k->local_ts, &c->local_ts) &&
+			    ts_list_eq(k->remote_ts, &c->remote_ts))
+				return k;
+		}
+	return NULL;
+}
+
+struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *life)
+{
+	struct v2_child *c = x->child;
+	const struct ike_child *old =
+	    x->replaces ? v1_child_by_id(x->sa, x->replaces) : same_child(x->sa, c);
+
+	c->replaces = old ? old->id : 0;
+	c->reqid = old ? old->reqid : 0;
+	c->life_bytes = life->kbytes * 1024;
+	struct ike_child *k = v2_child_install(c, true, x->order);
+	if (!k)
+		return NULL;
+	v1_quick_limit(k, life);
+	x->made = k->id;
+	/* as responder not before the initiator surely has it (v1_quick_confirm) */
+	if (x->asked)
+		replace_old(x, k);
+	else
+		k->unsure = true;
+	return k;
+}
+
+void v1_quick_left(struct v1_exchange *x)
+{
+	struct ike_child *k = x->made && !x->asked ? v1_child_by_id(x->sa, x->made) : NULL;
+
+	if (!k || !k->unsure || k->state != IKE_CHILD_UP || !v1_child_twin(k))
+		return;
+	k->state = IKE_CHILD_REKEYED;
+	ike_child_leave_behind(k);
+}
+
+struct ike_child *v1_child_twin(const struct ike_child *c)
+{
+	list_for_each (l, &c->sa->children) {
+		struct ike_child *o = list_entry(l, struct ike_child, of_sa);
+		if (o != c && o->reqid == c->reqid && (o->state == IKE_CHILD_UP || o->unsure))
+			return o;
+	}
+	return NULL;
+}
+
+void v1_quick_confirm(struct v1_exchange *x, struct ike_child *k)
+{
+	k->unsure = false;
+	ike_child_revive(k);
+	replace_old(x, k);
+	if (!k->switch_ns)
+		return;
+	ike_child_switch(k);
+	k->switch_ns = 0;
+	ike_child_arm_life(k);
+}
+
+/* -- asked for -- */
+
+static void finish(struct v1_exchange *x, bool ok, const char *text)
+{
+	struct ike_conn *c = x->sa->conn;
+
+	if (!x->replaces)
+		ike_acquire_over(c, x->child->ci, ok);
+	ike_order_done(x->ike, x->order, c, x->sa, ok, text);
+	x->order = 0;
+}
+
+void v1_quick_retry(struct v1_exchange *x)
+{
+	struct ike_child *k = v1_child_by_id(x->sa, x->replaces);
+
+	if (!k || k->state != IKE_CHILD_UP)
+		return;
+	k->rekeying = false;
+	k->rekey_ns = clock_now_ns() + ike_jitter(IKE_RETRY_NS, IKE_RETRY_NS / 2);
+	ike_child_arm_life(k);
+}
+
+void v1_quick_failed(struct v1_exchange *x, const char *why)
+{
+	struct ike_sa *sa = x->sa;
+	struct v2_child *c = x->child;
+	struct ike_child *k;
+
+	if (!x->asked) {
+		/* installed for an initiator that never came back, unless it has begun to use it */
+		k = v1_child_by_id(sa, x->made);
+		if (k && x->ike->env.child_last_used(x->ike->env.ctx, k->reqid, k->spi_in, true)) {
+			v1_quick_confirm(x, k);
+			return;
+		}
+		if (k)
+			v1_child_delete(k, IKE_END_FAILED, 0);
+		ike_conn_failed(sa->conn, sa, 0, "child %s: %s",
+				c && c->conf ? c->conf->name : "(none fits)", why);
+		return;
+	}
+	if (!c)
+		return;
+	ike_conn_failed(sa->conn, sa, 0, "child %s: %s", c->conf->name, why);
+	finish(x, false, why);
+	v1_quick_retry(x);
+}
+
+static struct v1_exchange *begin(struct ike_sa *sa, unsigned ci)
+{
+	struct v1_exchange *x = v1_exchange_new(sa, IKE1_X_QUICK, true, 0);
+
+	if (!x)
+		return NULL;
+	x->child = v2_child_new(sa, ci, true);
+	if (x->child)
+		return x;
+	v1_exchange_free(x);
+	return NULL;
+}
+
+static bool already_up(const struct ike_sa *sa, const struct ike_child_conf *conf)
+{
+	list_for_each (l, &sa->children) {
+		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->conf == conf && c->state == IKE_CHILD_UP)
+			return true;
+	}
+	return false;
+}
+
+void v1_want(struct ike_sa *sa, struct ike_want *w)
+{
+	struct v1_exchange *x = NULL;
+
+	if (w->ci == IKE_WANT_SA || already_up(sa, &sa->conn->conf->child[w->ci])) {
+		ike_want_done(sa->conn, w, sa);
+		return;
+	}
+	x = begin(sa, w->ci);
+	if (!x) {
+		ike_want_fail(sa->conn, w, "out of memory");
+		return;
+	}
+	x->order = w->order;
+	free(w);
+	v1_exchange_start(x);
+}
+
+void v1_child_rekey(struct ike_child *c, uint64_t order)
+{
+	struct ike_sa *sa = c->sa;
+
+	if (c->rekeying || c->state != IKE_CHILD_UP) {
+		ike_order_done(sa->ike, order, sa->conn, sa, true, "it is being rekeyed already");
+		return;
+	}
+	if (sa->v1->keyless) { /* phase 1 comes first */
+		ike_order_done(sa->ike, order, sa->conn, sa, false,
+			       "the peer has deleted the IKE SA: a new one is being made");
+		c->rekey_ns = clock_now_ns() + IKE_RETRY_NS / 3;
+		ike_child_arm_life(c);
+		v1_sa_rekey(sa, 0);
+		return;
+	}
+	struct v1_exchange *x = begin(sa, ike_conn_child_index(sa->conn, c->conf));
+	if (!x) {
+		ike_order_done(sa->ike, order, sa->conn, sa, false, "out of memory");
+		return;
+	}
+	c->rekeying = true;
+	x->order = order;
+	x->replaces = c->id;
+	/* those in force are cut to their length */
+	x->child->local_ts.n = x->child->remote_ts.n = 1;
+	x->child->local_ts.ts[0] = c->local_ts->ts[0];
+	x->child->remote_ts.ts[0] = c->remote_ts->ts[0];
+	v1_exchange_start(x);
+}
+
+/* -- message 1 -- */
+
+/* Our selectors: the first of each side, which is all that fits. */
+static int own_ts(struct v1_exchange *x)
+{
+	struct v2_child *c = x->child;
+
+	if (x->replaces)
+		return 0; /* those of the old one */
+	ts_resolve(&c->conf->local_ts, &c->sa->local.addr, &c->local_ts);
+	ts_resolve(&c->conf->remote_ts, &c->sa->remote.addr, &c->remote_ts);
+	if (!c->local_ts.n || !c->remote_ts.n) {
+		snprintf(c->why, sizeof(c->why), "no selector fits the addresses of both sides");
+		return -ENOENT;
+	}
+	if (c->local_ts.n > 1 || c->remote_ts.n > 1)
+		ike_sa_log(c->sa, LOG_LVL_NOTICE,
+			   "child %s: IKEv1 has one selector a side: only the first of local_ts "
+			   "and remote_ts is used; make a child of each pair",
+			   c->conf->name);
+	c->local_ts.n = c->remote_ts.n = 1;
+	return 0;
+}
+
+static int add_ids(struct v1_exchange *x)
+{
+	struct v2_child *c = x->child;
+	const struct ts *t[2] = { &c->local_ts.ts[0], &c->remote_ts.ts[0] };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct ike_payload *p = ike_msg_add(x->out, IKE1_ID, true);
+		if (!p || v1_ts_to_id(x->ike, t[i], p, c->why, sizeof(c->why)))
+			return -ENOTSUP;
+	}
+	return 0;
+}
+
+static int fill(struct v1_exchange *x)
+{
+	struct v2_child *c = x->child;
+	struct v1_terms t = v1_quick_terms(c, c->mode);
+	struct v1_life *life = ike_arena(x->ike, sizeof(*life));
+	struct ike_payload *p = v1_quick_head(x);
+
+	if (!p || !life || v1_quick_spi(c) || own_ts(x))
+		return -ENOSPC;
+	*life = v1_quick_life(c->conf);
+	t.spi = v1_quick_spi_bytes(c);
+	int n = v1_ph2_offer(&c->conf->proposals, &t, life, x->out, p);
+	if (n <= 0) {
+		snprintf(c->why, sizeof(c->why),
+			 n ? "its proposals do not fit one message: list fewer"
+			   : "none of its proposals exists in IKEv1");
+		return -ENOSPC;
+	}
+	c->ni_len = V1_NONCE_LEN;
+	random_bytes(c->ni, c->ni_len);
+	if (v1_quick_nonce(x, c->ni, c->ni_len) || add_ids(x) || v1_quick_add_oa(x, c->mode))
+		return -ENOSPC;
+	return 0;
+}
+
+enum ike_rc v1_quick_begin(struct v1_exchange *x)
+{
+	struct v2_child *c = x->child;
+
+	if (x->step == 0 && x->replaces && !v1_child_by_id(x->sa, x->replaces))
+		return v1_error(x, IKE_DROP, 0, "it is gone meanwhile");
+	if (x->step == 0) {
+		c->group = dh_info(v1_first_group(&c->conf->proposals));
+		if (c->group)
+			return v1_wait(x, 1, ike_work_dh(x->sa, c->group, NULL, span_of(NULL, 0)));
+	} else if (x->work->rc) {
+		return v1_error(x, IKE_DROP, 0, "%s", x->work->why);
+	} else {
+		c->dh = x->work->dh;
+		x->work->dh = NULL;
+	}
+	if (fill(x))
+		return v1_error(x, IKE_DROP, 0, "%s",
+				c->why[0] ? c->why : "it does not fit one message");
+	return IKE_OK;
+}
+
+/* -- message 2 -- */
+
+/* The selectors must be ours again. In transport mode through NAT they may be as the peer sees
+ * them. */
+static bool ids_ours(struct v1_exchange *x)
+{
+	struct v2_child *c = x->child;
+	const struct ike_payload *i = ike_msg_find(x->m, IKE1_ID, NULL);
+	const struct ike_payload *r = i ? ike_msg_find(x->m, IKE1_ID, i) : NULL;
+	struct ts local, remote;
+
+	if (!i && c->mode == SA_TRANSPORT)
+		return true;
+	if (!r || v1_ts_from_id(i, &local) || v1_ts_from_id(r, &remote))
+		return false;
+	if (c->mode == SA_TRANSPORT && (x->sa->nat_local || x->sa->nat_remote)) {
+		c->oa_local = x->sa->local.addr;
+		c->oa_remote = remote.range.lo;
+		return true;
+	}
+	return ts_eq(&local, &c->local_ts.ts[0]) && ts_eq(&remote, &c->remote_ts.ts[0]);
+}
+
+static enum ike_rc check_answer(struct v1_exchange *x, struct v1_choice *choice)
+{
+	struct v2_child *c = x->child;
+	const struct ike_payload *sa = ike_msg_find(x->m, IKE1_SA, NULL);
+	const struct ike_payload *ke = ike_msg_find(x->m, IKE1_KE, NULL);
+	struct v1_terms t = v1_quick_terms(c, c->mode);
+	struct span nr = ike_msg_find(x->m, IKE1_NONCE, NULL)->raw.data;
+	struct ike_bad bad;
+	char why[256];
+
+	if (!v1_sa_is_answer(x->m, sa) ||
+	    v1_ph2_choose(&c->conf->proposals, &t, false, x->m, sa, choice, why, sizeof(why)))
+		return v1_error(x, IKE_KILL, IKE1_BAD_PROPOSAL_SYNTAX,
+				"the peer chose a proposal that was not offered");
+	if (choice->spi < 256)
+		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "the peer's SPI %u is reserved",
+				choice->spi);
+	if (!ids_ours(x))
+		return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
+				"the peer's answer has selectors that were not offered: make "
+				"local_ts here and remote_ts there the same, and the other way "
+				"round");
+	if (c->group && (!ke || v1_check_ke(ke, (uint16_t)c->group->id, &bad)))
+		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION,
+				"the peer's answer lacks the key exchange it agreed to");
+	c->chosen = choice->chosen;
+	c->spi_out = choice->spi;
+	memcpy(c->nr, nr.p, nr.len);
+	c->nr_len = nr.len;
+	return IKE_OK;
+}
+
+static void told(struct v1_exchange *x)
+{
+	struct ike_child *old = v1_child_by_id(x->sa, x->replaces);
+
+	finish(x, true, "done");
+	if (old && old->state == IKE_CHILD_REKEYED)
+		v1_child_delete(old, IKE_END_REPLACED, 0);
+}
+
+enum ike_rc v1_quick_2(struct v1_exchange *x)
+{
+	struct v2_child *c = x->child;
+	struct v1_choice choice;
+	struct v1_life life = v1_quick_life(c->conf), said;
+
+	enum ike_rc rc = check_answer(x, &choice);
+	if (rc != IKE_OK)
+		return rc;
+	if (c->group && x->step == 0)
+		return v1_wait(x, 1,
+			       ike_work_dh(x->sa, c->group, &c->dh,
+					   ike_msg_find(x->m, IKE1_KE, NULL)->ke.data));
+	if (c->group && x->work->rc)
+		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION, "%s", x->work->why);
+	if (c->group)
+		c->shared = secret_take(&x->work->shared);
+	const struct ike_payload *n = ike_msg_notify(x->m, IKE1_RESPONDER_LIFETIME);
+	if (n && v1_life_read(n->notify.data, false, &said)) {
+		life.seconds = said.seconds ? said.seconds : life.seconds;
+		life.kbytes = said.kbytes ? said.kbytes : life.kbytes;
+	}
+	if (!v1_quick_install(x, &life))
+		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", c->why);
+	struct ike_payload *p = ike_msg_add(x->out, IKE1_HASH, true);
+	if (!p)
+		return IKE_DROP;
+	p->raw.data = span_of(NULL, x->sa->suite.prf->len);
+	x->done = true;
+	x->after = told;
+	return IKE_OK;
+}

@@ -1,0 +1,94 @@
+/* IKEv1's messages, row by row: RFC 2409 5.1, 5.4 (pre-shared keys), 5.1 (signatures), 5.5, 5.6;
+ * RFC 2408 4.8; RFC 3947 3.2. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "ike/v1/v1.h"
+
+#define P(t)   IKE_BIT(IKE1_##t)
+#define NATD   (P(NATD) | P(NATD_DRAFT) | P(NATD_DRAFT4))
+#define NATOA  (P(NATOA) | P(NATOA_DRAFT) | P(NATOA_DRAFT4))
+#define ALWAYS (P(N) | P(VID))
+
+/* clang-format off */
+const struct v1_edge v1_edges[] = {
+	/* name                             exchange             no proof           sealed      hash          again  required                             optional                       handle      build */
+	{ "Main Mode message 1",            IKE1_X_MAIN,         1, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, true,  P(SA),                               0,                             v1_main_1,  v1_main_begin },
+	{ "Main Mode message 2",            IKE1_X_MAIN,         2, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, false, P(SA),                               0,                             v1_main_2,  NULL },
+	{ "Main Mode message 3",            IKE1_X_MAIN,         3, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, true,  P(KE) | P(NONCE),                    P(CR) | NATD,                  v1_main_3,  NULL },
+	{ "Main Mode message 4",            IKE1_X_MAIN,         4, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, false, P(KE) | P(NONCE),                    P(CR) | NATD,                  v1_main_4,  NULL },
+	{ "Main Mode message 5, PSK",       IKE1_X_MAIN,         5, V1_PROOF_PSK, V1_SEALED, V1_HASH_NONE, true,  P(ID) | P(HASH),                     P(CR) | P(CERT),               v1_main_5,  NULL },
+	{ "Main Mode message 5, signature", IKE1_X_MAIN,         5, V1_PROOF_SIG, V1_SEALED, V1_HASH_NONE, true,  P(ID) | P(SIG),                      P(CR) | P(CERT),               v1_main_5,  NULL },
+	{ "Main Mode message 6, PSK",       IKE1_X_MAIN,         6, V1_PROOF_PSK, V1_SEALED, V1_HASH_NONE, false, P(ID) | P(HASH),                     P(CR) | P(CERT),               v1_main_6,  NULL },
+	{ "Main Mode message 6, signature", IKE1_X_MAIN,         6, V1_PROOF_SIG, V1_SEALED, V1_HASH_NONE, false, P(ID) | P(SIG),                      P(CR) | P(CERT),               v1_main_6,  NULL },
+	{ "Aggressive Mode message 1",      IKE1_X_AGGRESSIVE,   1, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, true,  P(SA) | P(KE) | P(NONCE) | P(ID),    P(CR),                         v1_aggr_1,  v1_aggr_begin },
+	{ "Aggressive Mode message 2, PSK", IKE1_X_AGGRESSIVE,   2, V1_PROOF_PSK, V1_CLEAR,  V1_HASH_NONE, true,  P(SA) | P(KE) | P(NONCE) | P(ID) | P(HASH), P(CR) | P(CERT) | NATD, v1_aggr_2,  NULL },
+	{ "Aggressive Mode message 2, signature", IKE1_X_AGGRESSIVE, 2, V1_PROOF_SIG, V1_CLEAR, V1_HASH_NONE, true, P(SA) | P(KE) | P(NONCE) | P(ID) | P(SIG), P(CR) | P(CERT) | NATD, v1_aggr_2,  NULL },
+	{ "Aggressive Mode message 3, PSK", IKE1_X_AGGRESSIVE,   3, V1_PROOF_PSK, V1_EITHER, V1_HASH_NONE, false, P(HASH),                             P(CERT) | NATD,                v1_aggr_3,  NULL },
+	{ "Aggressive Mode message 3, signature", IKE1_X_AGGRESSIVE, 3, V1_PROOF_SIG, V1_EITHER, V1_HASH_NONE, false, P(SIG),                          P(CERT) | P(CR) | NATD,        v1_aggr_3,  NULL },
+	{ "Quick Mode message 1",           IKE1_X_QUICK,        1, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    true,  P(HASH) | P(SA) | P(NONCE),          P(KE) | P(ID) | NATOA,         v1_quick_1, v1_quick_begin },
+	{ "Quick Mode message 2",           IKE1_X_QUICK,        2, V1_PROOF_ANY, V1_SEALED, V1_HASH_2,    true,  P(HASH) | P(SA) | P(NONCE),          P(KE) | P(ID) | NATOA,         v1_quick_2, NULL },
+	{ "Quick Mode message 3",           IKE1_X_QUICK,        3, V1_PROOF_ANY, V1_SEALED, V1_HASH_3,    false, P(HASH),                             0,                             v1_quick_3, NULL },
+	{ "New Group Mode message 1",       IKE1_X_NEW_GROUP,    1, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    false, P(HASH) | P(SA),                     0,                             v1_new_group, NULL },
+};
+/* clang-format on */
+const unsigned v1_n_edges = ARRAY_LEN(v1_edges);
+
+static bool row_fits(const struct v1_edge *e, uint8_t exchange, uint8_t number, uint8_t proof)
+{
+	return e->exchange == exchange && e->number == number &&
+	       (e->proof == V1_PROOF_ANY || e->proof == proof);
+}
+
+const struct v1_edge *v1_edge_find(const struct v1_exchange *x, uint8_t number)
+{
+	for (unsigned i = 0; i < v1_n_edges; i++)
+		if (row_fits(&v1_edges[i], x->exchange, number, x->sa->v1->method))
+			return &v1_edges[i];
+	return NULL;
+}
+
+static int wrong(char *why, size_t whylen, const struct v1_edge *e, const char *text)
+{
+	snprintf(why, whylen, "table of IKEv1, row \"%s\": %s", e->name, text);
+	return -EINVAL;
+}
+
+/* Is there a row of the exchange with that number for this proof? */
+static const struct v1_edge *row_of(uint8_t exchange, uint8_t number, uint8_t proof)
+{
+	for (unsigned i = 0; i < v1_n_edges; i++)
+		if (row_fits(&v1_edges[i], exchange, number, proof))
+			return &v1_edges[i];
+	return NULL;
+}
+
+int v1_table_check(char *why, size_t whylen)
+{
+	for (unsigned i = 0; i < v1_n_edges; i++) {
+		const struct v1_edge *e = &v1_edges[i], *before;
+		uint8_t proof = e->proof ? e->proof : V1_PROOF_PSK;
+		if (!e->number || !e->handle || !e->required)
+			return wrong(why, whylen, e, "number, payloads or handler are missing");
+		if (e->required & e->optional)
+			return wrong(why, whylen, e, "a payload is required and optional");
+		if ((e->required | e->optional) & ALWAYS)
+			return wrong(why, whylen, e, "names a payload that may always come");
+		if (e->build && e->number != 1)
+			return wrong(why, whylen, e, "only a first message is built");
+		if (e->hash != V1_HASH_NONE && (e->sealed != V1_SEALED || !(e->required & P(HASH))))
+			return wrong(why, whylen, e, "a hash without encryption or HASH payload");
+		before =
+		    e->number > 1 ? row_of(e->exchange, (uint8_t)(e->number - 1), proof) : NULL;
+		if (e->number > 1 && !before)
+			return wrong(why, whylen, e, "the message before it is missing");
+		if (before && before->sealed == V1_SEALED && e->sealed != V1_SEALED)
+			return wrong(why, whylen, e, "in the clear after an encrypted one");
+		for (unsigned k = 0; k < i; k++)
+			if (v1_edges[k].exchange == e->exchange &&
+			    v1_edges[k].number == e->number &&
+			    (v1_edges[k].proof == e->proof || !v1_edges[k].proof || !e->proof))
+				return wrong(why, whylen, e, "fits the same message as another");
+	}
+	return 0;
+}

@@ -1,0 +1,303 @@
+/*
+ * IKEv1 (RFC 2407-2409) from inside. How a message goes:
+ *
+ *   datagram -> receive.c: which SA (cookies), fragments put together, held while a job of the SA
+ * is in flight; which exchange (message ID), duplicates answered by their hash -> step.c: opened
+ * with the exchange's IV chain, the row of the table (table.c) that fits exchange, number and way
+ * of authentication -> its handler -> what it filled is sealed, sent and kept.
+ *
+ * An exchange is a row of numbered messages, odd ones from who began it. Phase 1 is the one
+ * exchange with message ID 0; under the SA any number run beside each other, each with its own
+ * chain of IVs. Informational messages are single ones (info.c). What leaves without having been
+ * asked for begins an exchange (step.c: v1_exchange_begin).
+ *
+ * Handlers are restartable as those of v2/: called with x->step 0, and again with the step they
+ * named when the job they started is done, with the same message in x->m. One job of an SA runs at
+ * a time.
+ */
+#ifndef IKE_V1_V1_H
+#define IKE_V1_V1_H
+
+#include "ike/engine.h"
+#include "ike/v1/crypt.h"
+#include "ike/v1/fault.h"
+#include "ike/v1/frag.h"
+#include "ike/v1/natd.h"
+#include "ike/v1/sa_payload.h"
+#include "ike/v1/vendor.h"
+#include "ike/v2/v2.h" /* struct v2_child: a child between wish and SAD is the same in both versions */
+
+#define V1_NONCE_LEN 32u
+#define V1_HELD_MAX  8    /* datagrams of one SA that wait for its job */
+#define V1_OPEN_MAX  32   /* exchanges of one SA at a time that the peer began */
+#define V1_USED_MAX  8192 /* message IDs of the peer under one SA; then it is rekeyed */
+
+struct v1_exchange;
+
+/* A datagram that waits, or the plain text of the message that waits for its job. */
+struct v1_held {
+	struct list link;
+	struct ike_hdr hdr;
+	struct endpoint local, remote;
+	bool marker;
+	uint8_t first; /* type of the first payload */
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* Which way phase 1 proves identities, for the table. */
+enum v1_proof { V1_PROOF_ANY, V1_PROOF_PSK, V1_PROOF_SIG };
+
+/*
+ * One message of an exchange. Payloads (IKE_BIT of those with a rule) must hold all of `required`
+ * and nothing outside required | optional; N and VID may always come. v1_table_check() proves that
+ * no two rows fit one message, that numbers have no gap, and that what is encrypted stays so.
+ */
+struct v1_edge {
+	const char *name; /* for logs: "Main Mode message 3" */
+	uint8_t exchange; /* enum ike1_exchange */
+	uint8_t number;   /* from 1 */
+	uint8_t proof;    /* enum v1_proof */
+	uint8_t sealed;   /* enum v1_sealed */
+	uint8_t hash;     /* enum v1_hash_kind that protects it */
+	bool again;       /* its sender repeats it by itself until the next one comes */
+	uint64_t required, optional;
+	/* Takes it, and fills x->out with the next one, if there is a next one. */
+	enum ike_rc (*handle)(struct v1_exchange *x);
+	/* Makes it, when the exchange begins here: number 1 only. */
+	enum ike_rc (*build)(struct v1_exchange *x);
+};
+enum v1_sealed { V1_CLEAR, V1_SEALED, V1_EITHER };
+extern const struct v1_edge v1_edges[];
+extern const unsigned v1_n_edges;
+int v1_table_check(char *why, size_t whylen) warn_unused;
+const struct v1_edge *v1_edge_find(const struct v1_exchange *x, uint8_t number);
+
+struct v1_exchange {
+	struct list link; /* v1->exchanges */
+	struct ike *ike;
+	struct ike_sa *sa;
+	uint8_t exchange;
+	uint32_t id;                                      /* message ID */
+	bool asked;                                       /* we began it */
+	uint8_t n;                                        /* messages so far, both ways */
+	uint8_t iv[CBC_BLOCK_MAX], iv_was[CBC_BLOCK_MAX]; /* iv_was: before the message in work */
+	uint8_t taken[32]; /* hash of the last message that was taken (2.5: duplicates) */
+	bool any_taken;
+	uint8_t taking[32];
+	struct sealed sent; /* our last message */
+	unsigned times;     /* it went out so often */
+	bool ended;         /* nothing more will come: kept only to repeat the last message */
+	struct ike_timer t_again;
+	/* the message in work */
+	const struct v1_edge *edge; /* NULL: the first one is being built */
+	struct ike_msg *m, *out;
+	unsigned step;
+	struct ike_work *work;
+	struct v1_held *kept;
+	struct endpoint local, remote;
+	bool marker;
+	bool running, ready;
+	/* what the handler decides */
+	uint16_t notify; /* for IKE_REPLY_ERROR, IKE_KILL: what the peer is told; 0: nothing */
+	const char *why;
+	bool done; /* the exchange is over with this message and our answer to it */
+	void (*after)(struct v1_exchange *x); /* called when the answer is out */
+	/* Quick Mode */
+	struct v2_child *child;
+	uint64_t order;
+	uint32_t replaces; /* id of the child it rekeys; 0: a new one */
+	uint32_t made;     /* id of the child it made; 0: none yet */
+};
+
+/* What only phase 1 needs; freed when it is through. */
+struct v1_phase1 {
+	struct buf sai_b, idi_b, idr_b; /* bodies as on the wire */
+	struct v1_suite offer;          /* the chosen transform */
+	struct proposal chosen;
+	struct keymat_suite suite;
+	struct v1_life life;
+	uint8_t ni[IKE_NONCE_MAX], nr[IKE_NONCE_MAX];
+	size_t ni_len, nr_len;
+	struct buf gxi, gxr;
+	struct dh *dh;
+	const struct cred *cred; /* ours, alive with the connection */
+	bool asked_cert;
+	struct buf cr;           /* the first authority the peer asked for; empty: any */
+	unsigned candidate, pin; /* responder: how far the search for a connection has come */
+	uint64_t give_up_ns;     /* a refusal heard in the clear is believed then */
+	char refusal[512];
+	char why[768];
+};
+
+struct v1_sa {
+	struct v1_exchange p1;
+	struct v1_phase1 *ph;
+	struct list exchanges;
+	struct v1_exchange *busy; /* has a job in flight, or is running */
+	struct ike_work *flying;
+	struct list held;
+	unsigned n_held;
+	uint32_t ours, peers; /* vendor IDs */
+	enum v1_natt natt;
+	uint8_t method;                 /* enum v1_proof */
+	uint8_t last_iv[CBC_BLOCK_MAX]; /* end of phase 1's chain */
+	struct v1_frags frags;
+	uint16_t frag_id;
+	uint32_t *used; /* message IDs the peer has used, in no order */
+	unsigned n_used, room_used;
+	bool keyless;   /* the peer deleted phase 1; its children go on (live.c) */
+	bool contact;   /* INITIAL-CONTACT came */
+	uint64_t order; /* of who wants it rekeyed or deleted */
+	/* DPD (RFC 3706) */
+	uint32_t dpd_out, dpd_in;
+	bool dpd_seen;         /* dpd_in is set */
+	uint64_t dpd_since_ns; /* the first R-U-THERE without an answer; 0: none */
+};
+
+/* -- step.c -- */
+struct v1_sa *v1_sa_new(struct ike_sa *sa);
+void v1_set_state(struct ike_sa *sa, uint8_t state);
+static inline enum ike_rc v1_wait(struct v1_exchange *x, unsigned next, enum ike_rc rc)
+{
+	if (rc == IKE_WAIT)
+		x->step = next;
+	return rc;
+}
+/* Sets what the peer is told, and the words for the log; returns rc. */
+enum ike_rc v1_error(struct v1_exchange *x, enum ike_rc rc, uint16_t notify, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* An exchange of ours under the SA; the caller fills it, then v1_exchange_start(). NULL: no memory.
+ */
+struct v1_exchange *v1_exchange_new(struct ike_sa *sa, uint8_t exchange, bool asked, uint32_t id);
+void v1_exchange_start(struct v1_exchange *x);
+void v1_exchange_free(struct v1_exchange *x);
+/* The message in ike->in, opened, goes to its handler. */
+void v1_step_message(struct v1_exchange *x, const struct v1_edge *e);
+/* Starts what waits for the SA to be idle; goes on with held datagrams. */
+void v1_pump(struct ike_sa *sa);
+void v1_send(struct ike_sa *sa, const struct sealed *s);
+/* Arms the retransmission of x->sent. */
+void v1_sent(struct v1_exchange *x);
+/* Bytes a datagram may have before it is sent in fragments; 0: never. */
+uint32_t v1_fragment_size(const struct ike_sa *sa);
+void v1_work_done(struct ike_work *w);
+void v1_exchange_fire(struct ike_timer *t);
+
+/* -- receive.c -- */
+void v1_receive(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
+		bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
+/* A header that is wrong in itself: logged, and told to the sender. */
+void v1_bad_header(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
+		   bool marker, const struct ike_hdr *h, const struct ike_bad *bad);
+void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
+/* Logs the offence with its event of RFC 2408 section 5. sa NULL: a stranger's. */
+void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
+	      const struct ike_bad *bad);
+/* True when the peer has used the ID before; remembers it. */
+bool v1_id_used(struct ike_sa *sa, uint32_t id);
+
+/* -- phase1.c, phase1_auth.c -- */
+struct v1_terms v1_phase1_terms(const struct ike_conn *c, uint16_t group, uint16_t methods[4]);
+void v1_phase1_free(struct v1_phase1 **p);
+int v1_add_sa(struct v1_exchange *x); /* our offer */
+int v1_echo_sa(struct v1_exchange *x, const struct v1_choice *c);
+int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c); /* -errno with ph->why */
+int v1_take_answer(struct v1_exchange *x);  /* the peer's choice; -errno with ph->why */
+int v1_add_ke(struct v1_exchange *x);       /* KE and nonce */
+uint16_t v1_take_ke(struct v1_exchange *x); /* 0 or the notify, with ph->why */
+int v1_add_vendors(struct v1_exchange *x);
+void v1_take_vendors(struct v1_exchange *x);
+int v1_add_natd(struct v1_exchange *x, bool inner);
+void v1_take_natd(struct v1_exchange *x);
+/* Keys from the shared secret and the nonces. 0, or -errno with ph->why. */
+int v1_make_keys(struct v1_exchange *x, struct span shared);
+int v1_copy(struct buf *to, struct span from);
+int v1_own_identity(struct ike_sa *sa, char *why, size_t whylen);
+const struct cred *v1_own_cred(const struct ike_sa *sa);
+/* Does the chain of ours name this authority? */
+bool v1_issued_by(const struct cred *c, struct span dn);
+int v1_add_id(struct v1_exchange *x, bool inner); /* and keeps its body */
+int v1_take_id(struct v1_exchange *x);            /* the peer's; -errno with ph->why */
+int v1_add_certs(struct v1_exchange *x, bool inner);
+int v1_add_cr(struct v1_exchange *x, bool inner);
+void v1_take_cr(struct v1_exchange *x);
+/* Our proof into x->out: IKE_OK (PSK) or IKE_WAIT, then v1_add_signature(). */
+enum ike_rc v1_prove(struct v1_exchange *x, unsigned next, bool inner);
+enum ike_rc v1_add_signature(struct v1_exchange *x, bool inner);
+/* The peer's proof under sa->conn. IKE_OK; IKE_WAIT; IKE_KILL: it is wrong, ph->why. *more: another
+ * key may be tried. */
+enum ike_rc v1_check_peer(struct v1_exchange *x, bool *more);
+/* The next connection that fits addresses, proposal and identities. */
+bool v1_next_candidate(struct v1_exchange *x);
+/* Responder: checks the peer's proof under connection after connection. resume: a job came back.
+ * IKE_OK: it is who it says. */
+enum ike_rc v1_check_candidates(struct v1_exchange *x, bool resume, unsigned next);
+/* Initiator: the identity must be the connection's; then its proof, as above. */
+enum ike_rc v1_expect_peer(struct v1_exchange *x);
+enum ike_rc v1_check_expected(struct v1_exchange *x, unsigned next);
+/* Responder: may this peer, which has proved itself, come in? Takes note of INITIAL-CONTACT. */
+enum ike_rc v1_admit(struct v1_exchange *x);
+int v1_add_contact(struct v1_exchange *x, bool inner);
+/* main.c: what is in the clear is believed later, if at all; the peer's cookie is taken over. */
+enum ike_rc v1_doubt(struct v1_exchange *x, const char *text);
+void v1_take_cookie(struct v1_exchange *x);
+/* Both proofs are good: the SA is in force once the last message is out (x->after). */
+void v1_established(struct v1_exchange *x);
+/* A first message, no SA yet. */
+void v1_first(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
+	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
+
+/* -- rows -- */
+enum ike_rc v1_main_1(struct v1_exchange *x), v1_main_2(struct v1_exchange *x),
+    v1_main_3(struct v1_exchange *x), v1_main_4(struct v1_exchange *x),
+    v1_main_5(struct v1_exchange *x), v1_main_6(struct v1_exchange *x),
+    v1_main_begin(struct v1_exchange *x);
+enum ike_rc v1_aggr_1(struct v1_exchange *x), v1_aggr_2(struct v1_exchange *x),
+    v1_aggr_3(struct v1_exchange *x), v1_aggr_begin(struct v1_exchange *x);
+enum ike_rc v1_quick_1(struct v1_exchange *x), v1_quick_2(struct v1_exchange *x),
+    v1_quick_3(struct v1_exchange *x), v1_quick_begin(struct v1_exchange *x);
+enum ike_rc v1_new_group(struct v1_exchange *x);
+
+/* -- quick.c -- */
+/* Brings a child up by Quick Mode; w is moved in. */
+void v1_want(struct ike_sa *sa, struct ike_want *w);
+/* A Quick Mode ended without a child: whoever waits is told. */
+void v1_quick_failed(struct v1_exchange *x, const char *why);
+/* Between selectors and ID payloads (quick_ts.c). 0 or -ENOTSUP with a sentence. */
+int v1_ts_to_id(struct ike *ike, const struct ts *t, struct ike_payload *id, char *why,
+		size_t whylen) warn_unused;
+int v1_ts_from_id(const struct ike_payload *id, struct ts *t) warn_unused;
+int v1_child_keys(const struct v2_child *c, const struct esp_suite *s,
+		  struct child_keys *out) warn_unused;
+
+/* -- info.c -- */
+void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p);
+/* One notify; spi and data are copied. In the clear while there are no keys. */
+void v1_notify(struct ike_sa *sa, uint8_t proto, struct span spi, uint16_t type, struct span data);
+/* The same to somebody unknown: seldom. */
+void v1_notify_stranger(struct ike *ike, const struct endpoint *local,
+			const struct endpoint *remote, bool marker, const struct ike_hdr *h,
+			uint16_t type);
+void v1_delete_notice(struct ike_sa *sa, const struct ike_child *c); /* c NULL: of phase 1 */
+void v1_dpd_ask(struct ike_sa *sa, uint64_t heard);
+
+/* -- live.c: entries of struct ike_version -- */
+void v1_sa_created(struct ike_sa *sa);
+void v1_start(struct ike_sa *sa);
+void v1_sa_fini(struct ike_sa *sa);
+void v1_sa_free(struct ike_sa *sa);
+void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order);
+void v1_sa_rekey(struct ike_sa *sa, uint64_t order);
+void v1_child_rekey(struct ike_child *c, uint64_t order);
+void v1_child_delete(struct ike_child *c, enum ike_end end, uint64_t order);
+void v1_sa_again_fire(struct ike_timer *t);
+/* The children of one SA with the peer go over to another. */
+void v1_take_children(struct ike_sa *to, struct ike_sa *from);
+/* The peer deleted phase 1. */
+void v1_peer_deleted(struct ike_sa *sa);
+/* A child of an SA without keys ended, or moved away: the last one takes the SA along. */
+void v1_keyless_check(struct ike_sa *sa);
+
+#endif
