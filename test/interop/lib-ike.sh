@@ -126,6 +126,7 @@ ike_swan_start() {
 ike_swan_end() {
 	gw_stop a
 	swan_stop b
+	rm -f "$work/b.swan/charon.log"
 	ike_defaults
 	swan_defaults
 }

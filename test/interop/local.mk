@@ -3,6 +3,8 @@ TESTS += \
 	test/interop/ike-rekey/test.sh \
 	test/interop/ike-lifetimes/test.sh \
 	test/interop/ike-nat/test.sh \
+	test/interop/ike-fragment/test.sh \
+	test/interop/ike-ipv6/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \
