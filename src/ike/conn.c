@@ -72,7 +72,7 @@ unsigned ike_conn_child_index(const struct ike_conn *c, const struct ike_child_c
 	return (unsigned)(child - c->conf->child);
 }
 
-static void set_last_error(struct ike_conn *c, const char *text)
+void ike_conn_remember(struct ike_conn *c, const char *text)
 {
 	free(c->last_error);
 	c->last_error = strdup(text);
@@ -87,7 +87,7 @@ void ike_conn_failed(struct ike_conn *c, struct ike_sa *sa, uint64_t order, cons
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	set_last_error(c, text);
+	ike_conn_remember(c, text);
 	if (sa)
 		ike_sa_log(sa, LOG_LVL_WARN, "%s", text);
 	else

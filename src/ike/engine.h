@@ -356,6 +356,8 @@ struct proposal *ike_proposal_dup(const struct proposal *p);
 struct ike_conn *ike_conn_find(const struct ike *ike, const char *name);
 void ike_conn_ref(struct ike_conn *c);
 void ike_conn_unref(struct ike_conn *c);
+/* The last failure of a connection, for `status`. */
+void ike_conn_remember(struct ike_conn *c, const char *text);
 /* Remembers why it failed; logs it; tells IKE_EV_FAILED for the order (0: nobody's). */
 void ike_conn_failed(struct ike_conn *c, struct ike_sa *sa, uint64_t order, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

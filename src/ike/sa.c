@@ -406,6 +406,8 @@ void ike_sa_end(struct ike_sa *sa, enum ike_end end, bool linger, const char *wh
 	ike_enter(ike);
 	shut(sa, end, why);
 	list_del(&sa->of_conn);
+	if (was_up && sa->conn && (end == IKE_END_DEAD || end == IKE_END_EXPIRED))
+		ike_conn_remember(sa->conn, why);
 	if (linger && ike->n_lingering < ike->conf->half_open_max && !ike->closing) {
 		ike->n_lingering++;
 		sa->lingers = true;

@@ -5,6 +5,7 @@ TESTS += \
 	test/interop/ike-nat/test.sh \
 	test/interop/ike-fragment/test.sh \
 	test/interop/ike-ipv6/test.sh \
+	test/interop/ike-dpd/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \

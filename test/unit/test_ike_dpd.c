@@ -13,6 +13,15 @@ static void up(void)
 /* Retransmissions give up after about 165 s. */
 #define GIVES_UP SECONDS(4 + 8 + 13 + 24 + 42 + 76 + 5)
 
+/* `status` shows it as the last failure */
+static void remembers(const struct ike_conn_view *v, void *arg)
+{
+	(void)arg;
+	ck_assert_ptr_nonnull(v->last_error);
+	ck_assert_ptr_nonnull(strstr(v->last_error, "does not answer"));
+	ck_assert_uint_ne(v->last_error_wall_ns, 0);
+}
+
 START_TEST(test_frozen)
 {
 	duo_init(&d, 1);
@@ -30,6 +39,7 @@ START_TEST(test_frozen)
 	duo_run(&d, SECONDS(30));
 	ck_assert_uint_eq(duo_children(&d.a), 0);
 	ck_assert_ptr_nonnull(strstr(duo_last(&d.a, IKE_EV_SA_DOWN)->text, "does not answer"));
+	ike_each_conn(d.a.ike, remembers, NULL);
 	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_DOWN], 1);
 	ck_assert_uint_eq(d.a.n_traps, _i == IKE_ACTION_CLEAR ? 0 : 1);
 	d.b.frozen = false;
