@@ -31,6 +31,19 @@ done
 is "up without a name is wrong usage" $? 2
 "$bin" up x --reauth --run-dir "$work/a.run" 2>/dev/null
 is "up with --reauth, too" $? 2
+
+# the same by a name server, through the system-call filter
+order a down site-b >/dev/null
+gw_stop a
+grep -v gateway-b "$hosts" >"$work/hosts" && cp "$work/hosts" "$hosts"
+echo 'hosts: files dns' >"${hosts%/*}/nsswitch.conf"
+printf 'nameserver 192.0.2.2\noptions timeout:1 attempts:1\n' >"${hosts%/*}/resolv.conf"
+gw_start a || finish
+ok "without a name server the name is not found" not ike_up
+background "$ns_b" "$work/dns" "$python" "$here/ike-names/dns.py" 192.0.2.2 gateway-b.example 192.0.2.2
+wait_for 5 grep -q ready "$work/dns"
+ok "with one it is" ike_up
+ok "and traffic goes again" ping_ok "$ns_host_a" 10.2.0.2
 note "system-call filter: $(bw a status --json | jq .seccomp)"
 gw_stop a
 wait_for 3 eval '[ "$(sas b true)" = 0 ]'

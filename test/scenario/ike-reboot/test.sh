@@ -32,7 +32,7 @@ is "A has one IKE SA" "$(sas a "$q_ike")" 1
 kill -STOP "${gw_pid[b]}"
 wait_for 20 eval '[ "$(sas a "$q_ike")" = 0 ]'
 is "a frozen peer is noticed" "$(sas a "$q_ike")" 0
-ok "and named" eval 'conn a .last_failure.what | grep -q .'
+ok "and named" eval 'conn a .last_failure.what | grep -q "does not answer"'
 note "$(conn a .last_failure.what)"
 kill -CONT "${gw_pid[b]}"
 wait_for 20 ping_ok "$ns_host_a" 10.2.0.2 -c 1 -W 1
