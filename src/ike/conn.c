@@ -370,7 +370,7 @@ static struct ike_sa *usable_sa(const struct ike_conn *c)
 
 	list_for_each (l, &c->sas) {
 		struct ike_sa *sa = list_entry(l, struct ike_sa, of_conn);
-		if (sa->over || sa->replaces)
+		if (sa->over || sa->replaces || sa->replaced)
 			continue;
 		if (sa->state == IKE_ST_UP)
 			return sa;

@@ -95,6 +95,7 @@ struct ike_sa {
 	bool frag;                  /* both sides can do fragments */
 	bool childless;             /* the peer can do without a first child */
 	bool authenticated;         /* the peer has proved who it is */
+	bool replaced;              /* reauthenticated: it goes in a moment */
 	bool made_by_us;            /* we began the whole thing: reauthentication is ours */
 	bool rekeying;              /* for lists: a rekeying is on its way */
 	bool counted;               /* among the established ones */

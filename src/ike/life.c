@@ -21,6 +21,10 @@ static void over(struct ike_sa *sa)
 		ike_sa_kill(sa, (enum ike_end)sa->end, NULL);
 		return;
 	}
+	if (sa->replaced) {
+		ike_version(sa)->sa_delete(sa, IKE_END_REPLACED, 0);
+		return;
+	}
 	if (sa->state == IKE_ST_REKEYED || sa->n_children == 0)
 		ike_sa_log(sa, LOG_LVL_DEBUG, "it was replaced, and the peer has not deleted it");
 	else

@@ -45,7 +45,7 @@ bool v2_asking(const struct ike_sa *sa, enum v2_task_kind kind)
 
 bool v2_closing(const struct ike_sa *sa)
 {
-	return sa->state != IKE_ST_UP || v2_task_find(sa, V2_TASK_DELETE_IKE, 0);
+	return sa->state != IKE_ST_UP || sa->replaced || v2_task_find(sa, V2_TASK_DELETE_IKE, 0);
 }
 
 struct ike_child *v2_child_successor(const struct ike_child *c)

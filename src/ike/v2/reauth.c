@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "ike/v2/rekey.h"
 
+#define ON_ITS_WAY_NS (NS_PER_S / 2)
+
 /* The new SA that is being made for sa, or NULL. */
 static struct ike_sa *under_way(const struct ike_sa *sa)
 {
@@ -80,8 +82,14 @@ void v2_reauth_done(struct ike_sa *sa)
 	struct ike_sa *old = sa->replaces ? ike_sa_by_id(sa->ike, sa->replaces) : NULL;
 
 	sa->replaces = 0;
-	if (old && !old->over)
-		v2_sa_delete(old, IKE_END_REPLACED, 0);
+	if (!old || old->over || v2_closing(old))
+		return;
+	/* its children go with it, and a peer need not wait for what is on its way by them */
+	old->replaced = true;
+	old->end = IKE_END_REPLACED;
+	old->rekey_ns = old->reauth_ns = 0;
+	old->over_ns = clock_now_ns() + ON_ITS_WAY_NS;
+	ike_sa_arm_life(old);
 }
 
 void v2_reauth_failed(struct ike_sa *sa, const char *why)
