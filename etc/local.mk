@@ -2,6 +2,8 @@
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	etc/bumpwire.conf \
+	etc/hosts-a.conf \
+	etc/hosts-b.conf \
 	etc/ipv6-a.conf \
 	etc/ipv6-b.conf \
 	etc/manual-a.conf \

@@ -186,6 +186,31 @@ START_TEST(test_mirrors)
 }
 END_TEST
 
+/* AH over ESP in transport mode: the bundle in order, SAs bound to their ends. */
+START_TEST(test_hosts)
+{
+	struct config *c;
+
+	check_mirror("etc/hosts-a.conf", "etc/hosts-b.conf");
+	ck_assert_msg(load(in_source("etc/hosts-a.conf"), &c) == 0, "%s", said);
+	ck_assert_str_eq(said, "");
+	const struct sa_conf *ah = &sa_find(c, "ah-b-to-a")->conf;
+	ck_assert_int_eq(ah->proto, SA_AH);
+	ck_assert_int_eq(ah->mode, SA_TRANSPORT);
+	ck_assert_int_eq(ah->encap, SA_ENCAP_NONE);
+	ck_assert_int_eq(ah->suite.encr->id, ENCR_NULL);
+	ck_assert_uint_eq(ah->n_sel, 1);
+	ck_assert(ip_addr_eq(&ah->sel->local.lo, &ah->dst) && ip_addr_eq(&ah->sel->remote.hi, &ah->src));
+	ck_assert_uint_eq(sa_find(c, "ah-a-to-b")->conf.n_sel, 0);
+	ck_assert_uint_eq(c->policy->n_out, 2);
+	ck_assert_str_eq(c->policy->out[0], "esp-a-to-b");
+	ck_assert_str_eq(c->policy->out[1], "ah-a-to-b");
+	ck_assert_uint_eq(c->policy->n_in, 2);
+	ck_assert_str_eq(c->policy->in[1], "ah-b-to-a");
+	config_free(&c);
+}
+END_TEST
+
 START_TEST(test_empty)
 {
 	struct config *c = load_text("");
@@ -592,6 +617,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_example, 0, (int)ARRAY_LEN(examples));
 	tcase_add_test(tc, test_manual_a);
 	tcase_add_test(tc, test_mirrors);
+	tcase_add_test(tc, test_hosts);
 	tcase_add_test(tc, test_empty);
 	tcase_add_test(tc, test_top);
 	tcase_add_test(tc, test_sa_values);

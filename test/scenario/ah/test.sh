@@ -116,4 +116,16 @@ if pair_start; then
 	ok "reload" bw b reload
 	ok "the right bundle is accepted" ping_ok "$ns_a" 192.0.2.2
 fi
+gw_stop a
+gw_stop b
+
+# the example of etc/, as it is
+for g in a b; do
+	cp "$src/etc/hosts-$g.conf" "$work/$g.conf"
+	chmod 600 "$work/$g.conf"
+done
+if pair_start; then
+	ok "etc/hosts-a.conf and etc/hosts-b.conf: ping" ping_ok "$ns_a" 192.0.2.2
+	ok "a file" send_file "$ns_b" "$ns_a" 192.0.2.1 7000 "$work/file"
+fi
 finish
