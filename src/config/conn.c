@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "config/internal.h"
+#include "ike/v1/sa_payload.h"
 
 /* %any among hosts means all of them. */
 static void take_hosts(struct vec *v, struct ike_host **host, unsigned *n)
@@ -108,6 +109,39 @@ static void check_versions(struct loader *ld, const struct item *it, const struc
 		    "IPv4 or both IPv6");
 }
 
+/* IKEv1 authenticates both sides in the same way, and Aggressive Mode gives a pre-shared key away to
+ * whoever can guess. */
+static void check_v1(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
+{
+	const struct value *aggressive = key_value(it, "aggressive"),
+			   *version = key_value(it, "version");
+
+	if (aggressive && c->version == 2)
+		warn_value(ld, aggressive,
+			   "aggressive has no effect with version = 2; expected version = 1 or 0");
+	else if (c->aggressive && c->auth.method == IKE_BY_PSK)
+		warn_value(ld, aggressive,
+			   "aggressive = yes with auth = psk: whoever asks gets a hash to guess the "
+			   "secret by, offline; expected a long random secret, certificates, or "
+			   "Main Mode");
+	if (c->version != 1)
+		return;
+	if (c->auth.method != c->peer.method)
+		report_value(ld, version,
+			     "version = 1 with auth of the local and the remote side not the same; "
+			     "expected psk or pubkey on both");
+	if (!v1_first_group(&c->proposals))
+		report_value(ld, version,
+			     "version = 1 and no proposal has a group of IKEv1; expected modp or ecp "
+			     "ones");
+	for (unsigned i = 0; i < c->n_child; i++)
+		if (c->child[i].local_ts.n > 1 || c->child[i].remote_ts.n > 1)
+			warn_value(ld, version,
+				   "child %s: IKEv1 has one selector a side, so only the first of "
+				   "local_ts and remote_ts is used; expected a child for each pair",
+				   c->child[i].name);
+}
+
 static unsigned count(const struct item *items, unsigned n, enum section kind)
 {
 	unsigned found = 0;
@@ -176,9 +210,6 @@ void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *
 		return;
 	out->version = (uint8_t)d.version;
 	out->allow_weak = d.allow_weak < 0 ? ld->conf->allow_weak : d.allow_weak;
-	if (d.version == 1)
-		report_value(ld, key_value(it, "version"),
-			     "version = 1: IKEv1 comes with a later release; expected 2");
 	proposals_read(ld, it, "proposals", IKE_PROTO_IKE, out->allow_weak, &out->proposals);
 	fill_times(out);
 	check_times(ld, it, out);
@@ -192,6 +223,7 @@ void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *
 	if (remote)
 		auth_remote_build(ld, remote, ld->conf->ike->cas, &out->peer);
 	build_children(ld, it, out);
+	check_v1(ld, it, out);
 }
 
 /* The keys of the top level. */

@@ -173,6 +173,7 @@ const struct key_row key_rows[] = {
 	{ SEC_POLICY, { "policy", "mss_clamp",   "boolean",   "(as at the top level)" }, false, v_word, P(mss_clamp), 0, 0, tristate_words },
 
 	{ SEC_CONN, { "connection", "version",       "word",     "0" },      false, v_word,  C(version), 0, 0, version_words },
+	{ SEC_CONN, { "connection", "aggressive",    "boolean",  "no" },     false, v_bool,  C(c.aggressive), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "local_addrs",   "hosts",    "%any" },   true,  v_host,  C(local), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "remote_addrs",  "hosts",    "%any" },   true,  v_host,  C(remote), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "local_port",    "port",     "(port_ike, or port_nat_t when remote_port is not 500)" }, false, v_u16, C(c.local_port), 1, 65535, NULL },

@@ -12,6 +12,7 @@
 #include "ike/v1/v1.h"
 
 #define PORT_NATT      4500
+#define LEFT_NS        (10 * NS_PER_S)
 #define LIFE_DEFAULT_S 28800 /* RFC 2407 4.5: of who says nothing */
 
 int v1_copy(struct buf *to, struct span from)
@@ -393,6 +394,33 @@ static void take_life(struct ike_sa *sa, uint64_t seconds)
 	ike_sa_arm_life(sa);
 }
 
+/* It has been replaced. The peer may delete it, or leave it to its lifetime; we wait a little for
+ * exchanges under way. */
+static void leave(struct ike_sa *sa)
+{
+	uint64_t at = clock_now_ns() + LEFT_NS;
+
+	if (sa->over || sa->v1->keyless)
+		return;
+	sa->rekey_ns = sa->reauth_ns = 0;
+	if (!sa->over_ns || sa->over_ns > at)
+		sa->over_ns = at;
+	ike_sa_arm_life(sa);
+}
+
+/* Two with one peer: the older one is replaced. When both sides began at once it is that with the
+ * lower cookie, so that both choose the same. */
+static void supersede(struct ike_sa *sa, struct ike_sa *twin)
+{
+	bool crossed = twin->established_ns > sa->v1->begun_ns && !twin->v1->keyless;
+	bool stays = crossed && memcmp(sa->spi_i, twin->spi_i, 8) < 0;
+	struct ike_sa *to = stays ? twin : sa, *from = stays ? sa : twin;
+
+	v1_take_children(to, from);
+	v1_keyless_check(from);
+	leave(from);
+}
+
 /*
  * Other SAs with this peer. From the same place it is the old one that this replaces: the children,
  * which do not belong to a phase 1 in IKEv1, go over. After INITIAL-CONTACT the peer has none.
@@ -412,8 +440,7 @@ static void meet_twins(struct ike_sa *sa)
 			continue;
 		}
 		if (ip_addr_eq(&t->remote.addr, &sa->remote.addr)) {
-			v1_take_children(sa, t);
-			v1_keyless_check(t);
+			supersede(sa, t);
 		} else if (u == IKE_UNIQUE_REPLACE) {
 			v1_sa_delete(t, IKE_END_REPLACED, 0);
 		}

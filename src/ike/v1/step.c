@@ -26,6 +26,7 @@ struct v1_sa *v1_sa_new(struct ike_sa *sa)
 		free(v);
 		return NULL;
 	}
+	v->begun_ns = clock_now_ns();
 	list_init(&v->exchanges);
 	list_init(&v->held);
 	list_init(&v->p1.link);

@@ -131,6 +131,7 @@ struct v1_phase1 {
 };
 
 struct v1_sa {
+	uint64_t begun_ns; /* clock_now_ns() */
 	struct v1_exchange p1;
 	struct v1_phase1 *ph;
 	struct list exchanges;
