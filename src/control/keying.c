@@ -248,6 +248,8 @@ void keying_start(struct keying *k)
 {
 	k->running = true;
 	start_loop(k);
+	/* routes of the file may cover the peers that are called now */
+	model_peers_changed(k->d);
 	ike_start(k->ike);
 }
 
@@ -277,6 +279,7 @@ void keying_reload(struct keying *k)
 		return;
 	}
 	k->conf = now;
+	model_peers_changed(k->d);
 	ike_reload(k->ike, now);
 	ike_conf_unref(&was);
 }

@@ -7,6 +7,8 @@ TESTS += \
 	test/interop/ike-fragment/test.sh \
 	test/interop/ike-ipv6/test.sh \
 	test/interop/ike-dpd/test.sh \
+	test/interop/ike-narrow/test.sh \
+	test/interop/ike-trap/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \
