@@ -13,8 +13,8 @@ short='make_before_break = yes
 quick='life_time = 30s
 	rand_time = 0
 	rekey_time'
-# changes [CHILD] [IKE]: SPIs are others within ten seconds, after so many changes of each
-changes() { wait_for 12 changed "$@"; }
+# changes [CHILD] [IKE]: SPIs are others after so many changes of each; that takes a few seconds
+changes() { wait_for 40 changed "$@"; }
 changed() {
 	local c i
 	c=$(ike_child_spi a) i=$(ike_sa_spi a)
