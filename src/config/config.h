@@ -47,6 +47,7 @@ struct config_policy {
 	char **out, **in; /* names of SAs, checked to exist and to have the right direction */
 	unsigned n_out, n_in;
 	bool mss_clamp;
+	bool fragments; /* where it names ports, later fragments go the way of their first */
 	char *file;
 	int line;
 };

@@ -142,6 +142,7 @@ struct policy_draft {
 	struct vec icmp_type, mh_type;               /* struct port_range of 0..255 */
 	struct port_range icmp_code;
 	int action, dirs, mss_clamp;                 /* mss_clamp -1: as at the top level */
+	bool fragments;
 };
 
 struct tun_draft {

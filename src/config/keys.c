@@ -170,6 +170,7 @@ const struct key_row key_rows[] = {
 	{ SEC_POLICY, { "policy", "mh_type",     "numbers",   "any" },  true,  v_octet, P(mh_type), 0, 255, NULL },
 	{ SEC_POLICY, { "policy", "out",         "names",     "(none)" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "in",          "names",     "(none)" }, true, NULL, 0, 0, 0, NULL },
+	{ SEC_POLICY, { "policy", "fragments",   "boolean",   "yes" },  false, v_bool, P(fragments), 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "mss_clamp",   "boolean",   "(as at the top level)" }, false, v_word, P(mss_clamp), 0, 0, tristate_words },
 
 	{ SEC_CONN, { "connection", "version",       "word",     "0" },      false, v_word,  C(version), 0, 0, version_words },

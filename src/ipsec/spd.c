@@ -17,6 +17,7 @@ struct spd {
 	unsigned n;
 	struct spd_class class[2][2];      /* [direction][IPv6] */
 	const struct spd_class *use[2][2]; /* the same, or the other direction's */
+	bool names_ports[2][2];            /* [direction][IPv6] */
 };
 
 void policy_free(struct policy **pp)
@@ -137,6 +138,21 @@ static int classes_make(struct spd *s)
 	return 0;
 }
 
+static void note_ports(struct spd *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct policy *p = s->policy[i];
+		for (unsigned j = 0; j < p->n_sel; j++) {
+			const struct selector *sel = &p->sel[j];
+			bool v6 = sel->local.lo.ver == 6;
+			if (sel->local_port.match != PORT_RANGE && sel->remote_port.match != PORT_RANGE)
+				continue;
+			s->names_ports[DIR_OUT][v6] |= (p->dirs & POLICY_DIR_OUT) != 0;
+			s->names_ports[DIR_IN][v6] |= (p->dirs & POLICY_DIR_IN) != 0;
+		}
+	}
+}
+
 static void spd_dispose(struct spd *s)
 {
 	for (unsigned d = 0; d < 2; d++)
@@ -160,6 +176,7 @@ int spd_compile(struct policy **policies, unsigned n, struct spd **out)
 	if (n)
 		memcpy(s->policy, policies, n * sizeof(struct policy *));
 	s->n = n;
+	note_ports(s);
 	int rc = classes_make(s);
 	if (rc) {
 		spd_dispose(s);
@@ -234,6 +251,34 @@ static inline void point_make(struct spd_point *p, enum ipsec_dir dir, const str
 	p->v[DIM_PROTO] = k->proto;
 }
 
+bool spd_names_ports(const struct spd *s, enum ipsec_dir dir, int ver)
+{
+	return s->names_ports[dir][ver == 6];
+}
+
+bool policy_names_opaque(const struct policy *p, enum ipsec_dir dir, const struct flow_key *k)
+{
+	for (unsigned i = 0; i < p->n_sel; i++)
+		if (selector_match(&p->sel[i], dir, k))
+			return p->sel[i].local_port.match == PORT_OPAQUE ||
+			       p->sel[i].remote_port.match == PORT_OPAQUE;
+	return false;
+}
+
+/* Would it match without the ports, too? */
+static bool matches_without_ports(const struct policy *p, enum ipsec_dir dir,
+				  const struct flow_key *k)
+{
+	struct flow_key hidden = *k;
+
+	hidden.sport = hidden.dport = 0;
+	hidden.flags = FLOW_OPAQUE;
+	for (unsigned i = 0; i < p->n_sel; i++)
+		if (selector_match(&p->sel[i], dir, &hidden))
+			return true;
+	return false;
+}
+
 struct policy *spd_lookup(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k)
 {
 	struct spd_point p;
@@ -242,7 +287,13 @@ struct policy *spd_lookup(const struct spd *s, enum ipsec_dir dir, const struct 
 		return NULL;
 	point_make(&p, dir, k);
 	uint32_t order = spd_class_find(s->use[dir][k->ver == 6], &p);
-	return order == SPD_NONE ? NULL : s->policy[order];
+	if (order == SPD_NONE)
+		return NULL;
+	struct policy *found = s->policy[order];
+	if (unlikely(k->flags & FLOW_LATER) && found->whole_only &&
+	    !matches_without_ports(found, dir, k))
+		return NULL;
+	return found;
 }
 
 unsigned spd_lookup_work(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k)

@@ -40,6 +40,8 @@ struct policy {
 	    **in; /* protect: SAs (a bundle in order of application; today one); references owned */
 	unsigned n_out, n_in;
 	bool mss_clamp;
+	bool whole_only; /* where it names ports, later fragments are not for it (RFC 4301 7.3: not
+			    agreed with the peer) */
 	uint32_t reqid; /* 0: none. Else SAs with the same reqid are accepted inbound, and outbound
 			   ones come from `route` */
 	struct out_route *route; /* of a reqid: shared by its policies, lent by the plane */
@@ -82,7 +84,13 @@ struct policy *spd_policy(const struct spd *s, unsigned i);
 /* Bytes of the compiled form. */
 size_t spd_bytes(const struct spd *s);
 
-/* The first policy in order that matches, or NULL. */
+/* Does a policy of this direction and IP version (4 or 6) name ports, ICMP types or MH types? */
+bool spd_names_ports(const struct spd *s, enum ipsec_dir dir, int ver);
+/* Is it by naming opaque ports that the policy matches this packet? */
+bool policy_names_opaque(const struct policy *p, enum ipsec_dir dir, const struct flow_key *k);
+
+/* The first policy in order that matches, or NULL; also NULL for a later fragment (FLOW_LATER) when
+ * that policy matches by its ports and is whole_only. */
 struct policy *spd_lookup(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k);
 /* The same by the plain ordered search: the reference that tests compare with. */
 struct policy *spd_lookup_linear(const struct spd *s, enum ipsec_dir dir, const struct flow_key *k);

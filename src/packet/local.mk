@@ -6,6 +6,8 @@ libpacket_a_SOURCES = \
 	src/packet/ecn.h \
 	src/packet/frag.c \
 	src/packet/frag.h \
+	src/packet/fragtab.c \
+	src/packet/fragtab.h \
 	src/packet/gro.c \
 	src/packet/gso.c \
 	src/packet/gso.h \

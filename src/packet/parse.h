@@ -15,7 +15,7 @@
  * Ports are in host byte order. For ICMP and ICMPv6 sport is 0 and dport is type << 8 | code; for the
  * Mobility Header (135) dport is MH type << 8 (RFC 4301 4.4.1.1). Where ports are not
  * available (non-initial fragment, upper header cut off, or a protocol that has none) FLOW_OPAQUE is
- * set and both are 0.
+ * set and both are 0. FLOW_LATER is set by who knows the ports of a non-initial fragment from its first (packet/fragtab.h).
  */
 struct flow_key {
 	uint8_t src[16]; /* network byte order; IPv4 in the first four, the rest zero */
@@ -24,12 +24,13 @@ struct flow_key {
 	uint16_t dport;
 	uint8_t proto; /* next layer protocol: after IPv6 extension headers */
 	uint8_t ver;   /* 4 or 6 */
-	uint8_t flags; /* FLOW_OPAQUE */
+	uint8_t flags; /* FLOW_OPAQUE, FLOW_LATER */
 	uint8_t zero;
 } __attribute__((aligned(8)));
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key is five words");
 
 #define FLOW_OPAQUE 0x01
+#define FLOW_LATER  0x02
 
 enum {
 	PKT_DF = 0x01,       /* may not be fragmented by us: IPv4 DF set, or IPv6 */

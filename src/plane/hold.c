@@ -79,7 +79,8 @@ unsigned hold_take(struct worker *w)
 			worker_drop(w, DROP_HOLD_GIVEN_UP);
 			break;
 		case HELD_GOES:;
-			struct out_pkt *p = &w->out[w->n_out++];
+			struct out_pkt *p = &w->out[w->n_out];
+			memcpy(&h->word[w->n_out++], &k->key.sport, sizeof(h->word[0]));
 			p->vnet = k->vnet;
 			p->ip = w->read_arena + at + CACHE_LINE;
 			p->info.len = k->len;
@@ -94,6 +95,7 @@ unsigned hold_take(struct worker *w)
 			break;
 		}
 	}
+	w->again = w->n_out > 0;
 	h->used = used;
 	atomic_store_explicit(&h->n, stay, memory_order_relaxed);
 	return w->n_out;

@@ -222,6 +222,8 @@ static void accept_all(struct worker *w)
 		}
 		packets++;
 		bytes += p->info.len;
+		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !fragments_in(w, p->ip, &p->info, &p->sa, 1))
+			continue;
 		p->hash = flow_key_hash(&p->info.key, w->in_flows.seed);
 		flow_table_prefetch(&w->in_flows, p->hash);
 		if (m != i)
@@ -290,7 +292,7 @@ struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p)
 	return f;
 }
 
-static void check_all(struct worker *w)
+void inbound_check(struct worker *w)
 {
 	unsigned m = 0;
 
@@ -333,13 +335,15 @@ static void in_batch(struct worker *w, bool udp, void (*deliver)(struct worker *
 	if (w->n_in) {
 		crypt_open(w->crypt, w->op, w->n_in);
 		accept_all(w);
-		check_all(w);
+		inbound_check(w);
 	}
 	if (w->n_in)
 		deliver(w);
 	w->n_in = 0;
 	if (unlikely(w->n_nest))
 		nest_run(w, deliver);
+	if (unlikely(w->frag_in.n_ready))
+		fragments_in_release(w, deliver);
 }
 
 /* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not, and hands IKE messages on. */

@@ -3,6 +3,7 @@ libplane_a_SOURCES = \
 	src/plane/bench.c \
 	src/plane/bench.h \
 	src/plane/deliver.c \
+	src/plane/fragments.c \
 	src/plane/hold.c \
 	src/plane/ike.c \
 	src/plane/ike_ring.h \

@@ -152,6 +152,8 @@ void nest_datagrams(struct worker *w, unsigned n, void (*deliver)(struct worker 
 			worker_drop(w, d);
 	}
 	nest_run(w, deliver);
+	if (w->frag_in.n_ready)
+		fragments_in_release(w, deliver);
 }
 
 void nest_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w))
@@ -314,7 +316,7 @@ static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 	return same;
 }
 
-static void arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *info)
+void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *info)
 {
 	struct in_pkt *in = &w->in[w->n_in];
 
@@ -358,8 +360,10 @@ void nest_run(struct worker *w, void (*deliver)(struct worker *w))
 				drop(w, p, NULL, d);
 			else if (nest_wants(w, p->ip, &info))
 				w->nest[m++] = *p;
+			else if (info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) && !fragments_in(w, p->ip, &info, p->sa, p->n_sa))
+				continue;
 			else
-				arrive(w, p, &info);
+				nest_arrive(w, p, &info);
 		}
 		w->n_nest = m;
 	}

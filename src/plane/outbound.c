@@ -2,7 +2,7 @@
  * From the TUN device to the wire. A batch goes through these steps:
  *
  *   read       packets and super-packets into the read arena, until the device is empty or the arena full
- *   parse      each once
+ *   parse      each once; fragments.c completes the keys of fragments
  *   classify   flow table, and on a miss the SPD: protect, bypass, discard or reject
  *   fit        is the SA alive; what does not fit its path: ICMP back, or fragments, or an outer packet the kernel may fragment
  *   frame      sequence numbers for a run of packets of one SA at once; split super-packets; lay the ESP packets out
@@ -67,6 +67,10 @@ static void parse_all(struct worker *w)
 			d = DROP_BAD_LENGTH;
 		if (unlikely(d != DROP_NONE)) {
 			worker_drop(w, d);
+			p->ip = NULL;
+			continue;
+		}
+		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !fragments_out(w, p, i)) {
 			p->ip = NULL;
 			continue;
 		}
@@ -148,7 +152,8 @@ static bool fits(struct worker *w, struct out_pkt *p, uint32_t mtu)
 		return true;
 	}
 	if (may_fragment && sa->mode == SA_TUNNEL) {
-		if (sa->fragment == SA_FRAG_AFTER && sa->df != SA_DF_SET && one_outer)
+		/* later fragments of ours are no more welcome than others */
+		if ((sa->fragment == SA_FRAG_AFTER || p->policy->whole_only) && sa->df != SA_DF_SET && one_outer)
 			p->outer_df = false;
 		else
 			p->fragment = true;
@@ -453,7 +458,7 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 	}
 }
 
-void outbound_batch(struct worker *w, void (*flush)(struct worker *w))
+static void work_on(struct worker *w, void (*flush)(struct worker *w))
 {
 	parse_all(w);
 	classify_all(w);
@@ -474,4 +479,12 @@ void outbound_batch(struct worker *w, void (*flush)(struct worker *w))
 		w->n_wrap = 0;
 		wrap_batch(w, flush);
 	}
+}
+
+void outbound_batch(struct worker *w, void (*flush)(struct worker *w))
+{
+	work_on(w, flush);
+	w->again = false;
+	if (unlikely(w->frag_out.n_ready) && fragments_out_take(w) > 0)
+		work_on(w, flush);
 }

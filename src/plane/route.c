@@ -103,7 +103,9 @@ void plane_tick(struct plane *p)
 	if (p->n_later || sad_has_retired(p->sad))
 		collect(p);
 	for (unsigned i = 0; i < p->n_workers; i++)
-		if (atomic_load_explicit(&p->worker[i]->hold.n, memory_order_relaxed))
+		if (atomic_load_explicit(&p->worker[i]->hold.n, memory_order_relaxed) ||
+		    atomic_load_explicit(&p->worker[i]->frag_out.n_kept, memory_order_relaxed) ||
+		    atomic_load_explicit(&p->worker[i]->frag_in.n_kept, memory_order_relaxed))
 			worker_wake(p->worker[i]);
 }
 

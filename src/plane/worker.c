@@ -90,6 +90,10 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 	}
 	if (unlikely(ready[WORKER_WAKE] && atomic_load_explicit(&w->hold.n, memory_order_relaxed)) && hold_take(w) > 0)
 		outbound_batch(w, send_frames);
+	if (unlikely(ready[WORKER_WAKE])) { /* fragments that have waited too long */
+		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_out, w->now_ns);
+		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_in, w->now_ns);
+	}
 	if (ready[WORKER_TUN] && outbound_read(w) > 0)
 		outbound_batch(w, send_frames);
 }
@@ -156,7 +160,11 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	    (p->opts.ike && !w->ike.mem))
 		return -ENOMEM;
 	int rc = flow_table_init(&w->out_flows, random_u64());
-	return rc ? rc : flow_table_init(&w->in_flows, random_u64());
+	if (rc == 0)
+		rc = flow_table_init(&w->in_flows, random_u64());
+	if (rc == 0)
+		rc = fragtab_init(&w->frag_out, random_u64());
+	return rc ? rc : fragtab_init(&w->frag_in, random_u64());
 }
 
 void worker_fini(struct worker *w)
@@ -185,4 +193,6 @@ void worker_fini(struct worker *w)
 	crypt_ctx_free(&w->crypt);
 	flow_table_fini(&w->out_flows);
 	flow_table_fini(&w->in_flows);
+	fragtab_fini(&w->frag_out);
+	fragtab_fini(&w->frag_in);
 }

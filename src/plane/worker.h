@@ -5,6 +5,7 @@
  *   outbound.c   TUN -> policy -> ESP frames          send.c     frames -> sockets
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
  *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
+ *   fragments.c  which flow a fragment belongs to
  *   worker.c     the loop                             plane.c    what the control thread calls
  *                                                     route.c    what keying changes while packets flow
  */
@@ -27,6 +28,7 @@
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
 #include "ipsec/transport.h"
+#include "packet/fragtab.h"
 #include "packet/gso.h"
 #include "packet/parse.h"
 #include "plane/ike_ring.h"
@@ -116,6 +118,7 @@ struct hold {
 	uint32_t used;
 	uint8_t *mem;        /* HOLD_BYTES */
 	struct held_pkt pkt[HOLD_PACKETS];
+	uint64_t word[HOLD_PACKETS]; /* of those just taken: the end of their keys */
 };
 
 struct worker_counters {
@@ -154,6 +157,7 @@ struct worker {
 	/* tables */
 	const struct plane_view *view; /* of this batch */
 	struct flow_table out_flows, in_flows;
+	struct fragtab frag_out, frag_in;
 	struct crypt_ctx *crypt;
 	uint32_t batch;           /* counts batches: the tables' idea of time */
 	uint64_t now_ns;          /* read once per batch */
@@ -168,6 +172,7 @@ struct worker {
 	unsigned n_frame;
 	struct crypt_op op[BATCH_FRAMES];
 	unsigned n_wrap;          /* packets of the batch marked so */
+	bool again;               /* the batch has been kept for SAs, and goes its way a second time */
 
 	/* inbound batch */
 	struct sock_rx rx[SOCK_RX_MAX];
@@ -237,6 +242,8 @@ void nest_datagrams(struct worker *w, unsigned n, void (*deliver)(struct worker 
 bool nest_wants(const struct worker *w, const uint8_t *ip, const struct pkt_info *info);
 /* Enters a packet that has come through one SA; w->n_nest < NEST_MAX. */
 void nest_add(struct worker *w, const struct in_pkt *p);
+/* What has come through its SAs, all of them: checked against the policy, and then in w->in. */
+void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *info);
 /* Works on what was entered, until nothing is left. */
 void nest_run(struct worker *w, void (*deliver)(struct worker *w));
 /* Room for len bytes in the side arena, TRANSPORT_HEAD_MAX free bytes in front of it; NULL when it is used up. */
@@ -245,6 +252,8 @@ uint8_t *side_room(struct worker *w, uint32_t len);
 /* inbound.c, for nest.c: */
 void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why);
 void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *rx);
+/* The policy's say on w->in[0..n_in); what may not pass leaves. */
+void inbound_check(struct worker *w);
 struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p);
 /* Takes the outer ECN field over into the inner packet. DROP_NONE or DROP_ECN. */
 enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struct pkt_info *info);
@@ -253,6 +262,15 @@ enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struc
 void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *pol);
 /* Fills w->out with the kept packets that may go now, drops those that are given up; how many may go. */
 unsigned hold_take(struct worker *w);
+
+/* fragments.c: gives the fragment at place i of the batch its datagram's ports, where policies ask for them. False when it does not go on: it is kept
+ * until the first fragment comes, or was dropped. */
+bool fragments_out(struct worker *w, struct out_pkt *p, unsigned i);
+/* Fills w->out with the kept fragments whose first has come; gives up those that have waited too long. */
+unsigned fragments_out_take(struct worker *w);
+/* The same for a received one, which came through sa[0..n_sa), outermost first. */
+bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, struct sa *const *sa, unsigned n_sa);
+void fragments_in_release(struct worker *w, void (*deliver)(struct worker *w));
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);

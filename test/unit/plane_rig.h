@@ -149,5 +149,6 @@ TCase *tcase_plane_ike(void);
 TCase *tcase_plane_transport(void);
 TCase *tcase_plane_ah(void);
 TCase *tcase_plane_bundle(void);
+TCase *tcase_plane_fragments(void);
 
 #endif

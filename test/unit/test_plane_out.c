@@ -410,7 +410,8 @@ END_TEST
 
 /* ---- selectors ---------------------------------------------------------------------------------- */
 
-/* RFC 4301 7: a later fragment shows no ports, so it does not match a policy that names some. */
+/* RFC 4301 7.3: a later fragment shows no ports, and goes the way of its first; one whose first was never seen goes nowhere. What is
+ * special about fragments is in test_plane_fragments.c. */
 START_TEST(test_fragment_selectors)
 {
 	struct rig_opts o = { .policy = { { .action = POLICY_PROTECT, .proto = IPPROTO_UDP, .rport = 80 },
@@ -419,26 +420,26 @@ START_TEST(test_fragment_selectors)
 
 	rig_new(&rig, &o);
 	rig_send(&rig, pkt, udp(4, 0x2000, 80)); /* first: has ports */
-	ck_assert_uint_eq(rig.n_wire, 1);
-	rig_send(&rig, pkt, udp(4, 0x2000 | 11, 80));
 	rig_send(&rig, pkt, udp(4, 11, 80));
-	ck_assert_uint_eq(rig.n_wire, 1);
-	rig_dropped(rig.a, DROP_POLICY_DISCARD, 2);
-	/* and the same way in: B must not take one from the SA either */
+	ck_assert_uint_eq(rig.n_wire, 2);
+	rig_in_all(&rig);
+	ck_assert_uint_eq(rig.n_got, 2);
+	rig_free(&rig);
+
+	o.policy[0].rport = 81;
+	rig_new(&rig, &o);
+	rig_send(&rig, pkt, udp(4, 0x2000, 80));
+	rig_dropped(rig.a, DROP_POLICY_DISCARD, 1);
+	rig_send(&rig, pkt, udp(4, 11, 80));
+	rig_dropped(rig.a, DROP_POLICY_DISCARD, 1);
+	rig_free(&rig);
+
+	rig_new(&rig, &o);
+	rig_send(&rig, pkt, udp(4, 11, 80));
 	uint8_t esp[400];
 	uint32_t n = udp(4, 11, 80);
 	rig_in(&rig, esp, rig_seal_packet(&rig, 50, pkt, n, 0, IPPROTO_IPIP, esp), 0);
-	rig_dropped(rig.b, DROP_POLICY_IN, 1);
-	n = udp(4, 0x2000, 80);
-	rig_in(&rig, esp, rig_seal_packet(&rig, 51, pkt, n, 0, IPPROTO_IPIP, esp), 0);
-	ck_assert_uint_eq(rig.n_got, 1);
-	rig_free(&rig);
-
-	/* without the second policy: nothing matches */
-	o.n_policy = 1;
-	rig_new(&rig, &o);
-	rig_send(&rig, pkt, udp(4, 11, 80));
-	rig_dropped(rig.a, DROP_NO_POLICY, 1);
+	ck_assert_uint_eq(rig.n_wire + rig.n_got, 0);
 	rig_free(&rig);
 }
 END_TEST
