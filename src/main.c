@@ -247,10 +247,13 @@ static int write_keys(const char *conf, const json_t *running, const char *dir)
 			skipped);
 	if (!running)
 		return STATUS_DONE;
-	n = keys_ike_table(json_object_get(running, "ikev2"), dir, why, sizeof(why));
-	if (n < 0)
-		return complain("%s", why);
-	printf("%d IKE SAs written to %s/ikev2_decryption_table\n", n, dir);
+	for (unsigned version = 2; version; version--) {
+		const char *key = version == 1 ? "ikev1" : "ikev2";
+		n = keys_ike_table(version, json_object_get(running, key), dir, why, sizeof(why));
+		if (n < 0)
+			return complain("%s", why);
+		printf("%d IKE SAs written to %s/%s_decryption_table\n", n, dir, key);
+	}
 	return STATUS_DONE;
 }
 

@@ -1,7 +1,7 @@
 /*
- * What the engine tells: every event is a line for `monitor`; one that belongs to an order also goes
- * to the client that gave the order, once the answer with its number is out. When keys are told and
- * the configuration allows it, they are kept as lines for Wireshark.
+ * What the engine tells: every event is a line for `monitor`; one that belongs to an order also
+ * goes to the client that gave the order, once the answer with its number is out. When keys are
+ * told and the configuration allows it, they are kept as lines for Wireshark.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 #include "control/keys.h"
 #include "ike/keymat.h"
 
-#define KEPT_MAX  4096 /* lines of each table: the latest */
-#define KEY_LINE  1024
+#define KEPT_MAX 4096 /* lines of each table: the latest */
+#define KEY_LINE 1024
 
 /* ---- events -----------------------------------------------------------------------------------
  */
@@ -161,7 +161,7 @@ static void keep_ike(struct keying *k, uint32_t sa_id)
 	if (!allowed(k) || ike_keys_of(k->ike, sa_id, &v, &keys, &suite))
 		return;
 	if (keys_ike_line(&v, keys, suite, line, sizeof(line)))
-		keep(&k->ike_keys, line);
+		keep(v.version == 1 ? &k->ike1_keys : &k->ike_keys, line);
 }
 
 void kevent_keep_esp(struct keying *k, const struct sa_conf *c)
@@ -188,13 +188,15 @@ json_t *report_keys(struct daemon *d)
 
 	if (!d->cfg || !d->cfg->export_keys)
 		return NULL;
-	return json_pack("{s:s, s:o, s:o}", "config", d->conf_path, "esp",
-			 lines_of(k ? &k->esp_keys : &none), "ikev2",
+	return json_pack("{s:s, s:o, s:o, s:o}", "config", d->conf_path, "esp",
+			 lines_of(k ? &k->esp_keys : &none), "ikev1",
+			 lines_of(k ? &k->ike1_keys : &none), "ikev2",
 			 lines_of(k ? &k->ike_keys : &none));
 }
 
 void kevent_fini(struct keying *k)
 {
 	drop(&k->esp_keys);
+	drop(&k->ike1_keys);
 	drop(&k->ike_keys);
 }

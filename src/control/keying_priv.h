@@ -75,7 +75,7 @@ struct keying {
 	struct klines {
 		struct kline *first, **last;
 		unsigned n;
-	} esp_keys, ike_keys;
+	} esp_keys, ike1_keys, ike_keys;
 	/* the loop's */
 	ev_io on_udp[2], on_plane, on_pool, on_lookup;
 	ev_timer on_time, on_flush;

@@ -164,9 +164,30 @@ static bool put_ike_encr(FILE *f, const struct esp_suite *s)
 	return false;
 }
 
+/* IKEv1: the initiator's cookie and the key of the cipher; Wireshark finds the rest in the
+ * messages. */
+static bool ike1_line(const struct ike_sa_view *v, const struct ike_keys *k, char *out, size_t max)
+{
+	FILE *f = fmemopen(out, max, "w");
+
+	if (!f)
+		return false;
+	setvbuf(f, NULL, _IONBF, 0);
+	put_hex(f, span_of(v->spi_i, sizeof(v->spi_i)));
+	fputc(',', f);
+	put_hex(f, k->ei);
+	fputc('\n', f);
+	bool ok = !ferror(f);
+	ok &= fclose(f) == 0;
+	out[max - 1] = '\0';
+	return ok;
+}
+
 bool keys_ike_line(const struct ike_sa_view *v, const struct ike_keys *k, const struct esp_suite *s,
 		   char *out, size_t max)
 {
+	if (v->version == 1)
+		return ike1_line(v, k, out, max);
 	const char *integ = find(ike_integ_names, ARRAY_LEN(ike_integ_names),
 				 s->integ ? (int)s->integ->id : INTEG_NONE);
 	FILE *f = integ ? fmemopen(out, max, "w") : NULL;
@@ -244,15 +265,16 @@ static int put_lines(FILE *f, const json_t *lines)
 	return n;
 }
 
-int keys_ike_table(const json_t *lines, const char *dir, char *why, size_t whylen)
+int keys_ike_table(unsigned version, const json_t *lines, const char *dir, char *why, size_t whylen)
 {
-	static const char name[] = "ikev2_decryption_table";
+	const char *name = version == 1 ? "ikev1_decryption_table" : "ikev2_decryption_table";
 	FILE *f = create(dir, name, why, whylen);
 
 	if (!f)
 		return -EIO;
-	fputs("# This file holds keys. Wireshark: ISAKMP preferences, IKEv2 Decryption Table.\n",
-	      f);
+	fprintf(f,
+		"# This file holds keys. Wireshark: ISAKMP preferences, IKEv%u Decryption Table.\n",
+		version);
 	return finish(f, dir, name, put_lines(f, lines), why, whylen);
 }
 

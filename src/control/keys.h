@@ -17,11 +17,13 @@
  */
 int keys_wireshark(const struct config *c, const json_t *lines, const char *dir, unsigned *skipped,
 		   char *why, size_t whylen) warn_unused;
-/* The same for IKE SAs: the file ikev2_decryption_table. */
-int keys_ike_table(const json_t *lines, const char *dir, char *why, size_t whylen) warn_unused;
+/* The same for IKE SAs of version 1 or 2: the file ikev1_decryption_table or
+ * ikev2_decryption_table. */
+int keys_ike_table(unsigned version, const json_t *lines, const char *dir, char *why,
+		   size_t whylen) warn_unused;
 
-/* One line of either table, with the newline. The keys are in it: wipe it. False when Wireshark has
- * no name for the cipher, or max is too small. */
+/* One line of a table (of IKE: of the SA's version), with the newline. The keys are in it: wipe it.
+ * False when Wireshark has no name for the cipher, or max is too small. */
 bool keys_esp_line(const struct sa_conf *c, char *out, size_t max) warn_unused;
 bool keys_ike_line(const struct ike_sa_view *v, const struct ike_keys *k, const struct esp_suite *s,
 		   char *out, size_t max) warn_unused;

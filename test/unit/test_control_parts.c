@@ -273,6 +273,10 @@ START_TEST(test_wireshark_ike)
 		 row[_i].encr_name, row[_i].integ ? "c3,d4" : ",", row[_i].integ_name);
 	ck_assert_str_eq(line, want);
 	ck_assert(!keys_ike_line(&v, &keys, &s, line, 20)); /* no room */
+	v.version = 1;
+	ck_assert(keys_ike_line(&v, &keys, &s, line, sizeof(line)));
+	ck_assert_str_eq(line, "0102030405060708,a1\n");
+	ck_assert(!keys_ike_line(&v, &keys, &s, line, 10));
 }
 END_TEST
 

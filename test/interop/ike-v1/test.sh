@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../scenario/lib.sh"
 . "$(dirname "$0")/../lib-strongswan.sh"
 . "$(dirname "$0")/../lib-ike.sh"
-need tcpdump jq iperf3 ping
+need tcpdump tshark jq iperf3 ping
 swan_need
 topology
 pki_ca root "/C=DE/O=Example/CN=Root"
@@ -52,13 +52,20 @@ roles() {
 
 # ---- Main Mode with a secret, with everything
 reset
+ik_top='export_keys = yes'
 start || finish
 capture "$ns_a" wan "$work/m.pcap"
 cap=$last
 ok "Main Mode: up" ike_up a site-b || show
 ike_traffic "Main Mode"
+mkdir -p "$work/xdg/wireshark"
+ok "Main Mode: keys for Wireshark" bw a keys --wireshark "$work/xdg/wireshark"
+ok "Main Mode: down" ike_down a site-b
 capture_stop "$cap"
 ike_wire "Main Mode" "$work/m.pcap"
+num "Main Mode: tshark reads identities, proposals of Quick Mode, deletes" \
+	"$(XDG_CONFIG_HOME=$work/xdg tshark -r "$work/m.pcap" -V -Y isakmp 2>/dev/null |
+		grep -cE 'ID_FQDN: (a|b).example|Transform ID: ESP_AES|Payload: Delete')" -ge 4
 end
 reset
 roles "Main Mode, secret"
