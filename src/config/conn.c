@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "config/internal.h"
-#include "ike/v1/sa_payload.h"
 
 /* %any among hosts means all of them. */
 static void take_hosts(struct vec *v, struct ike_host **host, unsigned *n)
@@ -130,10 +129,6 @@ static void check_v1(struct loader *ld, const struct item *it, const struct ike_
 		report_value(ld, version,
 			     "version = 1 with auth of the local and the remote side not the same; "
 			     "expected psk or pubkey on both");
-	if (!v1_first_group(&c->proposals))
-		report_value(ld, version,
-			     "version = 1 and no proposal has a group of IKEv1; expected modp or ecp "
-			     "ones");
 	for (unsigned i = 0; i < c->n_child; i++)
 		if (c->child[i].local_ts.n > 1 || c->child[i].remote_ts.n > 1)
 			warn_value(ld, version,

@@ -105,6 +105,8 @@ test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/ike_pki.c \
 	test/unit/ike_pki.h \
 	test/unit/ike_v1_rules.h \
+	test/unit/pcap.c \
+	test/unit/pcap.h \
 	test/unit/test_ike_v1_duo.c
 test_unit_test_ike_v1_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_v1_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)

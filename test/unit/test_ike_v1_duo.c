@@ -9,6 +9,7 @@
 #include "ike_duo.h"
 #include "ike_pki.h"
 #include "ike_v1_rules.h"
+#include "pcap.h"
 
 static struct duo d;
 static char why[256];
@@ -746,31 +747,112 @@ START_TEST(test_initial_contact)
 }
 END_TEST
 
+static bool no_main_mode(struct duo *duo, struct duo_msg *m)
+{
+	(void)duo;
+	return m->p[18] != IKE1_X_MAIN;
+}
+
 /* Phase 1 goes, the children stay; when they are to be rekeyed a new phase 1 takes them over. */
 START_TEST(test_children_outlive_phase1)
 {
-	struct ip_addr any = { .ver = 0 };
-
 	d.b.conn->rekey_ns = 100 * NS_PER_S;
 	d.b.conn->over_ns = 10 * NS_PER_S;
 	d.a.conn->child[0].rekey_ns = 300 * NS_PER_S;
 	d.a.conn->child[0].life_ns = d.b.conn->child[0].life_ns = 400 * NS_PER_S;
 	up_and_agree();
-	/* neither can begin a new one */
-	d.b.conn->remote[0].range = (struct ip_range){ any, any };
-	d.a.conn->remote[0].range = (struct ip_range){ any, any };
-	duo_run(&d, 200 * NS_PER_S);
+	d.hook = no_main_mode; /* neither can begin a new one */
+	duo_run(&d, 290 * NS_PER_S);
 	ck_assert_uint_eq(duo_children(&d.a), 1);
 	ck_assert_uint_eq(duo_children(&d.b), 1);
 	duo_agree(&d);
 	ck_assert_uint_eq(d.a.count[IKE_EV_SA_UP], 1);
-	ck_assert_int_eq(ip_range_parse("192.0.2.2", &d.a.conn->remote[0].range), 0);
-	duo_run(&d, 140 * NS_PER_S);
+	d.hook = NULL;
+	duo_run(&d, 60 * NS_PER_S);
 	ck_assert_uint_eq(d.a.count[IKE_EV_SA_UP], 2);
 	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_REKEYED], 1);
 	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_DOWN] + d.b.count[IKE_EV_CHILD_DOWN], 0);
 	ck_assert_uint_eq(duo_children(&d.a), 1);
 	ck_assert_uint_eq(duo_sas(&d.a), 1);
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+	duo_agree(&d);
+}
+END_TEST
+
+/* A responder that does not know where its peer will be calls it back where it is. */
+START_TEST(test_rekey_by_who_is_called)
+{
+	struct ip_addr any = { .ver = 0 };
+
+	d.nat = true;
+	duo_start(&d);
+	d.b.conn->remote[0].range = (struct ip_range){ any, any };
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	rekey(&d.b, "a", false);
+	duo_run(&d, 20 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	duo_agree(&d);
+}
+END_TEST
+
+/* A packet asks for it. */
+START_TEST(test_trap)
+{
+	struct flow_key flow = { .ver = 4, .proto = 17 };
+
+	d.a.conn->child[0].start = IKE_START_TRAP;
+	duo_start(&d);
+	ck_assert_uint_eq(d.a.n_traps, 1);
+	ike_acquire(d.a.ike, d.a.trap[0].reqid, &flow);
+	duo_settle(&d);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_uint_eq(d.a.acquires_failed, 0);
+	duo_agree(&d);
+}
+END_TEST
+
+static struct ike_sa *sa_of(struct duo_node *n)
+{
+	return list_entry(n->ike->sas.next, struct ike_sa, all);
+}
+
+/* Published captures that upset others, as if they came from the peer. */
+static void feed(const char *file, const struct pcap_record *r, void *arg)
+{
+	struct endpoint from = { d.a.addr, 500 }, to = { d.b.addr, 500 };
+	const uint8_t *p = r->ip;
+	uint8_t buf[65536];
+
+	(void)file;
+	(void)arg;
+	if (!p || r->ip_len < 28 || p[0] >> 4 != 4 || p[9] != 17)
+		return;
+	size_t head = (p[0] & 15u) * 4 + 8u;
+	if (head > r->ip_len)
+		return;
+	size_t len = r->ip_len - head;
+	memcpy(buf, p + head, len);
+	ike_receive(d.b.ike, &to, &from, false, buf, len);
+	if (len >= IKE_HDR_LEN) { /* and with cookies that are known */
+		memcpy(buf, p + head, len);
+		memcpy(buf, sa_of(&d.a)->spi_i, 8);
+		memcpy(buf + 8, sa_of(&d.a)->spi_r, 8);
+		ike_receive(d.b.ike, &to, &from, false, buf, len);
+	}
+}
+
+START_TEST(test_captures)
+{
+	static const char *const folders[] = { "malformed", "ike-captures", "openswan" };
+	char dir[4096];
+
+	up_and_agree();
+	if (!vectors_dir(folders[_i], dir, sizeof(dir)))
+		return;
+	ck_assert_uint_gt(pcap_each(dir, feed, NULL), 0);
+	duo_run(&d, 300 * NS_PER_S);
 	ck_assert_uint_eq(duo_sas(&d.b), 1);
 	duo_agree(&d);
 }
@@ -856,11 +938,6 @@ START_TEST(test_5_offence_of_a_stranger)
 		ck_assert_uint_eq(msg.payload[0].notify.type, r->notify);
 }
 END_TEST
-
-static struct ike_sa *sa_of(struct duo_node *n)
-{
-	return list_entry(n->ike->sas.next, struct ike_sa, all);
-}
 
 /* A message under the SA of a, with a right hash or none; fill adds its payloads. */
 static void inject(uint8_t exchange, uint32_t id, enum v1_hash_kind hash,
@@ -1152,6 +1229,9 @@ int main(void)
 	tcase_add_test(t, test_dpd_is_content_with_traffic);
 	tcase_add_loop_test(t, test_initial_contact, 0, 2);
 	tcase_add_test(t, test_children_outlive_phase1);
+	tcase_add_test(t, test_rekey_by_who_is_called);
+	tcase_add_test(t, test_trap);
+	tcase_add_loop_test(t, test_captures, 0, 3);
 	tcase_add_loop_test(t, test_either_version, 0, 2);
 	tcase_add_test(t, test_version_2_refuses_1);
 	tcase_add_loop_test(t, test_random, 0, 30);

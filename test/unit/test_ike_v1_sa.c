@@ -49,10 +49,10 @@ START_TEST(test_phase1_every_combination)
 	struct v1_suite s;
 	const char *what;
 
-	/* GCM and curve25519 have no place in phase 1 */
+	/* GCM has no place in phase 1 */
 	parse(&ours, IKE_PROTO_IKE,
 	      "aes256gcm16-prfsha256-ecp256,aes256-3des-sha256-sha1-modp2048-curve25519-ecp384");
-	ck_assert_int_eq(v1_ph1_offer(&ours, &terms, &life, &m, new_sa()), 2 * 2 * 2 * 2);
+	ck_assert_int_eq(v1_ph1_offer(&ours, &terms, &life, &m, new_sa()), 2 * 2 * 3 * 2);
 	const struct ike_payload *sa = over_the_wire();
 	ck_assert_uint_eq(sa->sa.n, 1);
 	const struct ike_prop *p = &n.prop[sa->sa.first];
@@ -65,14 +65,18 @@ START_TEST(test_phase1_every_combination)
 		ck_assert_uint_eq(v1_suite_read(&n, p, t, &s, &what), 0);
 		ck_assert_uint_eq(s.life.seconds, 86400);
 		ck_assert_uint_eq(s.life.kbytes, 0);
-		ck_assert_uint_eq(s.encr, i < 8 ? 12 : 3);
-		ck_assert_uint_eq(s.key_bits, i < 8 ? 256 : 0);
+		ck_assert_uint_eq(s.encr, i < 12 ? 12 : 3);
+		ck_assert_uint_eq(s.key_bits, i < 12 ? 256 : 0);
 		ck_assert_uint_eq(s.method, i % 2 ? V1_BY_PSK : V1_BY_RSA);
 	}
 	/* only one group, as Aggressive Mode needs it */
 	terms.group = 20;
 	ck_assert_int_eq(v1_ph1_offer(&ours, &terms, &life, &m, new_sa()), 8);
 	ck_assert_uint_eq(v1_first_group(&ours), 19);
+	parse(&ours, IKE_PROTO_IKE, "aes256-sha256-curve25519-modp2048");
+	ck_assert_uint_eq(v1_first_group(&ours), 14);
+	parse(&ours, IKE_PROTO_IKE, "aes256-sha256-curve25519");
+	ck_assert_uint_eq(v1_first_group(&ours), 31);
 }
 END_TEST
 

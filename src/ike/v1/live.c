@@ -194,6 +194,23 @@ static bool under_way(const struct ike_sa *sa)
 	return false;
 }
 
+/* A new one to where the peer is now, when the configuration does not say where that is. */
+static struct ike_sa *call_back(const struct ike_sa *sa)
+{
+	struct ike_sa *new = ike_sa_new(sa->ike, sa->conn, true, 1);
+
+	if (!new)
+		return NULL;
+	new->made_by_us = true;
+	new->replaces = sa->id;
+	new->local = sa->local;
+	new->remote = sa->remote;
+	new->marker = sa->marker;
+	v1_sa_created(new);
+	v1_start(new);
+	return new->over ? NULL : new;
+}
+
 void v1_sa_rekey(struct ike_sa *sa, uint64_t order)
 {
 	struct ike_conn *conn = sa->conn;
@@ -204,14 +221,8 @@ void v1_sa_rekey(struct ike_sa *sa, uint64_t order)
 		ike_order_done(sa->ike, order, conn, sa, true, "it is being replaced already");
 		return;
 	}
-	if (!ike_conn_initiable(conn)) {
-		ike_order_done(
-		    sa->ike, order, conn, sa, false,
-		    "only the peer can begin: remote_addrs here names no single address");
-		return;
-	}
 	ike_sa_log(sa, LOG_LVL_INFO, "making a new IKE SA beside this one");
-	struct ike_sa *new = ike_conn_start(conn, sa);
+	struct ike_sa *new = ike_conn_initiable(conn) ? ike_conn_start(conn, sa) : call_back(sa);
 	if (!new) {
 		ike_order_done(sa->ike, order, conn, sa, false, "the new IKE SA could not be made");
 		return;

@@ -108,6 +108,11 @@ bool v1_key_ok(uint16_t encr, uint16_t *key_bits)
 
 bool v1_group_ok(uint16_t group)
 {
+	return v1_group_registered(group) || group == DH_CURVE25519 || group == DH_CURVE448;
+}
+
+bool v1_group_registered(uint16_t group)
+{
 	switch (group) {
 	case DH_MODP_768:
 	case DH_MODP_1024:

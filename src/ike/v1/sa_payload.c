@@ -610,11 +610,16 @@ int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span 
 
 uint16_t v1_first_group(const struct proposals *ours)
 {
+	uint16_t other = 0;
+
 	for (unsigned i = 0; i < ours->n; i++)
 		for (unsigned k = 0; k < ours->p[i].n; k++) {
 			const struct proposal_alg *a = &ours->p[i].alg[k];
-			if (a->type == IKE_T_KE && v1_group_ok(a->id))
+			if (a->type != IKE_T_KE || !v1_group_ok(a->id))
+				continue;
+			if (v1_group_registered(a->id))
 				return a->id;
+			other = other ? other : a->id;
 		}
-	return 0;
+	return other;
 }

@@ -116,10 +116,13 @@ bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa);
 int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span spi,
 	       struct ike_msg *m, struct ike_payload *sa) warn_unused;
 
-/* The group of the first KE algorithm IKEv1 has; 0: none. */
+/* The group to begin with where only one can be named: the first that was registered for IKEv1,
+ * else the first at all; 0: none. */
 uint16_t v1_first_group(const struct proposals *ours);
-/* Does IKEv1 have a number for it (RFC 2409 6, RFC 3526, RFC 5903, RFC 6954)? */
+/* Is the group used in IKEv1? Registered are those of RFC 2409 6, RFC 3526, RFC 5903 and RFC 6954;
+ * strongSwan uses Curve25519 and Curve448 by their numbers of IKEv2, even by default. */
 bool v1_group_ok(uint16_t group);
+bool v1_group_registered(uint16_t group);
 /* Attributes of RESPONDER-LIFETIME (RFC 2407 4.6.3.1): the data of the notify. Returns the length.
  */
 size_t v1_life_write(const struct v1_life *life, bool phase1, uint8_t out[24]);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# IKEv2 through NAT with strongSwan: bumpwire behind it, strongSwan behind it, two of a kind behind the same address,
+# IKEv2, or with BW_IKE_VERSION=1 IKEv1, through NAT with strongSwan: bumpwire behind it, strongSwan behind it, two of a kind behind the same address,
 # both ends behind their own with a forwarded port, encapsulation that is asked for without NAT; keepalives, and a
 # mapping that changes in between and is followed.
 #   a 10.0.1.2 -.
@@ -67,13 +67,14 @@ mapped='src host 192.0.2.1 and udp portrange 20000-20100 and udp dst port 4500'
 keepalives='udp[4:2] = 9 and udp[8] = 255'
 
 # client / server: variables of bumpwire and of strongSwan as one behind n1 (with network 10.N.0.0/16) and as p
+version=${BW_IKE_VERSION:-2}
 bw_client() { # bw_client N ADDRESS PEER [ID]
 	ik_local=$2 ik_remote=$3 ik_id=${4:-a.example} ik_peer_id=p.example ik_name=out
 	ik_local_ts="\"10.$1.0.0/16\"" ik_remote_ts='"10.5.0.0/16"' ik_tun_addr=10.255.0.$1/32
 }
 bw_server() {
 	ik_local=192.0.2.3 ik_remote=%any ik_id=p.example ik_peer_id='*.example' ik_name=in ik_routes='"10.1.0.0/16", "10.3.0.0/16"'
-	ik_local_ts='"10.5.0.0/16"' ik_remote_ts='"10.1.0.0/16", "10.3.0.0/16"' ik_tun_addr=10.255.0.5/32
+	ik_local_ts='"10.5.0.0/16"' ik_remote_ts='"10.1.0.0/16"' ik_children='child two { local_ts = 10.5.0.0/16 remote_ts = 10.3.0.0/16 }' ik_tun_addr=10.255.0.5/32
 	ik_psk='' ik_top="secret all {
 	secret = \"$swan_psk\"
 }"
@@ -88,7 +89,12 @@ sw_server() { # sw_server TS...: one connection for all
 sw_secret=$'}\nsecrets {\n\tike-all {\n\t\tsecret = "'$swan_psk$'"\n\t}'
 nat() { bw "$1" list sas --json | jq -c '[.[] | select(.proto == "ike") | .nat | [.local, .remote]][0]'; }
 remotes() { bw p list sas --json | jq -r '[.[] | select(.proto == "ike" and .state == "established") | .remote] | sort | join(" ")'; }
-reset() { ike_defaults; swan_defaults; }
+reset() {
+	ike_defaults
+	swan_defaults
+	ik_version=$version sw_version=$version
+}
+reset
 pinged() { wait_for 5 ping_ok "$@"; }
 
 # ---- bumpwire behind the NAT, alone and then with another; strongSwan at p
