@@ -1,6 +1,10 @@
 # Examples only: nothing is put into $(sysconfdir), where no configuration would suit every machine.
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
+	etc/bridge-gateway-a.conf \
+	etc/bridge-gateway-b.conf \
+	etc/bridge-host-a.conf \
+	etc/bridge-host-b.conf \
 	etc/bumpwire.conf \
 	etc/hosts-a.conf \
 	etc/hosts-b.conf \

@@ -219,12 +219,13 @@ void check_all(struct loader *ld)
 		check_duplicate_keys(ld, sa, c->n_sa);
 		sort_rows(sa, c->n_sa, order_name);
 		check_references(ld, sa, c->n_sa);
-		for (unsigned i = 0; !c->tun && c->n_policy && i < ld->n_item; i++)
+		for (unsigned i = 0; !c->tun && !c->bridge && c->n_policy && i < ld->n_item; i++)
 			if (ld->item[i].kind == SEC_POLICY) {
-				warn_item(ld, &ld->item[i], "policies without a tun section; expected tun NAME { ... }, where "
-							    "packets come from");
+				warn_item(ld, &ld->item[i], "policies without a tun section; expected tun NAME { ... }, or "
+							    "bridge NAME { ... }, where packets come from");
 				break;
 			}
 	}
 	free(sa);
+	check_bridge_mode(ld);
 }

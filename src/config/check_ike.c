@@ -145,7 +145,7 @@ void check_ike(struct loader *ld)
 		check_connections(ld);
 		check_owners(ld);
 	}
-	for (unsigned i = 0; !ld->conf->tun && i < ld->n_item; i++)
+	for (unsigned i = 0; !ld->conf->tun && !ld->conf->bridge && i < ld->n_item; i++)
 		if (ld->item[i].kind == SEC_CONN) {
 			warn_item(ld, &ld->item[i],
 				  "connections without a tun section; expected tun NAME { ... }, "

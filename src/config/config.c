@@ -110,15 +110,15 @@ const char *item_title(const struct item *it, char out[ITEM_STRLEN])
 bool item_name_ok(struct loader *ld, const struct item *it)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+@:";
-	size_t n = it->name ? strlen(it->name) : 0, max = it->kind == SEC_TUN ? 15 : 63;
+	size_t n = it->name ? strlen(it->name) : 0, max = it->kind == SEC_TUN || it->kind == SEC_BRIDGE ? 15 : 63;
 
 	if (!section_named(it->kind))
 		return true;
 	if (n >= 1 && n <= max && strspn(it->name, allowed) == n &&
-	    !(it->kind == SEC_TUN && (strchr(it->name, ':') || it->name[0] == '.')))
+	    !(max == 15 && (strchr(it->name, ':') || it->name[0] == '.')))
 		return true;
 	report_item(ld, it, "%s \"%.80s\": not a name; expected 1 to %zu letters, digits or . _ - + @%s",
-		    section_name(it->kind), it->name, max, it->kind == SEC_TUN ? "" : " :");
+		    section_name(it->kind), it->name, max, max == 15 ? "" : " :");
 	return false;
 }
 
@@ -167,6 +167,12 @@ static void build_items(struct loader *ld)
 			c->n_policy++;
 			if (named)
 				policy_build(ld, it, &c->policy[c->n_policy - 1]);
+		} else if (it->kind == SEC_BRIDGE && c->bridge) {
+			report_item(ld, it, "a second bridge section; expected one (%s:%d has it)", c->bridge->file, c->bridge->line);
+		} else if (it->kind == SEC_BRIDGE) {
+			c->bridge = calloc(1, sizeof(*c->bridge));
+			if (have_memory(ld, c->bridge))
+				bridge_build(ld, it, c->bridge);
 		} else if (c->tun) {
 			report_item(ld, it, "a second tun section; expected one (%s:%d has it)", c->tun->file,
 				    c->tun->line);
@@ -234,6 +240,17 @@ static void tun_free(struct config_tun *t)
 	free(t);
 }
 
+static void bridge_free(struct config_bridge *b)
+{
+	if (!b)
+		return;
+	free(b->name);
+	free(b->port[0].name);
+	free(b->port[1].name);
+	free(b->file);
+	free(b);
+}
+
 void config_free(struct config **cp)
 {
 	struct config *c = *cp;
@@ -242,6 +259,7 @@ void config_free(struct config **cp)
 		return;
 	*cp = NULL;
 	tun_free(c->tun);
+	bridge_free(c->bridge);
 	for (unsigned i = 0; i < c->n_sa; i++) {
 		sa_conf_fini(&c->sa[i].conf);
 		free(c->sa[i].file);

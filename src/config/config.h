@@ -14,8 +14,23 @@
 #include "base/log.h"
 #include "ipsec/sa.h"
 #include "ipsec/spd.h"
+#include "plane/plane.h"
 
 struct ike_conf;
+
+/* An Ethernet bridge in the middle of a link. */
+struct config_bridge {
+	char *name;
+	struct {
+		char *name;
+		bool tap;
+	} port[2];    /* by enum bridge_side */
+	bool host;    /* mode = host */
+	bool on_exit_pass;
+	uint8_t rule[FRAME_KINDS]; /* enum bridge_rule, by enum frame_kind */
+	char *file;
+	int line;
+};
 
 struct config_tun {
 	char *name;
@@ -71,7 +86,8 @@ struct config {
 	bool seccomp;
 	enum log_level log_level;
 	int log_subsys[LOG_SUBSYSTEMS]; /* -1: as log_level */
-	struct config_tun *tun;         /* NULL: none (nothing to carry) */
+	struct config_tun *tun;         /* NULL: none */
+	struct config_bridge *bridge;   /* in its place; NULL: none. With neither there is nothing to carry */
 	struct config_sa *sa;           /* in the order of the file */
 	unsigned n_sa;
 	struct config_policy *policy;   /* in the order of the file, which is the order of the SPD */

@@ -1,8 +1,8 @@
 /*
  * Between the files of config/. A load goes: text.c reads a file and blanks its comments, parse.c
  * hands it to libconfuse and keeps every value as text with its line, keys.c turns texts into
- * numbers and addresses by the one table of keys (values.c), tun.c, sa.c and policy.c make whole
- * objects of them, check.c looks at how they fit together. The sections of IKE go to conn.c, child.c,
+ * numbers and addresses by the one table of keys (values.c), tun.c, bridge.c, sa.c and policy.c make
+ * whole objects of them, check.c looks at how they fit together. The sections of IKE go to conn.c, child.c,
  * auth.c and psk.c in the same way, and to check_ike.c.
  */
 #ifndef CONFIG_INTERNAL_H
@@ -19,6 +19,7 @@ enum section {
 	SEC_IKE,
 	SEC_LOG,
 	SEC_TUN,
+	SEC_BRIDGE,
 	SEC_SA,
 	SEC_POLICY,
 	SEC_CONN,
@@ -151,6 +152,11 @@ struct tun_draft {
 	bool persist, offload;
 };
 
+struct bridge_draft {
+	int host, on_exit_pass;
+	int rule[FRAME_KINDS];
+};
+
 /* What a connection section is read into. Times that were not written are UNWRITTEN. */
 #define UNWRITTEN UINT64_MAX
 struct conn_draft {
@@ -223,8 +229,9 @@ bool number_parse(const char *text, uint64_t *out);
 /* The number of a protocol by name or number; -1 when unknown. */
 int proto_parse(const char *text);
 
-/* tun.c, sa.c, policy.c: make one object each; errors are reported. */
+/* tun.c, bridge.c, sa.c, policy.c: make one object each; errors are reported. */
 void tun_build(struct loader *ld, const struct item *it, struct config_tun *out);
+void bridge_build(struct loader *ld, const struct item *it, struct config_bridge *out);
 void sa_build(struct loader *ld, const struct item *it, struct config_sa *out);
 void policy_build(struct loader *ld, const struct item *it, struct config_policy *out);
 /* "sa a-to-b", "child net of connection site-b", "local of connection site-b" */
@@ -269,6 +276,9 @@ bool secret_read(struct loader *ld, const struct value *v, const char *key, stru
 bool passphrase_read(struct loader *ld, const struct value *v, const char *key, struct secret *out);
 /* Everything of IKE: conf->ike, or none without connections. */
 void ike_build(struct loader *ld);
+
+/* bridge.c: what a bridge can carry */
+void check_bridge_mode(struct loader *ld);
 
 /* check_ike.c: how its sections fit together */
 void check_ike(struct loader *ld);

@@ -41,6 +41,12 @@ static const struct word tristate_words[] = {
 	{ "yes", 1 }, { "true", 1 }, { "on", 1 }, { "no", 0 }, { "false", 0 }, { "off", 0 }, { NULL, 0 },
 };
 
+static const struct word bridge_mode_words[] = { { "gateway", 0 }, { "host", 1 }, { NULL, 0 } };
+static const struct word on_exit_words[] = { { "block", 0 }, { "pass", 1 }, { NULL, 0 } };
+static const struct word frame_words[] = { { "pass", BRIDGE_PASS }, { "drop", BRIDGE_DROP }, { NULL, 0 } };
+static const struct word ip_frame_words[] = {
+	{ "pass", BRIDGE_PASS }, { "drop", BRIDGE_DROP }, { "policy", BRIDGE_POLICY }, { NULL, 0 },
+};
 static const struct word version_words[] = { { "0", 0 }, { "1", 1 }, { "2", 2 }, { NULL, 0 } };
 static const struct word ike_frag_words[] = {
 	{ "no", IKE_FRAG_NO }, { "accept", IKE_FRAG_ACCEPT }, { "yes", IKE_FRAG_YES }, { "force", IKE_FRAG_FORCE },
@@ -72,6 +78,8 @@ static const struct word close_words[] = {
 #define H(f) offsetof(struct ike_auth_conf, f)
 #define K(f) offsetof(struct child_draft, f)
 #define N(f) offsetof(struct tun_draft, f)
+#define B(f) offsetof(struct bridge_draft, f)
+#define R(kind, key, def, words) { SEC_BRIDGE, { "bridge", key, "word", def }, false, v_word, B(rule[kind]), 0, 0, words }
 #define A(f) offsetof(struct config_sa, conf.f)
 #define P(f) offsetof(struct policy_draft, f)
 #define LOG_SUB(name, subsys) \
@@ -130,6 +138,19 @@ const struct key_row key_rows[] = {
 	{ SEC_TUN, { "tun", "table",       "number",    "0" },      false, v_u32,     N(table), 0, U32, NULL },
 	{ SEC_TUN, { "tun", "persist",     "boolean",   "no" },     false, v_bool,    N(persist), 0, 0, NULL },
 	{ SEC_TUN, { "tun", "offload",     "boolean",   "yes" },    false, v_bool,    N(offload), 0, 0, NULL },
+
+	{ SEC_BRIDGE, { "bridge", "protected", "port",  "(required)" }, false, NULL, 0, 0, 0, NULL },
+	{ SEC_BRIDGE, { "bridge", "open",      "port",  "(required)" }, false, NULL, 0, 0, 0, NULL },
+	{ SEC_BRIDGE, { "bridge", "mode",      "word",  "(required)" }, false, v_word, B(host), 0, 0, bridge_mode_words },
+	{ SEC_BRIDGE, { "bridge", "on_exit",   "word",  "block" },      false, v_word, B(on_exit_pass), 0, 0, on_exit_words },
+	R(FRAME_ARP, "arp", "pass", frame_words),
+	R(FRAME_ND, "nd", "pass", ip_frame_words),
+	R(FRAME_DHCP, "dhcp", "pass", ip_frame_words),
+	R(FRAME_GROUP, "group", "pass", ip_frame_words),
+	R(FRAME_LLDP, "lldp", "pass", frame_words),
+	R(FRAME_STP, "stp", "pass", frame_words),
+	R(FRAME_EAPOL, "eapol", "pass", frame_words),
+	R(FRAME_OTHER, "other", "drop", frame_words),
 
 	{ SEC_SA, { "sa", "direction",     "word",      "(required)" }, false, v_word, A(dir), 0, 0, dir_words },
 	{ SEC_SA, { "sa", "proto",         "word",      "esp" },    false, v_word,    A(proto), 0, 0, proto_words },
@@ -263,6 +284,7 @@ static const struct {
 } sections[SECTIONS] = {
 	[SEC_TOP] = { "", SEC_TOP, false },	  [SEC_IKE] = { "", SEC_TOP, false },
 	[SEC_LOG] = { "log", SEC_TOP, false },	  [SEC_TUN] = { "tun", SEC_TOP, true },
+	[SEC_BRIDGE] = { "bridge", SEC_TOP, true },
 	[SEC_SA] = { "sa", SEC_TOP, true },	  [SEC_POLICY] = { "policy", SEC_TOP, true },
 	[SEC_CONN] = { "connection", SEC_TOP, true }, [SEC_LOCAL] = { "local", SEC_CONN, false },
 	[SEC_REMOTE] = { "remote", SEC_CONN, false }, [SEC_CHILD] = { "child", SEC_CONN, true },

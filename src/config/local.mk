@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libconfig.a
 libconfig_a_SOURCES = \
 	src/config/auth.c \
+	src/config/bridge.c \
 	src/config/check.c \
 	src/config/check_ike.c \
 	src/config/child.c \

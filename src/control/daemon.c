@@ -115,6 +115,20 @@ static bool start_device(struct daemon *d, const struct config *c)
 	return true;
 }
 
+static bool start_bridge(struct daemon *d, const struct config *c)
+{
+	char why[LINE];
+	struct port_opts o = { .queues = d->opened.workers, .rcvbuf = c->rcvbuf, .sndbuf = c->sndbuf };
+	int rc = netlink_open(&d->nl);
+
+	if (rc)
+		return failed("rtnetlink", strerror(-rc));
+	if (bridge_open(&d->bridge, d->nl, c->bridge, &o, why, sizeof(why)))
+		return failed(c->bridge->name, why);
+	d->opened.ports = d->bridge.port;
+	return true;
+}
+
 static bool start_plane(struct daemon *d, const struct config *c)
 {
 	char why[LINE];
@@ -123,11 +137,12 @@ static bool start_plane(struct daemon *d, const struct config *c)
 	d->opened.mark = d->mark;
 	/* A bypass policy may come with a reload, when sockets cannot be opened any more. */
 	bool needed = d->opened.bypass;
-	d->opened.bypass = needed || privilege_has_net_raw();
-	int rc = plane_new(&d->opened, &d->tun, &d->plane, why, sizeof(why));
+	d->opened.bypass = needed || (d->tun_open && privilege_has_net_raw());
+	struct tun *tun = d->tun_open ? &d->tun : NULL;
+	int rc = plane_new(&d->opened, tun, &d->plane, why, sizeof(why));
 	if (rc && d->opened.bypass && !needed) {
 		d->opened.bypass = false;
-		rc = plane_new(&d->opened, &d->tun, &d->plane, why, sizeof(why));
+		rc = plane_new(&d->opened, tun, &d->plane, why, sizeof(why));
 	}
 	return rc == 0 || failed("sockets", why);
 }
@@ -182,7 +197,7 @@ static bool start_keying(struct daemon *d)
 	if (!d->cfg->ike)
 		return true;
 	if (!d->plane)
-		return failed(d->conf_path, "connections need a tun section");
+		return failed(d->conf_path, "connections need a tun section, or a bridge");
 	return keying_new(d, d->cfg, why, sizeof(why)) == 0 || failed("IKE", why);
 }
 
@@ -288,6 +303,8 @@ static bool start(struct daemon *d, const char *run_dir)
 	}
 	if (ok && cfg->tun)
 		ok = start_device(d, cfg) && start_plane(d, cfg);
+	else if (ok && cfg->bridge)
+		ok = start_bridge(d, cfg) && start_plane(d, cfg);
 	else if (ok)
 		log_warn(LOG_MAIN, "%s: no tun section: nothing to carry", d->conf_path);
 	if (ok) {
@@ -328,6 +345,7 @@ static void stop(struct daemon *d)
 	plane_free(&d->plane);
 	if (d->tun_open)
 		tun_close(&d->tun);
+	bridge_close(&d->bridge, d->nl, d->cfg ? d->cfg->bridge : NULL);
 	if (d->nl)
 		netlink_close(&d->nl);
 	config_free(&d->cfg);

@@ -25,6 +25,13 @@ void draft_fail(struct draft *f, const char *fmt, ...)
 /* ---- what needs a restart ---------------------------------------------------------------------
  */
 
+static bool same_port(const struct config *was, const struct config *now, enum bridge_side s)
+{
+	const struct config_bridge *a = was->bridge, *b = now->bridge;
+
+	return !a || !b || (a->port[s].tap == b->port[s].tap && strcmp(a->port[s].name, b->port[s].name) == 0);
+}
+
 void draft_restart_keys(const struct config *was, const struct config *now, FILE *warn)
 {
 	static const struct config_tun no_tun;
@@ -52,6 +59,8 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 		  strcmp(was->run_dir ? was->run_dir : "", now->run_dir ? now->run_dir : "") == 0 },
 		{ "state_dir", strcmp(was->state_dir ? was->state_dir : "",
 				      now->state_dir ? now->state_dir : "") == 0 },
+		{ "bridge protected", same_port(was, now, BRIDGE_PROTECTED) },
+		{ "bridge open", same_port(was, now, BRIDGE_OPEN) },
 		{ "tun name", strcmp(tw->name ? tw->name : "", tn->name ? tn->name : "") == 0 },
 		{ "tun offload", tw->offload == tn->offload },
 		{ "tun persist", tw->persist == tn->persist },
@@ -86,9 +95,19 @@ static void check_running(struct draft *f)
 
 	if (d->cfg)
 		draft_restart_keys(d->cfg, c, f->warn);
-	if (!d->plane != !c->tun) {
+	if (d->tun_open != !!c->tun && d->cfg) {
 		draft_fail(f, "%s: the tun section %s: restart bumpwire for that", c->path,
 			   c->tun ? "is new" : "is gone");
+		return;
+	}
+	if (d->bridge.open != !!c->bridge && d->cfg) {
+		draft_fail(f, "%s: the bridge section %s: restart bumpwire for that", c->path,
+			   c->bridge ? "is new" : "is gone");
+		return;
+	}
+	if (d->opened.ports && c->bridge && c->bridge->host != d->opened.bump) {
+		draft_fail(f, "%s:%d: bridge %s: another mode: restart bumpwire for that", c->bridge->file, c->bridge->line,
+			   c->bridge->name);
 		return;
 	}
 	if (d->cfg && c->ike && !d->keying)
@@ -98,7 +117,7 @@ static void check_running(struct draft *f)
 			   c->path);
 	for (unsigned i = 0; i < c->n_sa; i++) {
 		const struct sa_conf *sc = &c->sa[i].conf;
-		if (!draft_has_socket(&d->opened, sc))
+		if (!d->opened.bump && !draft_has_socket(&d->opened, sc))
 			draft_fail(f,
 				   "%s:%d: sa %s: no socket for %s of this IP version was opened "
 				   "at the start: restart bumpwire",
@@ -109,7 +128,7 @@ static void check_running(struct draft *f)
 							     : "ESP in transport mode");
 	}
 	for (unsigned i = 0; i < c->n_policy; i++)
-		if (c->policy[i].action == POLICY_BYPASS && !d->opened.bypass)
+		if (c->policy[i].action == POLICY_BYPASS && !d->opened.bypass && !d->opened.ports)
 			draft_fail(f,
 				   "%s:%d: policy %s: no socket for bypassed packets was opened at "
 				   "the start: restart bumpwire",

@@ -123,6 +123,20 @@ static void device(const json_t *tun, FILE *to)
 	fputc('\n', to);
 }
 
+static void bridge(const json_t *b, FILE *to)
+{
+	const json_t *rules = json_object_get(b, "rules"), *rule;
+	const char *kind;
+
+	fprintf(to, "bridge:     %s, mode %s, protected %s, open %s, mtu %d, on_exit %s\n", text(b, "name"),
+		text(b, "mode"), text(b, "protected"), text(b, "open"), (int)number(b, "mtu"),
+		text(b, "on_exit"));
+	fprintf(to, "            %lld frames passed by rule:", (long long)number(b, "bridged"));
+	json_object_foreach((json_t *)(uintptr_t)rules, kind, rule)
+	    fprintf(to, " %s %s", kind, json_string_value(rule));
+	fputc('\n', to);
+}
+
 void format_status(const json_t *s, FILE *to)
 {
 	const json_t *sas = json_object_get(s, "sas"), *t = json_object_get(s, "traffic");
@@ -136,7 +150,10 @@ void format_status(const json_t *s, FILE *to)
 	if (json_is_integer(json_object_get(s, "reloaded")))
 		fprintf(to, ", reloaded %s", format_when((time_t)number(s, "reloaded"), a));
 	fprintf(to, "\nworkers:    %d\n", (int)number(s, "workers"));
-	device(json_object_get(s, "tun"), to);
+	if (json_is_object(json_object_get(s, "bridge")))
+		bridge(json_object_get(s, "bridge"), to);
+	else
+		device(json_object_get(s, "tun"), to);
 	sockets(json_object_get(s, "sockets"), to);
 	fprintf(to, "crypto:     ");
 	format_names(json_object_get(s, "crypto"), ", ", to);

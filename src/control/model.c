@@ -60,7 +60,8 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		.sndbuf = c->sndbuf,
 		.busy_poll_us = c->busy_poll_us,
 	};
-	for (unsigned i = 0; i < c->n_sa; i++) {
+	o->bump = c->bridge && c->bridge->host;
+	for (unsigned i = 0; i < c->n_sa && !o->bump; i++) {
 		const struct sa_conf *s = &c->sa[i].conf;
 		int ver = s->dst.ver ? s->dst.ver : s->src.ver;
 		bool udp = s->encap == SA_ENCAP_UDP, v4 = ver != 6, ah = s->proto == SA_AH;
@@ -84,7 +85,7 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		o->ah6 |= v6 && privilege_has_net_raw();
 		o->whole |= privilege_has_net_raw();
 	}
-	for (unsigned i = 0; i < c->n_policy; i++)
+	for (unsigned i = 0; c->tun && i < c->n_policy; i++)
 		o->bypass |=
 		    c->policy[i].action == POLICY_BYPASS && (c->policy[i].dirs & POLICY_DIR_OUT);
 	/* IPv4 alone takes a packet from a device for forged when its source is an address of this
@@ -213,6 +214,14 @@ static void commit(struct draft *f)
 static void switch_net(struct draft *f)
 {
 	struct daemon *d = f->d;
+
+	if (f->c->bridge) {
+		struct bridge_rules r;
+		memcpy(r.of, f->c->bridge->rule, sizeof(r.of));
+		plane_set_rules(d->plane, &r);
+	}
+	if (!d->tun_open)
+		return;
 
 	if (f->net.mtu != d->net.mtu && netlink_link_mtu(d->nl, d->tun.ifindex, f->net.mtu))
 		log_error(LOG_NET, "tun %s: mtu %u: %s", d->tun.name, f->net.mtu,

@@ -209,6 +209,7 @@ json_t *report_status(struct daemon *d)
 	    v, "reloaded", d->reloaded_wall_ns ? u64(d->reloaded_wall_ns / NS_PER_S) : json_null());
 	json_object_set_new(v, "workers", json_integer(d->plane ? plane_workers(d->plane) : 0));
 	json_object_set_new(v, "tun", tun_status(d));
+	json_object_set_new(v, "bridge", bridge_status(&d->bridge, d->cfg ? d->cfg->bridge : NULL, s.bridged));
 	json_object_set_new(v, "sockets", socket_status(d));
 	json_object_set_new(v, "crypto", crypto_status());
 	json_object_set_new(v, "seccomp", json_boolean(d->filtered));

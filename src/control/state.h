@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "config/config.h"
+#include "control/bridge.h"
 #include "control/dropwatch.h"
 #include "control/netcfg.h"
 #include "control/notify.h"
@@ -39,11 +40,12 @@ struct daemon {
 	struct config *cfg; /* of the last successful load; keys already moved into the SAs */
 	struct tun tun;
 	bool tun_open;
+	struct bridge_net bridge; /* in place of tun */
 	struct netlink *nl;
 	struct netcfg net;
 	uint32_t mark;            /* of our sockets */
 	struct plane_opts opened; /* what the plane was started with */
-	struct plane *plane;      /* NULL: no tun section, nothing to carry */
+	struct plane *plane;      /* NULL: neither tun nor bridge section, nothing to carry */
 	struct managed_sa *sas;   /* in the order of the file */
 	unsigned n_sas;
 	struct seqstore *seqs; /* NULL: there is no place to keep sequence numbers */

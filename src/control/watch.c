@@ -264,6 +264,8 @@ static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const str
 	struct netlink_route r;
 	unsigned h = 0;
 
+	if (d->opened.bump) /* the packets are the host's: no route of ours is asked */
+		return d->bridge.mtu;
 	if (!cache)
 		return netlink_route_get(d->nl, dst, d->mark, &r) ? 0 : r.mtu;
 	for (unsigned i = 0; i < sizeof(dst->b); i++)
@@ -340,6 +342,8 @@ void watch_mtu(struct daemon *d)
 	if (!m.cache)
 		return;
 	d->mtu_checked_ns = clock_now_ns();
+	if (d->bridge.open)
+		bridge_look(&d->bridge, d->nl);
 	for (unsigned i = 0; i < d->n_sas; i++)
 		look(d->sas[i].sa, &m);
 	keying_each_sa(d->keying, look, &m);

@@ -2,8 +2,11 @@ noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
 	src/io/netlink.c \
 	src/io/netlink.h \
+	src/io/netlink_bridge.c \
 	src/io/netlink_priv.h \
 	src/io/netlink_route.c \
+	src/io/port.c \
+	src/io/port.h \
 	src/io/sock.c \
 	src/io/sock.h \
 	src/io/sock_recv.c \

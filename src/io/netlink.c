@@ -241,10 +241,13 @@ static void link_take(const struct nlmsghdr *nlh, void *arg)
 		return;
 	l->index = ifi->ifi_index;
 	l->up = (ifi->ifi_flags & IFF_UP) != 0;
+	l->noarp = (ifi->ifi_flags & IFF_NOARP) != 0;
 	mnl_attr_for_each(at, nlh, sizeof(*ifi))
 	{
 		if (mnl_attr_get_type(at) == IFLA_MTU && mnl_attr_get_payload_len(at) == 4)
 			l->mtu = mnl_attr_get_u32(at);
+		else if (mnl_attr_get_type(at) == IFLA_MASTER && mnl_attr_get_payload_len(at) == 4)
+			l->master = (int)mnl_attr_get_u32(at);
 		else if (mnl_attr_get_type(at) == IFLA_LINKINFO)
 			link_info(at, l);
 	}

@@ -25,6 +25,8 @@ struct netlink_link {
 	int index;
 	uint32_t mtu;     /* bytes */
 	bool up;          /* administratively */
+	bool noarp;
+	int master;       /* index of the bridge or bond it belongs to; 0 none */
 	char kind[16];    /* "tun", "veth", ...; empty for real hardware */
 	bool tap;         /* kind tun: a TAP device */
 	bool multi_queue; /* kind tun: made with IFF_MULTI_QUEUE */
@@ -35,6 +37,13 @@ int netlink_link_get(struct netlink *n, const char *name, struct netlink_link *o
 int netlink_link_index(struct netlink *n, const char *name, int *index) warn_unused;
 int netlink_link_up(struct netlink *n, int index, bool up) warn_unused;
 int netlink_link_mtu(struct netlink *n, int index, uint32_t mtu) warn_unused;
+/* Whether the system speaks ARP there. */
+int netlink_link_arp(struct netlink *n, int index, bool arp) warn_unused;
+/* Makes it a port of a bridge; 0: of none. */
+int netlink_link_master(struct netlink *n, int index, int master) warn_unused;
+int netlink_link_del(struct netlink *n, int index) warn_unused;
+/* A bridge of the kernel's, down. */
+int netlink_bridge_add(struct netlink *n, const char *name, int *index) warn_unused;
 /* MTU of a link, in bytes, or -errno. */
 int netlink_link_get_mtu(struct netlink *n, int index) warn_unused;
 /* The prefix length is that of the network on the link. IPv6: without duplicate address detection,

@@ -1,5 +1,5 @@
 /*
- * A TUN device: look at what already has the name -> open one queue per worker -> offer offloads,
+ * A TUN or TAP device: look at what already has the name -> open one queue per worker -> offer offloads,
  * most first, until the kernel agrees -> report what was granted. The virtio header in front of
  * every packet is always there, so that readers and writers have one format; without offloads it is
  * simply all zero.
@@ -101,10 +101,11 @@ static int check_existing(struct tun *t, bool *multi_queue, char *why, size_t wh
 	if (t->created)
 		return 0;
 	if (strcmp(l.kind, "tun") != 0)
-		return fail(-EEXIST, why, whylen, "%s exists and is not a TUN device", t->name);
-	if (l.tap)
-		return fail(-EEXIST, why, whylen, "%s exists and is a TAP device, not TUN",
-			    t->name);
+		return fail(-EEXIST, why, whylen, "%s exists and is not a %s device", t->name,
+			    t->tap ? "TAP" : "TUN");
+	if (l.tap != t->tap)
+		return fail(-EEXIST, why, whylen, "%s exists and is a %s device, not %s", t->name,
+			    l.tap ? "TAP" : "TUN", t->tap ? "TAP" : "TUN");
 	if (l.queues > 0)
 		return fail(-EBUSY, why, whylen, "%s is in use by another process", t->name);
 	if (t->queues > 1 && !l.multi_queue)
@@ -130,7 +131,8 @@ static int open_queue(struct tun *t, bool multi_queue, char *why, size_t whylen)
 				: "");
 	}
 	memcpy(ifr.ifr_name, t->name, sizeof(t->name));
-	ifr.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (multi_queue ? IFF_MULTI_QUEUE : 0);
+	ifr.ifr_flags = (short)((t->tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_VNET_HDR |
+				(multi_queue ? IFF_MULTI_QUEUE : 0));
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		err = -errno;
 		(void)close(fd);
@@ -138,10 +140,11 @@ static int open_queue(struct tun *t, bool multi_queue, char *why, size_t whylen)
 			return fail(err, why, whylen, "%s is in use by another process", t->name);
 		if (err == -EPERM)
 			return fail(err, why, whylen,
-				    "no permission to %s TUN device %s (CAP_NET_ADMIN)",
-				    t->created ? "create" : "use", t->name);
-		return fail(err, why, whylen, "cannot create TUN device %s: %s", t->name,
-			    strerror(-err));
+				    "no permission to %s %s device %s (CAP_NET_ADMIN)",
+				    t->created ? "create" : "use", t->tap ? "TAP" : "TUN",
+				    t->name);
+		return fail(err, why, whylen, "cannot create %s device %s: %s",
+			    t->tap ? "TAP" : "TUN", t->name, strerror(-err));
 	}
 	if (ioctl(fd, TUNSETVNETHDRSZ, &vnet_len) < 0) {
 		err = -errno;
@@ -185,6 +188,7 @@ int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
 			    o->queues, TUN_MAX_QUEUES);
 	memcpy(t->name, o->name, strlen(o->name) + 1);
 	t->queues = o->queues;
+	t->tap = o->tap;
 	err = check_existing(t, &multi_queue, why, whylen);
 	for (unsigned i = 0; !err && i < t->queues; i++) {
 		t->fd[i] = open_queue(t, multi_queue, why, whylen);

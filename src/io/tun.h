@@ -1,4 +1,4 @@
-/* TUN devices: one queue per worker, offloads where the kernel has them. */
+/* TUN and TAP devices: one queue per worker, offloads where the kernel has them. */
 #ifndef IO_TUN_H
 #define IO_TUN_H
 
@@ -28,6 +28,7 @@ struct tun_opts {
 	unsigned queues;  /* one per worker */
 	bool offload;     /* ask for checksum, TSO and USO offloads; false forces the fall-back */
 	bool persist;     /* leave the device behind at tun_close() */
+	bool tap;         /* a TAP device: Ethernet frames */
 };
 
 struct tun {
@@ -37,16 +38,17 @@ struct tun {
 	int fd[TUN_MAX_QUEUES]; /* non-blocking */
 	unsigned can;           /* TUN_CAN_*: what the kernel granted */
 	bool persist;
+	bool tap;
 	bool created; /* it did not exist before */
 };
 
 /*
  * Opens or creates the device with its queues; brings nothing up. Offloads fall back step by step
  * (USO, TSO, checksum; the virtio header is always there) and the log says what is missing. A
- * device that was there before is used when it is a TUN nobody has open and, for several queues,
- * was made with several; it is never removed, whatever persist says. Returns 0, or -errno with a
- * sentence in why[0..whylen): -EINVAL and -ENAMETOOLONG for a bad name, -EEXIST when the name
- * belongs to something else, -EBUSY when it is in use, -EPERM without CAP_NET_ADMIN.
+ * device that was there before is used when it is of the kind asked for, nobody has it open and,
+ * for several queues, it was made with several; it is never removed, whatever persist says. Returns
+ * 0, or -errno with a sentence in why[0..whylen): -EINVAL and -ENAMETOOLONG for a bad name, -EEXIST
+ * when the name belongs to something else, -EBUSY when it is in use, -EPERM without CAP_NET_ADMIN.
  */
 int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen) warn_unused;
 /* Closes all queues; the kernel removes a device that is not persistent. t must have been through

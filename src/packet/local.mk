@@ -8,6 +8,8 @@ libpacket_a_SOURCES = \
 	src/packet/frag.h \
 	src/packet/fragtab.c \
 	src/packet/fragtab.h \
+	src/packet/frame.c \
+	src/packet/frame.h \
 	src/packet/gro.c \
 	src/packet/gso.c \
 	src/packet/gso.h \

@@ -47,11 +47,13 @@ void deliver_packets(struct worker *w)
 		flush_slot(w, &w->gro[i]);
 }
 
-void deliver_own(struct worker *w, const uint8_t *ip, uint32_t len)
+void deliver_own(struct worker *w, const struct out_pkt *about, const uint8_t *ip, uint32_t len)
 {
 	struct virtio_net_hdr vnet = { 0 };
 	struct iovec iov[2] = { { &vnet, TUN_VNET_LEN }, { (void *)(uintptr_t)ip, len } };
 
-	if (len)
+	if (w->bridge)
+		bridge_reply(w, about, ip, len);
+	else if (len)
 		write_iov(w, iov, 2, 1);
 }

@@ -131,6 +131,18 @@ bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, st
 	return false;
 }
 
+bool fragments_in_clear(struct worker *w, const uint8_t *ip, struct pkt_info *info)
+{
+	enum drop why = DROP_NONE;
+	enum frag_do what = complete_key(w, DIR_IN, ip, info, 0, &why);
+
+	if (what == FRAG_WAIT) /* whoever sends in the clear may well send again */
+		why = DROP_FRAG_FULL;
+	if (why != DROP_NONE)
+		worker_drop(w, why);
+	return what == FRAG_GO;
+}
+
 /* The SAs of a note, as they are now; how many, 0 when one of them is gone. */
 static unsigned find_sas(struct worker *w, const struct note *note, struct sa *sa[SA_BUNDLE_MAX])
 {

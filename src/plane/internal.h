@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "plane/neighbour.h"
 #include "plane/plane.h"
 #include "plane/worker.h"
 
@@ -29,6 +30,8 @@ struct plane {
 	unsigned route_room, n_routes;
 	struct plane_later *later;/* freed after the next grace period */
 	unsigned n_later, later_room, n_retired;
+	_Atomic uint8_t rule[FRAME_KINDS]; /* enum bridge_rule */
+	struct neighbours *hosts; /* of a bridge that is a gateway */
 	unsigned n_workers;
 	struct worker **worker;
 };

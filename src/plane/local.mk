@@ -2,6 +2,8 @@ noinst_LIBRARIES += libplane.a
 libplane_a_SOURCES = \
 	src/plane/bench.c \
 	src/plane/bench.h \
+	src/plane/bridge.c \
+	src/plane/bridge.h \
 	src/plane/deliver.c \
 	src/plane/fragments.c \
 	src/plane/hold.c \
@@ -9,6 +11,8 @@ libplane_a_SOURCES = \
 	src/plane/ike_ring.h \
 	src/plane/inbound.c \
 	src/plane/internal.h \
+	src/plane/neighbour.c \
+	src/plane/neighbour.h \
 	src/plane/nest.c \
 	src/plane/outbound.c \
 	src/plane/plane.c \

@@ -92,7 +92,7 @@ static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *
 	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
 	unsigned n;
 	struct sa *const *sa = policy_out(pol, &n);
-	if (pol->action == POLICY_PROTECT && n == 1 && sa[0]->proto == SA_ESP)
+	if (pol->action == POLICY_PROTECT && n == 1 && sa[0]->proto == SA_ESP && !w->whole)
 		f->hint = sa[0];
 	return f;
 }
@@ -108,7 +108,7 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 		reply_reject(w, p);
 		worker_drop(w, DROP_POLICY_REJECT);
 	} else if (pol->action == POLICY_PROTECT && policy_first_out(pol)) {
-		p->wrap = true; /* several, or AH */
+		p->wrap = true; /* several, or AH, or all of a host's behind us */
 		w->n_wrap++;
 	} else if (pol->action == POLICY_PROTECT && pol->route) {
 		hold_add(w, p, pol);
@@ -116,6 +116,8 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 		struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .flow = p->info.key };
 		worker_event_paced(w, &e, pol);
 		worker_drop(w, DROP_NO_SA);
+	} else if (w->bridge) {
+		bridge_bypass(w, p);
 	} else {
 		struct gso g;
 		enum drop d = gso_open(&g, &p->vnet, p->ip, p->info.len, &p->info);

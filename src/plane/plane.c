@@ -11,6 +11,7 @@
 #include <urcu-qsbr.h>
 
 #include "base/log.h"
+#include "plane/bridge.h"
 #include "plane/internal.h"
 
 #define DEFAULT_SOCKBUF (4u << 20)
@@ -76,8 +77,22 @@ static int watch_ends(struct worker *w)
 			rc = watch(w, w->raw[v].fd, WORKER_RAW + v);
 		if (rc == 0)
 			rc = watch(w, w->ah[v].fd, WORKER_AH + v);
+		if (rc == 0 && w->bridge)
+			rc = watch(w, w->bridge->port[v].fd[w->number], WORKER_PORT + v);
 	}
 	return rc;
+}
+
+static bool start_bridge(struct worker *w)
+{
+	struct plane *p = w->plane;
+
+	w->bridge = bridge_new(p, w->number);
+	w->tun_can = p->opts.ports[BRIDGE_PROTECTED].can;
+	w->whole = p->opts.bump;
+	w->deliver = bridge_deliver;
+	w->flush = p->opts.bump ? bridge_send : send_frames;
+	return w->bridge != NULL;
 }
 
 static struct worker *worker_new(struct plane *p, unsigned number, struct tun *tun, char *why, size_t whylen)
@@ -96,6 +111,10 @@ static struct worker *worker_new(struct plane *p, unsigned number, struct tun *t
 	w->icmp6 = p->opts.icmp6;
 	w->tun_fd = tun ? tun->fd[number] : -1;
 	w->tun_can = tun ? tun->can : 0;
+	if (p->opts.ports && !start_bridge(w)) {
+		snprintf(why, whylen, "out of memory for the bridge of worker %u", number);
+		return NULL;
+	}
 	if (open_ends(w, why, whylen) < 0)
 		return NULL;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -121,7 +140,10 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 	p->worker = calloc(o->workers, sizeof(*p->worker));
 	p->view = calloc(1, sizeof(*p->view));
 	p->sad = sad_new();
-	bool ok = p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
+	p->rule[FRAME_IP] = BRIDGE_POLICY;
+	if (o->ports && !o->bump)
+		p->hosts = neighbours_new();
+	bool ok = (p->hosts || !o->ports || o->bump) && p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
 	if (ok)
 		p->view->gen = ++p->gen;
 	for (unsigned i = 0; ok && i < o->workers; i++)
@@ -179,6 +201,7 @@ void plane_free(struct plane **pp)
 		spd_free(&p->view->spd);
 	free(p->view);
 	plane_routes_free(p);
+	neighbours_free(&p->hosts);
 	sad_free(&p->sad);
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
@@ -188,6 +211,12 @@ void plane_free(struct plane **pp)
 		close(p->ike_fd);
 	free(p);
 	*pp = NULL;
+}
+
+void plane_set_rules(struct plane *p, const struct bridge_rules *r)
+{
+	for (unsigned k = 0; k < FRAME_KINDS; k++)
+		atomic_store_explicit(&p->rule[k], r->of[k], memory_order_relaxed);
 }
 
 struct sad *plane_sad(struct plane *p)
@@ -299,6 +328,7 @@ void plane_stats(const struct plane *p, struct plane_stats *s)
 		s->mss_clamped += c->mss_clamped;
 		s->fragmented += c->fragmented;
 		s->keepalives_in += c->keepalives_in;
+		s->bridged += c->bridged;
 		s->held += atomic_load_explicit(&w->hold.n, memory_order_relaxed);
 		s->flow_hits += w->out_flows.hits + w->in_flows.hits;
 		s->flow_misses += w->out_flows.misses + w->in_flows.misses;

@@ -1,5 +1,5 @@
 /*
- * The packet plane as the control thread sees it: workers between one TUN device and the sockets of the open side, fed with an SPD and
+ * The packet plane as the control thread sees it: workers between one TUN device (or the two ports of a bridge) and the sockets of the open side, fed with an SPD and
  * an SAD, reporting counters and events.
  */
 #ifndef PLANE_PLANE_H
@@ -13,12 +13,21 @@
 #include "base/bytes.h"
 #include "base/drop.h"
 #include "base/span.h"
+#include "io/port.h"
 #include "io/tun.h"
 #include "ipsec/event.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
+#include "packet/frame.h"
 
 #define PLANE_MAX_WORKERS 64
+
+/* A bridge's ports, and what becomes of a kind of frame. */
+enum bridge_side { BRIDGE_PROTECTED, BRIDGE_OPEN };
+enum bridge_rule { BRIDGE_DROP, BRIDGE_PASS, BRIDGE_POLICY };
+struct bridge_rules {
+	uint8_t of[FRAME_KINDS]; /* enum bridge_rule; POLICY only for kinds that are IP */
+};
 
 struct plane_opts {
 	unsigned workers;         /* 1..PLANE_MAX_WORKERS */
@@ -36,6 +45,8 @@ struct plane_opts {
 	uint32_t mark;            /* SO_MARK of everything sent; 0 none */
 	uint32_t busy_poll_us;    /* keep polling this long after traffic before sleeping; 0: sleep at once */
 	struct ip_addr icmp4, icmp6; /* source of ICMP errors towards the inner network; ver 0: the packet's own destination */
+	struct port *ports;       /* a bridge: two open ports by enum bridge_side, lent, in place of a TUN device; NULL: none */
+	bool bump;                /* bridge in place of the one host behind it: needs no sockets */
 };
 
 /* Sums over all workers. Bytes are of inner IP packets unless said otherwise. */
@@ -50,6 +61,7 @@ struct plane_stats {
 	uint64_t flow_hits, flow_misses;
 	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented;
 	uint64_t keepalives_in;
+	uint64_t bridged;                    /* frames that the bridge's rules let pass */
 	uint64_t held;                       /* packets that wait for an SA now */
 	struct drop_counters drop;
 };
@@ -62,6 +74,9 @@ int plane_start(struct plane *p) warn_unused;
 /* Stops and joins the workers; nothing is processed after. */
 void plane_stop(struct plane *p);
 void plane_free(struct plane **p);
+
+/* What a bridge does with frames, from now on. Before the first call it drops all but IP, which is for the policies. */
+void plane_set_rules(struct plane *p, const struct bridge_rules *r);
 
 struct sad *plane_sad(struct plane *p);
 /* Publishes a new SPD; returns the old one after a grace period (the caller frees it), NULL for none. */

@@ -30,7 +30,7 @@ static void send_error(struct worker *w, const struct out_pkt *p, enum icmp_kind
 		return;
 	if (from.ver == 0)
 		from = flow_key_dst(&p->info.key);
-	deliver_own(w, out, icmp_error(kind, p->ip, &p->info, mtu, &from, out));
+	deliver_own(w, p, out, icmp_error(kind, p->ip, &p->info, mtu, &from, out));
 	w->c.icmp_sent++;
 }
 
@@ -47,7 +47,7 @@ void reply_reject(struct worker *w, const struct out_pkt *p)
 		uint32_t len = tcp_reset(p->ip, &p->info, out);
 		if (len == 0 || !may_send(w))
 			return;
-		deliver_own(w, out, len);
+		deliver_own(w, p, out, len);
 		w->c.rst_sent++;
 		return;
 	}

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "plane/bridge.h"
 #include "plane/internal.h"
 
 #define EVENT_PAUSE_NS (20 * NS_PER_MS)
@@ -78,24 +79,28 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 		ready[ev[i].data.u32] = true;
 	for (unsigned v = 0; v < 2; v++) {
 		if (ready[WORKER_UDP + v])
-			inbound_socket(w, &w->udp[v], deliver_packets);
+			inbound_socket(w, &w->udp[v], w->deliver);
 		if (ready[WORKER_RAW + v])
-			inbound_socket(w, &w->raw[v], deliver_packets);
+			inbound_socket(w, &w->raw[v], w->deliver);
 		if (unlikely(ready[WORKER_AH + v]))
-			nest_socket(w, &w->ah[v], deliver_packets);
+			nest_socket(w, &w->ah[v], w->deliver);
 	}
 	if (unlikely(ready[WORKER_WAKE])) {
 		uint64_t seen;
 		(void)!read(w->wake_fd, &seen, sizeof(seen));
 	}
 	if (unlikely(ready[WORKER_WAKE] && atomic_load_explicit(&w->hold.n, memory_order_relaxed)) && hold_take(w) > 0)
-		outbound_batch(w, send_frames);
+		outbound_batch(w, w->flush);
 	if (unlikely(ready[WORKER_WAKE])) { /* fragments that have waited too long */
 		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_out, w->now_ns);
 		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_in, w->now_ns);
 	}
 	if (ready[WORKER_TUN] && outbound_read(w) > 0)
-		outbound_batch(w, send_frames);
+		outbound_batch(w, w->flush);
+	if (ready[WORKER_PORT + BRIDGE_OPEN])
+		bridge_receive(w, BRIDGE_OPEN);
+	if (ready[WORKER_PORT + BRIDGE_PROTECTED])
+		bridge_receive(w, BRIDGE_PROTECTED);
 }
 
 /* Asks which ends are readable; sleeps until one is, or plane_stop() asks, unless the worker is to keep looking. */
@@ -145,6 +150,8 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	w->plane = p;
 	w->number = number;
 	w->tun_fd = -1;
+	w->flush = send_frames;
+	w->deliver = deliver_packets;
 	w->epoll_fd = -1;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	for (unsigned v = 0; v < 2; v++)
@@ -169,6 +176,7 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 
 void worker_fini(struct worker *w)
 {
+	bridge_free(&w->bridge);
 	for (unsigned v = 0; v < 2; v++) {
 		sock_close(&w->udp[v]);
 		sock_close(&w->raw[v]);

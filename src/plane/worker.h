@@ -7,7 +7,7 @@
  *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
  *   fragments.c  which flow a fragment belongs to
  *   worker.c     the loop                             plane.c    what the control thread calls
- *                                                     route.c    what keying changes while packets flow
+ *   bridge.c     frames of two ports, in place of TUN route.c    what keying changes while packets flow
  */
 #ifndef PLANE_WORKER_H
 #define PLANE_WORKER_H
@@ -29,6 +29,7 @@
 #include "ipsec/spd.h"
 #include "ipsec/transport.h"
 #include "packet/fragtab.h"
+#include "packet/frame.h"
 #include "packet/gso.h"
 #include "packet/parse.h"
 #include "plane/ike_ring.h"
@@ -74,6 +75,7 @@ struct out_frame {
 	uint8_t tos;          /* outer */
 	bool df;
 	bool whole;           /* esp points to a complete IP packet */
+	uint16_t from;        /* w->out[] that it was made of; only with whole */
 };
 
 /* An ESP packet received. */
@@ -127,6 +129,7 @@ struct worker_counters {
 	uint64_t bypass_packets, bypass_bytes;
 	uint64_t tun_reads, tun_writes, sends, recvs;
 	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented, keepalives_in;
+	uint64_t bridged;
 	struct drop_counters drop;
 };
 
@@ -136,9 +139,9 @@ struct gro_slot {
 	struct gro_run run;
 };
 
-/* What a worker's epoll watches; UDP, RAW and AH are followed by their IPv6 twins. */
+/* What a worker's epoll watches; UDP, RAW and AH are followed by their IPv6 twins, PORT by that of the open side. */
 enum worker_end { WORKER_STOP, WORKER_WAKE, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_AH = WORKER_RAW + 2,
-		  WORKER_ENDS = WORKER_AH + 2 };
+		  WORKER_PORT = WORKER_AH + 2, WORKER_ENDS = WORKER_PORT + 2 };
 
 struct worker {
 	struct plane *plane;
@@ -148,7 +151,11 @@ struct worker {
 
 	/* ends */
 	int tun_fd;
-	unsigned tun_can;         /* GRO_* the device takes from us */
+	unsigned tun_can;         /* GRO_* the device, or the bridge's protected port, takes from us */
+	struct bridge *bridge;    /* instead of TUN; NULL: none */
+	bool whole;               /* all that is protected leaves behind the IP header it came with: wrap.c */
+	void (*flush)(struct worker *w);   /* where w->frame[] goes: send_frames(), bridge_send() */
+	void (*deliver)(struct worker *w); /* where w->in[] goes: deliver_packets(), bridge_deliver() */
 	struct sock udp[2], raw[2], ah[2], clear[2]; /* [0] IPv4, [1] IPv6; fd -1: not open */
 	struct sock_rxq *rxq;
 	int epoll_fd;
@@ -221,8 +228,13 @@ void inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct wor
 void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(struct worker *w));
 /* deliver.c: w->in[0..n_in) to TUN, joined where they can be. */
 void deliver_packets(struct worker *w);
-/* Writes one packet of our own making to TUN (ICMP errors, resets). */
-void deliver_own(struct worker *w, const uint8_t *ip, uint32_t len);
+/* One packet of our own making (ICMP error, reset) to the sender of `about`. */
+void deliver_own(struct worker *w, const struct out_pkt *about, const uint8_t *ip, uint32_t len);
+
+/* bridge.c, for the rest: a packet from the protected side that is to go on in the clear */
+void bridge_bypass(struct worker *w, const struct out_pkt *p);
+/* The same as deliver_own(). */
+void bridge_reply(struct worker *w, const struct out_pkt *about, const uint8_t *ip, uint32_t len);
 
 /* Counts a group of packets of an SA, stamps it as used now, and tells of a lifetime that ran out. Returns sa_count()'s bits. */
 unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_t bytes);
@@ -270,6 +282,8 @@ bool fragments_out(struct worker *w, struct out_pkt *p, unsigned i);
 unsigned fragments_out_take(struct worker *w);
 /* The same for a received one, which came through sa[0..n_sa), outermost first. */
 bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, struct sa *const *sa, unsigned n_sa);
+/* The same for what came in the clear; does not wait for the first fragment. */
+bool fragments_in_clear(struct worker *w, const uint8_t *ip, struct pkt_info *info);
 void fragments_in_release(struct worker *w, void (*deliver)(struct worker *w));
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */

@@ -38,6 +38,7 @@ struct wrap_pkt {
 	uint32_t esp_len;
 	uint32_t inner_len;
 	unsigned op;        /* of this round */
+	uint16_t from;      /* w->out[] */
 	uint8_t tos;        /* with esp: of the header that the system makes */
 	bool df;
 };
@@ -276,7 +277,8 @@ static struct out_frame *frame_next(struct wrap *x)
 static void frame_whole(struct wrap *x, const struct wrap_pkt *p, struct sa *sa)
 {
 	const struct sa_path *path = atomic_load_explicit(&sa->path, memory_order_acquire);
-	struct out_frame f = { .sa = sa, .esp = p->ip, .len = p->len, .inner_len = p->inner_len, .df = p->df, .whole = true };
+	struct out_frame f = { .sa = sa, .esp = p->ip, .len = p->len, .inner_len = p->inner_len, .df = p->df, .whole = true,
+			       .from = p->from };
 	/* what sa_inner_mtu() took away, put on again; padding may be none */
 	uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed) + sa->overhead_max -
 		       (sa->proto == SA_ESP ? sa->align - 1u : 0);
@@ -375,7 +377,8 @@ static void add(struct wrap *x, struct out_pkt *p)
 		if (x->n == WRAP_MAX || x->used + need > FRAME_ARENA)
 			run(x);
 		struct wrap_pkt *k = &x->pkt[x->n++];
-		*k = (struct wrap_pkt) { .ip = w->frame_arena + x->used + HEAD_ALL, .len = len, .inner_len = len, .sa = sa, .n = n };
+		*k = (struct wrap_pkt) { .ip = w->frame_arena + x->used + HEAD_ALL, .len = len, .inner_len = len, .sa = sa, .n = n,
+					 .from = (uint16_t)(p - w->out) };
 		k->df = len <= mtu && (sa[n - 1]->df == SA_DF_COPY ? p->info.flags & PKT_DF : sa[n - 1]->df == SA_DF_SET);
 		gso_segment(&g, i, k->ip);
 		if (sa[0]->mode == SA_TRANSPORT && version(k->ip) == 4 && load_be32(k->ip + 4) == 0) { /* ID 0, without DF */

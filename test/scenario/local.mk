@@ -2,6 +2,8 @@
 SCENARIOS = \
 	test/scenario/ciphers/test.sh \
 	test/scenario/matrix/test.sh \
+	test/scenario/bridge/test.sh \
+	test/scenario/bridge-gateway/test.sh \
 	test/scenario/reload/test.sh \
 	test/scenario/ike-reboot/test.sh \
 	test/scenario/ike-basic/test.sh \

@@ -13,6 +13,7 @@ TESTS += test/unit/test_config test/unit/test_config_broken test/unit/test_confi
 EXTRA_DIST += \
 	test/unit/broken/README \
 	test/unit/broken/auth.list \
+	test/unit/broken/bridge.list \
 	test/unit/broken/child.list \
 	test/unit/broken/good.conf \
 	test/unit/broken/ike.list \

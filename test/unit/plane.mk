@@ -9,6 +9,7 @@ test_unit_test_plane_SOURCES = \
 	test/unit/plane_rig.h \
 	test/unit/test_plane.c \
 	test/unit/test_plane_ah.c \
+	test/unit/test_plane_bridge.c \
 	test/unit/test_plane_bundle.c \
 	test/unit/test_plane_drops.c \
 	test/unit/test_plane_bytes.c \

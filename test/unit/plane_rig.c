@@ -153,9 +153,9 @@ static void make_tun(struct worker *w, int *ours, unsigned can)
 	*ours = fd[1];
 }
 
-static struct plane *make_plane(const struct rig_opts *o, unsigned workers)
+static struct plane *make_plane(const struct rig_opts *o, unsigned workers, struct port *ports)
 {
-	struct plane_opts po = { .workers = workers, .port = 4500, .ike = o->ike };
+	struct plane_opts po = { .workers = workers, .port = 4500, .ike = o->ike, .ports = ports, .bump = o->bump };
 	struct plane *p;
 	char why[200];
 
@@ -180,8 +180,8 @@ void rig_new(struct rig *r, const struct rig_opts *o)
 		r->o.n_policy = 2;
 	}
 	current = r;
-	r->pa = make_plane(&r->o, workers);
-	r->pb = make_plane(&r->o, workers);
+	r->pa = make_plane(&r->o, workers, r->o.ports_a);
+	r->pb = make_plane(&r->o, workers, r->o.ports_b);
 	r->a = r->pa->worker[0];
 	r->b = r->pb->worker[0];
 	make_tun(r->a, &r->tun_a, r->o.dev_can);

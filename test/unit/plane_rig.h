@@ -55,6 +55,8 @@ struct rig_opts {
 	const char *src, *dst;  /* outer addresses, where they are not those */
 	const char *oa_src, *oa_dst; /* of the inbound SA */
 	bool ike;               /* the planes take IKE messages */
+	struct port *ports_a, *ports_b; /* of bridges, lent */
+	bool bump;              /* bridges in place of hosts */
 };
 
 struct rig_frame {
@@ -150,5 +152,6 @@ TCase *tcase_plane_transport(void);
 TCase *tcase_plane_ah(void);
 TCase *tcase_plane_bundle(void);
 TCase *tcase_plane_fragments(void);
+TCase *tcase_plane_bridge(void);
 
 #endif

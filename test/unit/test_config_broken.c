@@ -266,7 +266,7 @@ static void teardown(void)
 	pki_folder_remove();
 }
 
-static const char *const lists[] = { "top.list", "tun.list", "sa.list",	    "policy.list", "syntax.list",
+static const char *const lists[] = { "top.list", "tun.list", "bridge.list", "sa.list",	    "policy.list", "syntax.list",
 				    "ike.list", "auth.list", "child.list", "secret.list" };
 
 START_TEST(test_list)

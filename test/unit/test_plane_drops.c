@@ -572,6 +572,12 @@ static const struct {
 	[DROP_TUN_FULL] = { in_tun_full, NULL },
 	[DROP_RING_FULL] = { out_ring_full, NULL },
 	[DROP_ICMP_LIMIT] = { out_icmp_limit, NULL },
+	[DROP_FRAME_SHORT] = { NULL, "test_plane_bridge.c" },
+	[DROP_FRAME_RULE] = { NULL, "test_plane_bridge.c" },
+	[DROP_CLEARTEXT] = { NULL, "test_plane_bridge.c" },
+	[DROP_PORT_SEND] = { NULL, "test_plane_bridge.c" },
+	[DROP_PORT_FULL] = { NULL, "test_plane_bridge.c" },
+	[DROP_NO_NEIGHBOUR] = { NULL, "test_plane_bridge.c" },
 };
 
 START_TEST(test_drop)
