@@ -487,6 +487,7 @@ size_t ike_sa_bytes(const struct ike_sa *sa)
 		    offsetof(struct proposal, alg) + sa->proposal->n * sizeof(sa->proposal->alg[0]);
 	n += sa->answer.len + sa->answer.n * sizeof(uint32_t);
 	n += sa->request.len + sa->request.n * sizeof(uint32_t);
+	n += ike_version(sa)->bytes(sa);
 	list_for_each (l, &sa->children) {
 		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
 		n += sizeof(*c) + offsetof(struct proposal, alg) +

@@ -29,6 +29,8 @@ struct ike_version {
 	void (*tidy)(struct ike_sa *sa);
 	/* Is the peer there? heard: when it was heard last. */
 	void (*probe)(struct ike_sa *sa, uint64_t heard);
+	/* What the version holds for an SA besides struct ike_sa. */
+	size_t (*bytes)(const struct ike_sa *sa);
 	void (*again_fire)(struct ike_timer *t); /* t_again of the SA */
 	/* Where the job in flight is noted; its return. */
 	struct ike_work **(*flying)(struct ike_sa *sa);

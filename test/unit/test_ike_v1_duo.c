@@ -499,6 +499,34 @@ START_TEST(test_forged)
 }
 END_TEST
 
+/* An answer to Aggressive Mode that somebody else made comes first; the right one still counts. */
+static bool forge_first(struct duo *duo, struct duo_msg *m)
+{
+	struct endpoint to = m->dst, from = m->src;
+	uint8_t copy[2048];
+
+	if (m->from != &duo->b || m->p[18] != IKE1_X_AGGRESSIVE)
+		return true;
+	duo->hook = NULL;
+	ck_assert_uint_le(m->len, sizeof(copy));
+	memcpy(copy, m->p, m->len);
+	copy[8] ^= 0x55; /* another cookie, so another hash */
+	ike_receive(duo->a.ike, &to, &from, false, copy, m->len);
+	return true;
+}
+
+START_TEST(test_forged_aggressive_answer)
+{
+	aggressive();
+	duo_start(&d);
+	d.hook = forge_first;
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	duo_agree(&d);
+	ck_assert_uint_eq(duo_sas(&d.a), 1);
+}
+END_TEST
+
 /* Every byte of every message changed once: it never comes up wrongly, and nobody is upset. */
 static unsigned flip_message, flip_at;
 
@@ -531,6 +559,36 @@ START_TEST(test_changed_on_the_way)
 		ck_assert_uint_eq(duo_children(&d.a), 0);
 }
 END_TEST
+
+static char audit[4096]; /* lines of the log with this in them */
+static const char *listen_for = "audit: ";
+
+static void take_line(enum log_subsys s, enum log_level l, const char *line)
+{
+	(void)s;
+	(void)l;
+	if (strstr(line, listen_for))
+		snprintf(audit + strlen(audit), sizeof(audit) - strlen(audit), "%s\n", line);
+}
+
+static void listen_to_log(void)
+{
+	static FILE *nowhere;
+
+	if (!nowhere)
+		nowhere = fopen("/dev/null", "w");
+	audit[0] = '\0';
+	log_set_output(nowhere, false);
+	log_set_level_all(LOG_LVL_INFO);
+	log_set_hook(take_line);
+}
+
+static void stop_listening(void)
+{
+	log_set_hook(NULL);
+	log_set_level_all(LOG_LVL_ERROR);
+	log_set_output(stderr, false);
+}
 
 /* ---- under the SA */
 
@@ -681,6 +739,17 @@ START_TEST(test_lifetimes)
 END_TEST
 
 /* The shorter limit holds on both sides (RESPONDER-LIFETIME the one way, the offer the other). */
+START_TEST(test_replay_status)
+{
+	d.b.conn->child[0].replay_window = 0;
+	listen_for = "played back";
+	listen_to_log();
+	up_and_agree();
+	stop_listening();
+	ck_assert_ptr_nonnull(strstr(audit, "played back"));
+}
+END_TEST
+
 START_TEST(test_responder_lifetime)
 {
 	struct duo_node *shorter = _i ? &d.a : &d.b;
@@ -859,35 +928,6 @@ START_TEST(test_captures)
 END_TEST
 
 /* ---- RFC 2408 section 5: what is told, what is logged */
-
-static char audit[4096]; /* lines with an event */
-
-static void take_line(enum log_subsys s, enum log_level l, const char *line)
-{
-	(void)s;
-	(void)l;
-	if (strstr(line, "audit: "))
-		snprintf(audit + strlen(audit), sizeof(audit) - strlen(audit), "%s\n", line);
-}
-
-static void listen_to_log(void)
-{
-	static FILE *nowhere;
-
-	if (!nowhere)
-		nowhere = fopen("/dev/null", "w");
-	audit[0] = '\0';
-	log_set_output(nowhere, false);
-	log_set_level_all(LOG_LVL_INFO);
-	log_set_hook(take_line);
-}
-
-static void stop_listening(void)
-{
-	log_set_hook(NULL);
-	log_set_level_all(LOG_LVL_ERROR);
-	log_set_output(stderr, false);
-}
 
 static uint8_t last_sent[2048];
 static size_t last_len;
@@ -1212,6 +1252,7 @@ int main(void)
 	tcase_add_loop_test(t, test_forced_encap, 0, 2);
 	tcase_add_loop_test(t, test_slow_jobs, 0, 2);
 	tcase_add_test(t, test_forged);
+	tcase_add_test(t, test_forged_aggressive_answer);
 	tcase_add_loop_test(t, test_changed_on_the_way, 0, 40);
 	suite_add_tcase(s, t);
 	t = tcase_create("under the SA");
@@ -1224,6 +1265,7 @@ int main(void)
 	tcase_add_loop_test(t, test_rekey_phase1, 0, 8);
 	tcase_add_test(t, test_rekey_phase1_collision);
 	tcase_add_loop_test(t, test_lifetimes, 0, 5);
+	tcase_add_test(t, test_replay_status);
 	tcase_add_loop_test(t, test_responder_lifetime, 0, 2);
 	tcase_add_test(t, test_dpd);
 	tcase_add_test(t, test_dpd_is_content_with_traffic);

@@ -118,9 +118,22 @@ static enum ike_rc prove(struct v1_exchange *x)
 {
 	struct v1_phase1 *ph = x->sa->v1->ph;
 
+	/* not before the answer has proved to be the peer's */
+	v1_take_natd(x);
 	if (ph->offer.method != V1_BY_PSK)
 		ph->cred = v1_own_cred(x->sa);
 	return last(x, v1_prove(x, 3, true));
+}
+
+/* The answer is not the peer's, or the peer is not who it should be: nobody can tell which before a
+ * better answer comes, or none. */
+static enum ike_rc disbelieve(struct v1_exchange *x)
+{
+	struct ike_sa *sa = x->sa;
+
+	keymat_free(&sa->keys);
+	memset(sa->spi_r, 0, sizeof(sa->spi_r));
+	return v1_doubt(x, x->why);
 }
 
 /* Step 1: shared secret; 2: the peer's signature; 3: ours. */
@@ -150,14 +163,17 @@ enum ike_rc v1_aggr_2(struct v1_exchange *x)
 		v1_take_vendors(x);
 		v1_take_cr(x);
 		rc = v1_expect_peer(x);
+		if (rc == IKE_KILL)
+			return disbelieve(x);
 		if (rc != IKE_OK)
 			return rc;
 		if (v1_make_keys(x, secret_view(&x->work->shared)))
 			return v1_error(x, IKE_KILL, 0, "%s", ph->why);
-		v1_take_natd(x);
 		x->step = 0;
 	}
 	rc = v1_check_expected(x, 2);
+	if (rc == IKE_KILL)
+		return disbelieve(x);
 	return rc == IKE_OK ? prove(x) : rc;
 }
 

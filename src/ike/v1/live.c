@@ -262,6 +262,16 @@ static void tidy(struct ike_sa *sa)
 	v1_sa_delete(low, IKE_END_REPLACED, 0);
 }
 
+static size_t bytes(const struct ike_sa *sa)
+{
+	const struct v1_sa *v = sa->v1;
+	size_t n = v ? sizeof(*v) + v->room_used * sizeof(*v->used) + v->frags.bytes : 0;
+
+	if (v && v->p1.sent.n)
+		n += v->p1.sent.off[v->p1.sent.n];
+	return n;
+}
+
 static struct ike_work **flying(struct ike_sa *sa)
 {
 	return &sa->v1->flying;
@@ -281,6 +291,7 @@ const struct ike_version v1_version = {
 	.childless = v1_keyless_check,
 	.tidy = tidy,
 	.probe = v1_dpd_ask,
+	.bytes = bytes,
 	.again_fire = v1_sa_again_fire,
 	.flying = flying,
 	.work_done = v1_work_done,

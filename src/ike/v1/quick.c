@@ -537,6 +537,11 @@ enum ike_rc v1_quick_2(struct v1_exchange *x)
 		life.seconds = said.seconds ? said.seconds : life.seconds;
 		life.kbytes = said.kbytes ? said.kbytes : life.kbytes;
 	}
+	n = ike_msg_notify(x->m, IKE1_REPLAY_STATUS);
+	if (n && n->notify.data.len == 4 && load_be32(n->notify.data.p) == 0)
+		ike_sa_log(x->sa, LOG_LVL_NOTICE,
+			   "child %s: the peer does not detect packets that are played back",
+			   c->conf->name);
 	if (!v1_quick_install(x, &life))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", c->why);
 	struct ike_payload *p = ike_msg_add(x->out, IKE1_HASH, true);

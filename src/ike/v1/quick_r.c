@@ -163,6 +163,26 @@ static int add_lifetime(struct v1_exchange *x, const struct v1_life *theirs, str
 	return less && !p ? -1 : 0;
 }
 
+/* REPLAY-STATUS (RFC 2407 4.6.3.2): when we do not look at sequence numbers the initiator may know.
+ */
+static int add_replay_status(struct v1_exchange *x)
+{
+	static const uint8_t off[4];
+	struct ike_payload *p;
+
+	if (x->child->conf->replay_window)
+		return 0;
+	p = ike_msg_add(x->out, IKE1_N, true);
+	if (!p)
+		return -1;
+	p->notify.doi = IKE1_DOI_IPSEC;
+	p->notify.proto = x->child->proto == SA_AH ? IKE_PROTO_AH : IKE_PROTO_ESP;
+	p->notify.type = IKE1_REPLAY_STATUS;
+	p->notify.spi = v1_quick_spi_bytes(x->child);
+	p->notify.data = span_of(off, sizeof(off));
+	return 0;
+}
+
 /* The identities go back as they came. */
 static int echo_ids(struct v1_exchange *x)
 {
@@ -186,7 +206,7 @@ static enum ike_rc answer(struct v1_exchange *x, const struct v1_choice *choice)
 	c->nr_len = V1_NONCE_LEN;
 	random_bytes(c->nr, c->nr_len);
 	if (v1_quick_nonce(x, c->nr, c->nr_len) || echo_ids(x) || v1_quick_add_oa(x, c->mode) ||
-	    add_lifetime(x, &choice->suite.life, &life))
+	    add_lifetime(x, &choice->suite.life, &life) || add_replay_status(x))
 		return v1_error(x, IKE_KILL, 0, "the answer does not fit one message");
 	if (!v1_quick_install(x, &life))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", c->why);

@@ -12,6 +12,8 @@
 #include "ike/msg_rule.h"
 #include "ike/v1/v1.h"
 
+#define STRANGER_FRAGS 16384u /* bytes of fragments before a peer has proved itself */
+
 void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
 	      const struct ike_bad *bad)
 {
@@ -220,6 +222,13 @@ static void fragment(struct ike_sa *sa, const struct endpoint *local, const stru
 	struct ike_bad bad;
 	struct ike_hdr h;
 
+	/* what a stranger may make us keep: little, and as responder nothing before there are keys
+	 */
+	if (!sa->authenticated &&
+	    ((!sa->initiator && !sa->keys.block) || sa->v1->frags.bytes + len > STRANGER_FRAGS)) {
+		v1_frags_reset(&sa->v1->frags);
+		return;
+	}
 	int rc = ike_msg_parse(ike->in, span_of(p, len), &bad);
 	const struct ike_payload *f = rc == 0 ? ike_msg_find(ike->in, IKE1_FRAGMENT, NULL) : NULL;
 	if (rc == 0 && !f)

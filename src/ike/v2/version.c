@@ -55,9 +55,9 @@ static void drop_doubles(struct ike_sa *sa)
 }
 
 /*
- * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes that
- * has nothing of its own; of two such, and of children, that with the lower initiator's SPI: both
- * sides would choose it.
+ * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes
+ * that has nothing of its own; of two such, and of children, that with the lower initiator's SPI:
+ * both sides would choose it.
  */
 static void tidy(struct ike_sa *sa)
 {
@@ -87,6 +87,12 @@ static void probe(struct ike_sa *sa, uint64_t heard)
 		v2_task_new(sa, V2_TASK_LIVE, 0);
 }
 
+static size_t bytes(const struct ike_sa *sa)
+{
+	(void)sa; /* the core counts it */
+	return 0;
+}
+
 static struct ike_work **flying(struct ike_sa *sa)
 {
 	return &sa->x->flying;
@@ -106,6 +112,7 @@ const struct ike_version v2_version = {
 	.childless = childless,
 	.tidy = tidy,
 	.probe = probe,
+	.bytes = bytes,
 	.again_fire = v2_again_fire,
 	.flying = flying,
 	.work_done = v2_work_done,
