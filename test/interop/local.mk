@@ -10,6 +10,8 @@ TESTS += \
 	test/interop/ike-dpd/test.sh \
 	test/interop/ike-narrow/test.sh \
 	test/interop/ike-trap/test.sh \
+	test/interop/esp-algorithms/test.sh \
+	test/interop/ike-algorithms/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \
