@@ -12,6 +12,7 @@ TESTS += \
 	test/interop/ike-trap/test.sh \
 	test/interop/esp-algorithms/test.sh \
 	test/interop/ike-algorithms/test.sh \
+	test/interop/ike-scan/test.sh \
 	test/interop/scapy/test.sh \
 	test/interop/scapy-transport/test.sh \
 	test/interop/keys/test.sh \
