@@ -2,6 +2,9 @@ noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	src/base/addr.c \
 	src/base/addr.h \
+	src/base/audit.c \
+	src/base/audit.def \
+	src/base/audit.h \
 	src/base/bytes.h \
 	src/base/clock.c \
 	src/base/clock.h \

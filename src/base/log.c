@@ -11,7 +11,8 @@
 static const char *const level_names[LOG_LVLS] = { "error", "warn", "notice", "info", "debug" };
 static const int level_priority[LOG_LVLS] = { 3, 4, 5, 6, 7 }; /* syslog(3) */
 static const char *const subsys_names[LOG_SUBSYSTEMS] = { "main",  "config", "net",     "spd",
-							  "sad",   "plane",  "control", "ike" };
+							  "sad",   "plane",  "control", "ike",
+							  "audit" };
 static enum log_level levels[LOG_SUBSYSTEMS] = { [0 ... LOG_SUBSYSTEMS - 1] = LOG_LVL_INFO };
 static FILE *output;
 static bool priority_prefix;

@@ -21,6 +21,7 @@ enum log_subsys {
 	LOG_PLANE,   /* packet workers */
 	LOG_CONTROL, /* control socket */
 	LOG_IKE,     /* key exchange */
+	LOG_AUDIT,   /* auditable events */
 	LOG_SUBSYSTEMS
 };
 

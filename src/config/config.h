@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/addr.h"
+#include "base/audit.h"
 #include "base/log.h"
 #include "ipsec/sa.h"
 #include "ipsec/spd.h"
@@ -67,6 +68,8 @@ struct config_policy {
 	int line;
 };
 
+#define AUDIT_SAID 0x100u
+
 struct config {
 	char *path;
 	unsigned workers;             /* 0: one per CPU */
@@ -75,6 +78,7 @@ struct config {
 	unsigned ike_threads;         /* of the crypto pool; 0: one for two CPUs */
 	struct ip_addr bind4, bind6;  /* `listen`; ver set, any by default */
 	bool allow_weak, export_keys;
+	unsigned audit;               /* enum audit_of; AUDIT_SAID where the file has a word */
 	bool gso, gro, udp_checksum;
 	uint32_t rcvbuf, sndbuf;      /* bytes; 0: the system's default */
 	uint32_t busy_poll_us;

@@ -47,6 +47,11 @@ static const struct word frame_words[] = { { "pass", BRIDGE_PASS }, { "drop", BR
 static const struct word ip_frame_words[] = {
 	{ "pass", BRIDGE_PASS }, { "drop", BRIDGE_DROP }, { "policy", BRIDGE_POLICY }, { NULL, 0 },
 };
+static const struct word audit_words[] = {
+	{ "yes", AUDIT_OF_ALL }, { "no", 0 }, { "esp", AUDIT_OF_ESP }, { "ah", AUDIT_OF_AH },
+	{ "policy", AUDIT_OF_POLICY }, { "ike", AUDIT_OF_IKE }, { NULL, 0 },
+};
+
 static const struct word version_words[] = { { "0", 0 }, { "1", 1 }, { "2", 2 }, { NULL, 0 } };
 static const struct word ike_frag_words[] = {
 	{ "no", IKE_FRAG_NO }, { "accept", IKE_FRAG_ACCEPT }, { "yes", IKE_FRAG_YES }, { "force", IKE_FRAG_FORCE },
@@ -95,6 +100,7 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "listen",         "addresses", "(any)" },  true,  v_listen,  0, 0, 0, NULL },
 	{ SEC_TOP, { "", "allow_weak",     "boolean",   "no" },     false, v_bool,    T(allow_weak), 0, 0, NULL },
 	{ SEC_TOP, { "", "export_keys",    "boolean",   "no" },     false, v_bool,    T(export_keys), 0, 0, NULL },
+	{ SEC_TOP, { "", "audit",          "words",     "yes" },    true,  v_audit,   T(audit), 0, 0, audit_words },
 	{ SEC_TOP, { "", "gso",            "boolean",   "yes" },    false, v_bool,    T(gso), 0, 0, NULL },
 	{ SEC_TOP, { "", "gro",            "boolean",   "yes" },    false, v_bool,    T(gro), 0, 0, NULL },
 	{ SEC_TOP, { "", "udp_checksum",   "boolean",   "yes" },    false, v_bool,    T(udp_checksum), 0, 0, NULL },
@@ -131,6 +137,7 @@ const struct key_row key_rows[] = {
 	LOG_SUB("plane", LOG_PLANE),
 	LOG_SUB("control", LOG_CONTROL),
 	LOG_SUB("ike", LOG_IKE),
+	LOG_SUB("audit", LOG_AUDIT),
 
 	{ SEC_TUN, { "tun", "address",     "prefixes",  "(none)" }, true,  v_prefix,  N(address), 0, 0, NULL },
 	{ SEC_TUN, { "tun", "mtu",         "number",    "1400" },   false, v_u32,     N(mtu), 576, 65535, NULL },

@@ -124,6 +124,21 @@ bool v_workers(struct loader *ld, const struct key_row *row, const struct value 
 	return true;
 }
 
+/* yes or no alone, or which. The first word ends the default. */
+bool v_audit(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
+{
+	unsigned *of = out, was = *of & AUDIT_SAID ? *of & ~AUDIT_SAID : AUDIT_OF_ALL + 1;
+	const struct word *w = row->words;
+
+	while (w->text && strcasecmp(w->text, v->text) != 0)
+		w++;
+	bool alone = w->text && (w->value == 0 || w->value == AUDIT_OF_ALL);
+	if (!w->text || (was <= AUDIT_OF_ALL && (alone || was == 0 || was == AUDIT_OF_ALL)))
+		return value_refuse(ld, row, v, "yes or no alone, or a list of esp, ah, policy and ike");
+	*of = AUDIT_SAID | (unsigned)w->value | (was <= AUDIT_OF_ALL ? was : 0);
+	return true;
+}
+
 bool v_dscp(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
 	uint64_t n = 0;

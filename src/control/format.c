@@ -332,6 +332,8 @@ void format_event(const json_t *event, FILE *to)
 			fprintf(to, "%lld", (long long)json_integer_value(v));
 		} else if (json_is_array(v)) {
 			format_names(v, "; ", to);
+		} else if (json_is_object(v)) {
+			(void)json_dumpf(v, to, JSON_COMPACT | JSON_PRESERVE_ORDER);
 		}
 	}
 	fputc('\n', to);

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
+	src/control/audit.c \
+	src/control/audit.h \
 	src/control/bridge.c \
 	src/control/bridge.h \
 	src/control/carry.c \

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "config/config.h"
+#include "control/audit.h"
 #include "control/bridge.h"
 #include "control/dropwatch.h"
 #include "control/netcfg.h"
@@ -61,6 +62,7 @@ struct daemon {
 	struct plane_stats now, before; /* at the last tick and the one before it */
 	uint64_t now_ns, before_ns;
 	struct dropwatch drops;
+	struct audit_state audit;
 	/* the loop's */
 	ev_signal on_term, on_int, on_hup;
 	ev_timer tick;

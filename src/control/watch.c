@@ -248,6 +248,7 @@ void watch_events(struct daemon *d)
 		for (unsigned i = 0; i < n; i++)
 			handle(d, &e[i]);
 	} while (n == EVENTS_PER_READ);
+	audit_events(d);
 }
 
 /* ---- path MTU ---------------------------------------------------------------------------------
@@ -456,6 +457,7 @@ void watch_tick(struct daemon *d)
 	plane_tick(d->plane);
 	watch_seqs(d);
 	report_drops_now(d, now);
+	audit_tick(d, now);
 	if (now - d->mtu_checked_ns >= MTU_EVERY_NS)
 		watch_mtu(d);
 }

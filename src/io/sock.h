@@ -119,10 +119,14 @@ struct sock_rx {
 	struct ip_addr to; /* local address it came to */
 	uint8_t tos;       /* outer TOS / traffic class (cmsg, or the raw IPv4 header) */
 	uint8_t hdr_len;   /* raw IPv4: bytes of the IP header, which lies right before data; else 0 */
+	uint32_t flow;     /* flow label of the IPv6 header; 0 where it is not known */
 	uint8_t n_ext;     /* raw IPv6 of protocol AH: extension headers, in order */
 	struct sock_ext ext[SOCK_EXT_MAX];
 	bool truncated;    /* MSG_TRUNC, or (for AH) extension headers that did not fit */
 };
+
+/* IPV6_FLOWINFO of <linux/in6.h>, which does not go together with <netinet/in.h>. */
+#define SOCK_IPV6_FLOWINFO 11
 
 /* The memory of a receive batch: n buffers of size bytes, aligned to 64, allocated once. */
 struct sock_rxq;

@@ -14,7 +14,7 @@
 
 #include "io/sock.h"
 
-/* IP_PKTINFO or IPV6_PKTINFO, IP_TOS or IPV6_TCLASS, UDP_GRO, with room to spare; and extension headers. */
+/* IP_PKTINFO or IPV6_PKTINFO, IP_TOS or IPV6_TCLASS, IPV6_FLOWINFO, UDP_GRO, with room to spare; and extension headers. */
 #define CTL_BYTES     128
 #define CTL_EXT_BYTES 2048
 
@@ -93,6 +93,8 @@ static void take_control(struct msghdr *h, struct sock_rx *rx)
 		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
 			memcpy(&v, data, sizeof(v));
 			rx->tos = (uint8_t)v;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == SOCK_IPV6_FLOWINFO) {
+			rx->flow = load_be32(data) & 0xfffff;
 		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPOPTS) {
 			take_ext(rx, c, IPPROTO_HOPOPTS);
 		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RTHDR) {
@@ -152,6 +154,7 @@ int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n
 		rx[i].len = rx[i].seg = q->mm[i].msg_len;
 		rx[i].to.ver = 0;
 		rx[i].tos = 0;
+		rx[i].flow = 0;
 		rx[i].hdr_len = 0;
 		rx[i].n_ext = 0;
 		rx[i].truncated = (h->msg_flags & (s->ext ? MSG_TRUNC | MSG_CTRUNC : MSG_TRUNC)) != 0;

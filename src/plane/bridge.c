@@ -152,16 +152,17 @@ static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 	const struct policy *pol = inbound_flow(w, in)->verdict;
 	bool ipsec = in->info.key.proto == IPPROTO_ESP || in->info.key.proto == IPPROTO_AH;
 
-	if (!pol) {
-		worker_drop(w, DROP_NO_POLICY);
-	} else if (pol->action == POLICY_BYPASS) {
+	if (pol && pol->action == POLICY_BYPASS) {
 		pass(w->bridge, i, BRIDGE_PROTECTED);
 		count_bypass(w, in->info.len);
-	} else if (pol->action == POLICY_PROTECT) {
-		worker_drop(w, ipsec ? DROP_UNKNOWN_SPI : DROP_CLEARTEXT);
-	} else {
-		worker_drop(w, DROP_POLICY_DISCARD);
+		return;
 	}
+	enum drop why = !pol				  ? DROP_NO_POLICY
+			: pol->action != POLICY_PROTECT ? DROP_POLICY_DISCARD
+			: ipsec				  ? DROP_UNKNOWN_SPI
+							  : DROP_CLEARTEXT;
+	worker_drop(w, why);
+	audit_clear(w, in->ip, &in->info, why);
 }
 
 static void take_in(struct worker *w, unsigned i)

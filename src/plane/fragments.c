@@ -126,8 +126,10 @@ bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, st
 	case FRAG_DROP:
 		break;
 	}
-	if (why != DROP_NONE)
+	if (why != DROP_NONE) {
 		inbound_sa_drop(w, last, why);
+		audit_fragment(w, last, info, why);
+	}
 	return false;
 }
 

@@ -32,6 +32,7 @@ void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *po
 		same += h->pkt[i].reqid == pol->reqid;
 	if (n == HOLD_PACKETS || same == HOLD_PER_REQID || p->info.len > HOLD_BYTES - h->used) {
 		worker_drop(w, DROP_HOLD_FULL);
+		audit_out(w, p->ip, &p->info, NULL, DROP_HOLD_FULL);
 		return;
 	}
 	h->pkt[n] = (struct held_pkt) {
@@ -75,8 +76,10 @@ unsigned hold_take(struct worker *w)
 	for (unsigned i = 0; i < n; i++) {
 		struct held_pkt *k = &h->pkt[i];
 		switch (look(w, k)) {
-		case HELD_ENDS:
+		case HELD_ENDS:;
 			worker_drop(w, DROP_HOLD_GIVEN_UP);
+			struct pkt_info info = { .key = k->key };
+			audit_out(w, h->mem + k->off, &info, NULL, DROP_HOLD_GIVEN_UP);
 			break;
 		case HELD_GOES:;
 			struct out_pkt *p = &w->out[w->n_out];

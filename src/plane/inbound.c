@@ -26,6 +26,13 @@ void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why)
 	atomic_fetch_add_explicit(&sa->drops[slot], 1, memory_order_relaxed);
 }
 
+/* The same for a packet of the batch: which may be an auditable event. */
+static void refuse(struct worker *w, const struct in_pkt *p, enum drop why)
+{
+	inbound_sa_drop(w, p->sa, why);
+	audit_in(w, p, why);
+}
+
 /* Enters an ESP packet into the batch. */
 static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag, uint8_t *esp, uint32_t len)
 {
@@ -82,26 +89,27 @@ static void look_up_all(struct worker *w, bool udp)
 
 		if (unlikely(!sa)) {
 			inbound_unknown_spi(w, load_be32(p->esp), p->rx);
+			audit_in(w, p, DROP_UNKNOWN_SPI);
 			continue;
 		}
 		if (unlikely((sa->encap == SA_ENCAP_UDP) != udp)) {
-			inbound_sa_drop(w, sa, DROP_WRONG_ENCAP);
+			refuse(w, p, DROP_WRONG_ENCAP);
 			continue;
 		}
 		if (unlikely(!sa_usable(sa))) {
-			inbound_sa_drop(w, sa, DROP_SA_EXPIRED);
+			refuse(w, p, DROP_SA_EXPIRED);
 			continue;
 		}
 		enum drop d = esp_open_op(sa, p->esp, p->len, &p->seq, &w->op[m]);
 		if (unlikely(d != DROP_NONE)) {
-			inbound_sa_drop(w, sa, d);
+			refuse(w, p, d);
 			continue;
 		}
 		if (unlikely(sa->mode == SA_TRANSPORT)) {
 			/* opened where there is room for an IP header in front; a batch fits in */
 			w->op[m].dst = side_room(w, w->op[m].len);
 			if (!w->op[m].dst) {
-				inbound_sa_drop(w, sa, DROP_TRUNCATED);
+				refuse(w, p, DROP_TRUNCATED);
 				continue;
 			}
 		}
@@ -200,18 +208,18 @@ static void accept_all(struct worker *w)
 		struct sa *sa = p->sa;
 
 		if (unlikely(!w->op[i].ok)) {
-			inbound_sa_drop(w, sa, DROP_AUTH);
+			refuse(w, p, DROP_AUTH);
 			continue;
 		}
 		if (unlikely(!replay_accept(&sa->replay, p->seq))) {
-			inbound_sa_drop(w, sa, DROP_REPLAY);
+			refuse(w, p, DROP_REPLAY);
 			continue;
 		}
 		if (unlikely(p->from_tag != atomic_load_explicit(&sa->peer_tag, memory_order_relaxed)))
 			peer_moved(w, p);
 		enum drop d = decapsulate(p, &w->op[i]);
 		if (unlikely(d != DROP_NONE)) {
-			inbound_sa_drop(w, sa, d);
+			refuse(w, p, d);
 			continue;
 		}
 		if (sa != run) {
@@ -311,7 +319,7 @@ void inbound_check(struct worker *w)
 		f->used = w->batch;
 		if (unlikely(f->hint != p->sa)) {
 			if (!allowed(f, p)) {
-				inbound_sa_drop(w, p->sa, DROP_POLICY_IN);
+				refuse(w, p, DROP_POLICY_IN);
 				continue;
 			}
 			f->hint = p->sa;

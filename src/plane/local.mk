@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libplane.a
 libplane_a_SOURCES = \
+	src/plane/audit.c \
+	src/plane/audit_ring.h \
 	src/plane/bench.c \
 	src/plane/bench.h \
 	src/plane/bridge.c \

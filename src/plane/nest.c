@@ -32,8 +32,10 @@ uint8_t *side_room(struct worker *w, uint32_t len)
 	return p;
 }
 
-static void drop(struct worker *w, struct nest_pkt *p, struct sa *sa, enum drop why)
+/* sa: the one that refuses it; NULL: none, and it counts for the last it came through, if any. info NULL: it has not been parsed. */
+static void drop(struct worker *w, struct nest_pkt *p, struct sa *sa, enum drop why, const struct pkt_info *info)
 {
+	audit_nest(w, p, sa, why, info);
 	if (!sa && p->n_sa)
 		sa = p->sa[p->n_sa - 1];
 	if (sa)
@@ -81,6 +83,7 @@ void nest_add(struct worker *w, const struct in_pkt *p)
 {
 	if (!selected(p->sa, &p->info.key)) {
 		inbound_sa_drop(w, p->sa, DROP_POLICY_IN);
+		audit_in(w, p, DROP_POLICY_IN);
 		return;
 	}
 	struct nest_pkt *n = &w->nest[w->n_nest++];
@@ -95,7 +98,7 @@ static uint32_t rebuild6(const struct sock_rx *rx, const struct endpoint *from, 
 {
 	uint32_t off = 40, next_at = 6;
 
-	store_be32(out, 6u << 28 | (uint32_t)rx->tos << 20);
+	store_be32(out, 6u << 28 | (uint32_t)rx->tos << 20 | rx->flow);
 	out[7] = TRANSPORT_TTL;
 	memcpy(out + 8, from->addr.b, 16);
 	memcpy(out + 24, rx->to.b, 16);
@@ -204,12 +207,14 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 	enum drop d = pkt_parse(p->ip, p->len, &info);
 
 	if (d != DROP_NONE) {
-		drop(w, p, NULL, d);
+		drop(w, p, NULL, d, NULL);
 		return;
 	}
 	/* wherever it stands: a peer may put destination options in front of it as well (RFC 4302 3.1.1) */
 	if (!is_ipsec(info.key.proto) || info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) {
-		drop(w, p, NULL, DROP_TRANSPORT);
+		p->at = is_ipsec(info.key.proto) && !(info.flags & PKT_FRAG_LATER) ? info.l4_off : 0;
+		p->proto = info.key.proto;
+		drop(w, p, NULL, DROP_TRANSPORT, &info);
 		return;
 	}
 	p->at = info.l4_off;
@@ -218,6 +223,7 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 	struct sa *sa = sad_lookup(plane_sad(w->plane), spi_of(p->ip, &info), p->proto);
 	if (!sa) {
 		inbound_unknown_spi(w, spi_of(p->ip, &info), p->rx);
+		audit_nest(w, p, NULL, DROP_UNKNOWN_SPI, &info);
 		p->ip = NULL;
 		return;
 	}
@@ -232,7 +238,7 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 	else
 		d = esp_open_op(sa, p->ip + p->at, p->len - p->at, &p->seq, &w->op[p->op = r->n_op]);
 	if (d != DROP_NONE) {
-		drop(w, p, sa, d);
+		drop(w, p, sa, d, &info);
 		return;
 	}
 	r->n_op += p->proto == SA_ESP;
@@ -324,7 +330,7 @@ void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *in
 	in->hash = flow_key_hash(&info->key, w->in_flows.seed);
 	const struct flow_entry *f = inbound_flow(w, in);
 	if (!demanded(f->verdict, p)) {
-		drop(w, p, NULL, DROP_POLICY_IN);
+		drop(w, p, p->sa[p->n_sa - 1], DROP_POLICY_IN, info);
 		return;
 	}
 	const struct policy *pol = f->verdict;
@@ -357,7 +363,7 @@ void nest_run(struct worker *w, void (*deliver)(struct worker *w))
 				continue;
 			enum drop d = accept_one(w, &r, p, &info);
 			if (d != DROP_NONE)
-				drop(w, p, NULL, d);
+				drop(w, p, p->sa[p->n_sa - 1], d, &info);
 			else if (nest_wants(w, p->ip, &info))
 				w->nest[m++] = *p;
 			else if (info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) && !fragments_in(w, p->ip, &info, p->sa, p->n_sa))

@@ -97,16 +97,23 @@ static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *
 	return f;
 }
 
+/* Drops a packet that may not go out: which may be an auditable event. */
+static void refuse(struct worker *w, const struct out_pkt *p, enum drop why)
+{
+	worker_drop(w, why);
+	audit_out(w, p->ip, &p->info, p->sa, why);
+}
+
 /* What the policy says of a packet that is not to be protected. */
 static void not_protected(struct worker *w, struct out_pkt *p, const struct policy *pol)
 {
 	if (!pol) {
-		worker_drop(w, DROP_NO_POLICY);
+		refuse(w, p, DROP_NO_POLICY);
 	} else if (pol->action == POLICY_DISCARD) {
-		worker_drop(w, DROP_POLICY_DISCARD);
+		refuse(w, p, DROP_POLICY_DISCARD);
 	} else if (pol->action == POLICY_REJECT) {
 		reply_reject(w, p);
-		worker_drop(w, DROP_POLICY_REJECT);
+		refuse(w, p, DROP_POLICY_REJECT);
 	} else if (pol->action == POLICY_PROTECT && policy_first_out(pol)) {
 		p->wrap = true; /* several, or AH, or all of a host's behind us */
 		w->n_wrap++;
@@ -115,7 +122,7 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 	} else if (pol->action == POLICY_PROTECT) {
 		struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .flow = p->info.key };
 		worker_event_paced(w, &e, pol);
-		worker_drop(w, DROP_NO_SA);
+		refuse(w, p, DROP_NO_SA);
 	} else if (w->bridge) {
 		bridge_bypass(w, p);
 	} else {
@@ -227,7 +234,7 @@ static bool may_go_as_it_is(struct worker *w, struct out_pkt *p)
 		p->wrap = true;
 		w->n_wrap++;
 	} else {
-		worker_drop(w, DROP_TRANSPORT);
+		refuse(w, p, DROP_TRANSPORT);
 	}
 	return false;
 }
@@ -244,7 +251,7 @@ static void fit_all(struct worker *w)
 		if (unlikely(!sa))
 			continue;
 		if (unlikely(!sa_usable(sa))) {
-			worker_drop(w, DROP_SA_EXPIRED);
+			refuse(w, p, DROP_SA_EXPIRED);
 			p->sa = NULL;
 			continue;
 		}
@@ -330,12 +337,13 @@ static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, u
 	w->frame_used += f->len;
 }
 
-static void seq_exhausted(struct worker *w, struct sa *sa, uint64_t packets)
+static void seq_exhausted(struct worker *w, struct sa *sa, const struct out_pkt *p, uint64_t packets)
 {
 	struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
 
 	worker_event_paced(w, &e, sa);
 	w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
+	audit_out(w, p->ip, &p->info, sa, DROP_SEQ_EXHAUSTED);
 }
 
 /* Most numbers are used: keying is told once, while there is time for another SA. */
@@ -362,7 +370,7 @@ static void frame_fragments(struct worker *w, const struct out_pkt *p, const uin
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t *esp = frame_room(w, p->sa, mtu, flush);
 		if (unlikely(!sa_seq_take(p->sa, 1, &seq))) {
-			seq_exhausted(w, p->sa, 1);
+			seq_exhausted(w, p->sa, p, 1);
 			return;
 		}
 		uint8_t *text = esp + esp_text_off(p->sa);
@@ -436,7 +444,7 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 		return;
 	}
 	if (unlikely(numbers && !sa_seq_take(sa, numbers, &seq))) {
-		seq_exhausted(w, sa, packets);
+		seq_exhausted(w, sa, &w->out[first], packets);
 		return;
 	}
 	if (unlikely(seq + numbers > sa_seq_soft(sa)))

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/audit.h"
 #include "base/bytes.h"
 #include "base/drop.h"
 #include "base/span.h"
@@ -127,6 +128,11 @@ int plane_send_ike(struct plane *p, const struct endpoint *local, const struct e
 
 /* One NAT keepalive (RFC 3948 4) from our port: for a peer without an SA that sends. 0 or -errno. */
 int plane_send_keepalive_to(struct plane *p, const struct endpoint *local, const struct endpoint *remote) warn_unused;
+
+/* Takes auditable events of packets, at most max, in order per worker; returns how many. plane_event_fd() is readable when there are some. */
+unsigned plane_audit(struct plane *p, struct audit_event *out, unsigned max);
+/* Those of a kind that were not recorded, because there were too many at once. Only grows. */
+uint64_t plane_audit_swallowed(const struct plane *p, enum audit id);
 
 void plane_stats(const struct plane *p, struct plane_stats *out);
 unsigned plane_workers(const struct plane *p);

@@ -6,6 +6,7 @@
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
  *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
  *   fragments.c  which flow a fragment belongs to
+ *   audit.c      what of a dropped packet is auditable
  *   worker.c     the loop                             plane.c    what the control thread calls
  *   bridge.c     frames of two ports, in place of TUN route.c    what keying changes while packets flow
  */
@@ -32,6 +33,7 @@
 #include "packet/frame.h"
 #include "packet/gso.h"
 #include "packet/parse.h"
+#include "plane/audit_ring.h"
 #include "plane/ike_ring.h"
 #include "plane/plane.h"
 #include "plane/ring.h"
@@ -195,6 +197,7 @@ struct worker {
 	uint64_t icmp_tokens_ns;  /* token bucket of ICMP errors: time up to which they are used */
 	struct worker_counters c;
 	struct event_ring events;
+	struct audit_ring audit;
 	struct ike_ring ike;
 	struct hold hold;
 	struct {
@@ -285,6 +288,19 @@ bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, st
 /* The same for what came in the clear; does not wait for the first fragment. */
 bool fragments_in_clear(struct worker *w, const uint8_t *ip, struct pkt_info *info);
 void fragments_in_release(struct worker *w, void (*deliver)(struct worker *w));
+
+/*
+ * audit.c: a packet that is dropped, as an auditable event when the reason is one. Inbound: of ESP alone; with its IP header, behind sa[0..n_sa)
+ * already, where sa is the one that refuses it (NULL: none does) and info what the parser says of it as it is (NULL: nothing).
+ */
+void audit_in(struct worker *w, const struct in_pkt *p, enum drop why);
+void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa, enum drop why, const struct pkt_info *info);
+/* Inbound, in the clear. */
+void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why);
+/* A fragment that came through sa, and does not fit the others of its packet. */
+void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info, enum drop why);
+/* Outbound: sa NULL, none was chosen; ip and info may be NULL. */
+void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);

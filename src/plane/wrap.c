@@ -128,6 +128,7 @@ static enum drop take_number(struct worker *w, struct sa *sa, uint32_t len, uint
 	if (!sa_seq_take(sa, 1, seq)) {
 		struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
 		worker_event_paced(w, &e, sa);
+		audit_out(w, NULL, NULL, sa, DROP_SEQ_EXHAUSTED);
 		return DROP_SEQ_EXHAUSTED;
 	}
 	if (*seq >= sa_seq_soft(sa) && sa_seq_low(sa)) {
@@ -360,6 +361,7 @@ static void add(struct wrap *x, struct out_pkt *p)
 
 	if (n == 0) { /* switched off between classification and here */
 		worker_drop(w, DROP_NO_SA);
+		audit_out(w, p->ip, &p->info, NULL, DROP_NO_SA);
 		return;
 	}
 	if (p->info.flags & PKT_TCP_SYN && p->policy->mss_clamp && mtu > headers &&

@@ -10,6 +10,7 @@ test_unit_test_plane_SOURCES = \
 	test/unit/test_plane.c \
 	test/unit/test_plane_ah.c \
 	test/unit/test_plane_bridge.c \
+	test/unit/test_plane_audit.c \
 	test/unit/test_plane_bundle.c \
 	test/unit/test_plane_drops.c \
 	test/unit/test_plane_bytes.c \

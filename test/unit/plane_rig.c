@@ -342,7 +342,9 @@ void rig_in_ah(struct rig *r, const void *ip, uint32_t len)
 	struct endpoint from = { .addr = off == 40 && c.p[0] >> 4 == 6 ? ip_addr_from_v6(c.p + 8) : ip_addr_from_v4(c.p + 12) };
 
 	*rx = (struct sock_rx) { .hdr_len = c.p[0] >> 4 == 4 ? (uint8_t)off : 0, .tos = (uint8_t)(c.p[0] << 4 | c.p[1] >> 4) };
-	if (c.p[0] >> 4 == 6) {
+	if (c.p[0] >> 4 == 4) {
+		rx->to = ip_addr_from_v4(c.p + 16);
+	} else {
 		rx->to = ip_addr_from_v6(c.p + 24);
 		for (uint8_t kind = c.p[6]; kind != IPPROTO_AH; kind = rx->ext[rx->n_ext++].p[0], off += rx->ext[rx->n_ext - 1].len)
 			rx->ext[rx->n_ext] = (struct sock_ext) { c.p + off, (uint16_t)((c.p[off + 1] + 1u) * 8), kind };

@@ -140,6 +140,7 @@ uint32_t rig_udp(int ver, unsigned n, uint32_t len, uint8_t *out);
 
 TCase *tcase_plane_way(void);
 TCase *tcase_plane_drops(void);
+TCase *tcase_plane_audit(void);
 TCase *tcase_plane_out(void);
 TCase *tcase_plane_gso(void);
 TCase *tcase_plane_bytes(void);

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/audit.h"
 #include "base/addr.h"
 #include "base/clock.h"
+#include "base/audit.h"
 #include "base/drop.h"
 #include "base/hex.h"
 #include "base/list.h"
@@ -584,6 +586,42 @@ START_TEST(test_drop_table)
 }
 END_TEST
 
+START_TEST(test_audit_table)
+{
+	for (int i = AUDIT_NONE + 1; i < AUDIT_EVENTS; i++) {
+		const struct audit_info *a = audit_info((enum audit)i);
+		unsigned rfc, n;
+		ck_assert_uint_eq(strspn(a->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(a->name));
+		ck_assert_uint_gt(strlen(a->what), 5);
+		ck_assert(a->of == AUDIT_OF_IPSEC || a->of == AUDIT_OF_POLICY || a->of == AUDIT_OF_IKE);
+		/* what RFC 4302 4 and RFC 4303 4 want of their events, and RFC 4301 of its own */
+		if (a->of == AUDIT_OF_IPSEC)
+			ck_assert_uint_eq(a->fields & AUDIT_PACKET, AUDIT_PACKET);
+		if (a->of == AUDIT_OF_IKE)
+			ck_assert_uint_eq(a->fields, AUDIT_IKE);
+		/* "RFC section" with commas between */
+		const char *p = a->sections;
+		for (;;) {
+			ck_assert_msg(sscanf(p, "%u %u%*[.0-9]", &rfc, &n) == 2, "%s: %s", a->name, a->sections);
+			if (a->demanded)
+				ck_assert_msg(rfc == 2401 || rfc == 4301 || rfc == 4302 || rfc == 4303 || rfc == 2408,
+					      "%s: RFC %u", a->name, rfc);
+			const char *comma = strstr(p, ", ");
+			if (!comma)
+				break;
+			p = comma + 2;
+		}
+		for (int k = AUDIT_NONE; k < i; k++) {
+			ck_assert_str_ne(a->name, audit_info((enum audit)k)->name);
+			ck_assert_str_ne(a->what, audit_info((enum audit)k)->what);
+		}
+	}
+	ck_assert_str_eq(audit_info(AUDIT_REPLAY)->name, "replay");
+	ck_assert_str_eq(audit_info(AUDIT_EVENTS)->name, "none");
+	ck_assert_str_eq(audit_info((enum audit)-1)->name, "none");
+}
+END_TEST
+
 static void fake_random(void *p, size_t n)
 {
 	memset(p, 0xab, n);
@@ -685,6 +723,7 @@ int main(void)
 	tcase_add_test(t, test_log_names);
 	t = add_case(s, "rest");
 	tcase_add_test(t, test_drop_table);
+	tcase_add_test(t, test_audit_table);
 	tcase_add_test(t, test_sources);
 	tcase_add_test(t, test_list);
 

@@ -596,6 +596,65 @@ START_TEST(test_man_page)
 }
 END_TEST
 
+/* bumpwire(8) has every auditable event, as the table has it, and no other. */
+START_TEST(test_man_page_audit)
+{
+	static char page[128 * 1024];
+	FILE *f = fopen(in_source("man/bumpwire.8"), "r");
+	unsigned items = 0;
+
+	ck_assert_ptr_nonnull(f);
+	page[fread(page, 1, sizeof(page) - 1, f)] = 0;
+	fclose(f);
+	const char *from = strstr(page, "\n.It Sy event Ta Sy kind"), *to = from ? strstr(from, "\n.El") : NULL;
+	ck_assert(from && to);
+	for (const char *p = from + 1; (p = strstr(p, "\n.It ")) && p < to; p++)
+		items++;
+	ck_assert_uint_eq(items, AUDIT_EVENTS - 1);
+	for (unsigned i = 1; i < AUDIT_EVENTS; i++) {
+		const struct audit_info *a = audit_info((enum audit)i);
+		char want[512];
+		snprintf(want, sizeof(want), "\n.It %s Ta %s Ta %s%s Ta %s\n", a->name,
+			 a->of == AUDIT_OF_IPSEC ? "esp, ah" : a->of == AUDIT_OF_POLICY ? "policy" : "ike",
+			 a->demanded ? "" : "(beyond) ", a->sections, a->what);
+		ck_assert_msg(strstr(page, want), "not in bumpwire(8):%s", want);
+	}
+}
+END_TEST
+
+static unsigned audit_of(const char *value)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "audit = %s\n", value);
+	struct config *c = load_text(text);
+	unsigned of = c->audit & ~AUDIT_SAID;
+	config_free(&c);
+	return of;
+}
+
+START_TEST(test_audit_key)
+{
+	static const char *const bad[] = { "{no, esp}", "{esp, yes}", "{ah, no}", "maybe", "{esp, tls}", "{yes, no}" };
+	struct config *c = load_text("workers = 1\n");
+
+	ck_assert_uint_eq(c->audit & ~AUDIT_SAID, AUDIT_OF_ALL);
+	config_free(&c);
+	ck_assert_uint_eq(audit_of("yes"), AUDIT_OF_ALL);
+	ck_assert_uint_eq(audit_of("no"), 0);
+	ck_assert_uint_eq(audit_of("ike"), AUDIT_OF_IKE);
+	ck_assert_uint_eq(audit_of("{esp}"), AUDIT_OF_ESP);
+	ck_assert_uint_eq(audit_of("{ah, policy, esp}"), AUDIT_OF_IPSEC | AUDIT_OF_POLICY);
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		char text[128];
+		snprintf(text, sizeof(text), "audit = %s\n", bad[i]);
+		put("audit.conf", text, strlen(text), 0600);
+		ck_assert_msg(load(in_work("audit.conf"), &c) != 0, "%s", bad[i]);
+		ck_assert_msg(strstr(said, "audit") && strstr(said, "yes or no alone"), "%s", said);
+	}
+}
+END_TEST
+
 START_TEST(test_log_keys)
 {
 	unsigned n, found = 0;
@@ -631,6 +690,8 @@ int main(void)
 	tcase_add_test(tc, test_many);
 	tcase_add_test(tc, test_wiped);
 	tcase_add_test(tc, test_man_page);
+	tcase_add_test(tc, test_man_page_audit);
+	tcase_add_test(tc, test_audit_key);
 	tcase_add_test(tc, test_log_keys);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);

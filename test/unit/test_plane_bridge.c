@@ -206,6 +206,34 @@ END_TEST
 
 /* ---- policies ---------------------------------------------------------------------------------- */
 
+/* What was dropped above was auditable, all of it. */
+static void audited(void)
+{
+	static const struct {
+		enum audit id;
+		enum drop why;
+		uint8_t src, dst;
+	} want[] = {
+		{ AUDIT_DISCARD, DROP_POLICY_DISCARD, 1, 8 }, { AUDIT_INBOUND, DROP_POLICY_DISCARD, 8, 1 },
+		{ AUDIT_DISCARD, DROP_NO_POLICY, 1, 7 },      { AUDIT_INBOUND, DROP_NO_POLICY, 7, 1 },
+		{ AUDIT_INBOUND, DROP_CLEARTEXT, 2, 1 },      { AUDIT_INBOUND, DROP_CLEARTEXT, 2, 1 },
+		{ AUDIT_NO_SA, DROP_UNKNOWN_SPI, 2, 1 },
+	};
+	struct audit_event e[ARRAY_LEN(want) + 1];
+
+	ck_assert_uint_eq(plane_audit(rig.pa, e, ARRAY_LEN(e)), ARRAY_LEN(want));
+	for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
+		unsigned last = ip_addr_bytes(&e[i].inner_src.addr) - 1;
+		ck_assert_uint_eq(e[i].id, want[i].id);
+		ck_assert_uint_eq(e[i].reason, want[i].why);
+		ck_assert_uint_eq(e[i].inner_src.addr.b[last], want[i].src);
+		ck_assert_uint_eq(e[i].inner_dst.addr.b[last], want[i].dst);
+	}
+	ck_assert_uint_eq(e[6].proto, IPPROTO_ESP);
+	ck_assert_uint_eq(e[6].have & (AUDIT_F_SPI | AUDIT_F_SEQ | AUDIT_F_ADDRS), AUDIT_F_SPI | AUDIT_F_SEQ | AUDIT_F_ADDRS);
+	ck_assert_uint_eq(e[5].have & AUDIT_F_FLOW, AUDIT_F_FLOW);
+}
+
 START_TEST(test_clear)
 {
 	uint32_t len;
@@ -242,6 +270,7 @@ START_TEST(test_clear)
 	arrive(0, BRIDGE_OPEN, frame, len);
 	rig_dropped(rig.a, DROP_UNKNOWN_SPI, 1);
 	nothing_left();
+	audited();
 	stop();
 }
 END_TEST
