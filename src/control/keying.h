@@ -6,7 +6,8 @@
  * `rekey` wait for.
  *
  *   keying.c        starts, stops, drives the engine
- *   keying_sa.c     SPIs, children and traps by reqid; what the SAD tells
+ *   keying_sa.c     SPIs and children by reqid; what the SAD tells
+ *   keying_group.c  the tables of these, and traps
  *   keying_net.c    the policies and routes that follow from them
  *   keying_event.c  events: monitor, orders, keys for Wireshark
  *   report_ike.c    what `status` and `list` show

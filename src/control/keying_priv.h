@@ -9,7 +9,7 @@
 #include "ike/ike.h"
 #include "io/udp.h"
 
-/* Chained hash of 32-bit numbers that we have chosen ourselves at random, or counted. */
+/* keying_group.c: chained hash of 32-bit numbers that we have chosen ourselves at random, or counted. */
 struct knode {
 	struct knode *next;
 	uint32_t key;
@@ -58,7 +58,7 @@ struct keying {
 	struct pool *pool;
 	struct lookup *lookup;
 	bool running;          /* messages are read */
-	/* keying_sa.c */
+	/* keying_sa.c, keying_group.c */
 	struct ktable pairs, groups;
 	struct kgroup *first;
 	unsigned n_groups;
@@ -82,6 +82,21 @@ struct keying {
 	ev_prepare before;
 	uint64_t timer_ns;     /* what on_time is set to; UINT64_MAX: nothing */
 };
+
+/* ---- keying_group.c ---- */
+struct kgroup *kgroup_find(const struct keying *k, uint32_t reqid);
+/* The one there is, or a new one; NULL without memory. */
+struct kgroup *kgroup_make(struct keying *k, uint32_t reqid, const char *conn, const char *child);
+/* Frees it when it has neither SAs nor a trap: then there is nothing left to know. */
+void kgroup_leave(struct keying *k, struct kgroup *g);
+void kgroup_free(struct keying *k, struct kgroup *g);
+/* Selectors for policies (owned by the caller) from those of IKE; 0 or -errno with why. */
+int kgroup_selectors(const struct ts_list *local, const struct ts_list *remote,
+		     struct selector **sel, unsigned *n, char *why, size_t whylen) warn_unused;
+/* The policies of the reqid are those of its last negotiation; takes sel. */
+void kgroup_set_selectors(struct keying *k, struct kgroup *g, struct selector *sel, unsigned n);
+/* Traps. */
+void kgroup_env(struct ike_env *e);
 
 /* ---- keying_sa.c ---- */
 void ksa_env(struct ike_env *e);

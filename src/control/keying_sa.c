@@ -1,8 +1,9 @@
 /*
- * SPIs, children and traps. A number from spi_alloc() becomes a pair with child_add(): both SAs
- * enter the SAD, the group of its reqid gets policies, and outbound traffic of the reqid is switched
- * to it at once or later. child_del() takes the pair out; the last one of a reqid takes the policies
- * with it, but those of a trap. What the SAD reports is turned round: from an SA to its reqid.
+ * SPIs and children. A number from spi_alloc() becomes a pair with child_add(): both SAs
+ * enter the SAD, the group of its reqid gets policies, and outbound traffic of the reqid is
+ * switched to it at once or later. child_del() takes the pair out; the last one of a reqid takes
+ * the policies with it, but those of a trap (keying_group.c). What the SAD reports is turned round:
+ * from an SA to its reqid.
  */
 #define _GNU_SOURCE 1 /* asprintf */
 
@@ -20,74 +21,7 @@
 #define SPI_TRIES 64
 #define SPI_FIRST 256u /* 1 to 255 are IANA's (RFC 4303 2.1) */
 
-/* ---- tables -----------------------------------------------------------------------------------
- */
-
-static struct knode **chain_of(const struct ktable *t, uint32_t key)
-{
-	return &t->bucket[(uint32_t)(key * 2654435769u) & (t->n_buckets - 1)];
-}
-
-static int ktable_grow(struct ktable *t)
-{
-	struct ktable big = { .n_buckets = t->n_buckets ? 2 * t->n_buckets : 64, .n = t->n };
-
-	big.bucket = calloc(big.n_buckets, sizeof(struct knode *));
-	if (!big.bucket)
-		return -ENOMEM;
-	for (unsigned i = 0; i < t->n_buckets; i++) {
-		/* from the back, so that the newest stays first */
-		struct knode *turned = NULL, *n, *next;
-		for (n = t->bucket[i]; n; n = next) {
-			next = n->next;
-			n->next = turned;
-			turned = n;
-		}
-		for (n = turned; n; n = next) {
-			struct knode **at = chain_of(&big, n->key);
-			next = n->next;
-			n->next = *at;
-			*at = n;
-		}
-	}
-	free(t->bucket);
-	*t = big;
-	return 0;
-}
-
-int ktable_put(struct ktable *t, struct knode *node)
-{
-	if (t->n >= t->n_buckets && ktable_grow(t) && t->n_buckets == 0)
-		return -ENOMEM;
-	struct knode **at = chain_of(t, node->key);
-	node->next = *at;
-	*at = node;
-	t->n++;
-	return 0;
-}
-
-void ktable_take(struct ktable *t, struct knode *node)
-{
-	for (struct knode **at = chain_of(t, node->key); *at; at = &(*at)->next) {
-		if (*at != node)
-			continue;
-		*at = node->next;
-		t->n--;
-		return;
-	}
-}
-
-struct knode *ktable_get(const struct ktable *t, uint32_t key)
-{
-	struct knode *n = t->n_buckets ? *chain_of(t, key) : NULL;
-
-	while (n && n->key != key)
-		n = n->next;
-	return n;
-}
-
-#define pair_of(n)  ((struct kpair *)(void *)(n))
-#define group_of(n) ((struct kgroup *)(void *)(n))
+#define pair_of(n) ((struct kpair *)(void *)(n))
 
 static struct kpair *find_pair(const struct keying *k, uint32_t spi, uint8_t proto)
 {
@@ -100,145 +34,6 @@ static struct kpair *find_pair(const struct keying *k, uint32_t spi, uint8_t pro
 const struct kpair *ksa_find(const struct keying *k, uint32_t spi_in, uint8_t proto)
 {
 	return find_pair(k, spi_in, proto);
-}
-
-static struct kgroup *find_group(const struct keying *k, uint32_t reqid)
-{
-	return group_of(ktable_get(&k->groups, reqid));
-}
-
-/* ---- groups -----------------------------------------------------------------------------------
- */
-
-static struct kgroup *make_group(struct keying *k, uint32_t reqid, const char *conn,
-				 const char *child)
-{
-	struct kgroup *g = find_group(k, reqid);
-
-	if (g)
-		return g;
-	g = calloc(1, sizeof(*g));
-	if (!g)
-		return NULL;
-	g->node.key = reqid;
-	g->conn = strdup(conn);
-	g->child = strdup(child);
-	if (!g->conn || !g->child || ktable_put(&k->groups, &g->node)) {
-		free(g->conn);
-		free(g->child);
-		free(g);
-		return NULL;
-	}
-	g->serial = ++k->last_serial;
-	g->next = k->first;
-	if (g->next)
-		g->next->prev = g;
-	k->first = g;
-	k->n_groups++;
-	return g;
-}
-
-static void free_group(struct keying *k, struct kgroup *g)
-{
-	if (g->prev)
-		g->prev->next = g->next;
-	else
-		k->first = g->next;
-	if (g->next)
-		g->next->prev = g->prev;
-	k->n_groups--;
-	ktable_take(&k->groups, &g->node);
-	free(g->conn);
-	free(g->child);
-	free(g->sel);
-	free(g->trap);
-	free(g);
-}
-
-static void switch_to(struct keying *k, struct kgroup *g, struct kpair *p)
-{
-	int rc = plane_switch_out(k->d->plane, g->node.key, p ? &p->out : NULL, p ? 1 : 0);
-
-	if (rc)
-		log_error(LOG_SAD, "%s/%s: traffic cannot be switched to another SA: %s", g->conn,
-			  g->child, strerror(-rc));
-	else
-		g->sending = p;
-}
-
-/* With neither SAs nor a trap there is nothing left to know. */
-static void leave_group(struct keying *k, struct kgroup *g)
-{
-	if (g->pairs || g->trap)
-		return;
-	plane_release_held(k->d->plane, g->node.key);
-	free_group(k, g);
-}
-
-/* ---- selectors --------------------------------------------------------------------------------
- */
-
-static unsigned narrowness(const struct ip_range *r)
-{
-	unsigned bits = 0, max = 8 * ip_addr_bytes(&r->lo);
-
-	while (bits < max && !((r->lo.b[bits / 8] ^ r->hi.b[bits / 8]) & (0x80 >> bits % 8)))
-		bits++;
-	return r->lo.ver == 4 ? 4 * bits : bits;
-}
-
-/* Of overlapping children the narrower one is meant: the widest selector decides. */
-static uint64_t rank_of(const struct selector *sel, unsigned n)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct selector *s = &sel[i];
-		uint64_t r = 4 * (narrowness(&s->local) + narrowness(&s->remote)) +
-			     2 * (s->proto != PROTO_ANY) +
-			     (s->local_port.match != PORT_ANY || s->remote_port.match != PORT_ANY);
-		if (r < least)
-			least = r;
-	}
-	return least;
-}
-
-static bool same_port(const struct port_range *a, const struct port_range *b)
-{
-	return a->match == b->match &&
-	       (a->match != PORT_RANGE || (a->lo == b->lo && a->hi == b->hi));
-}
-
-static bool same_range(const struct ip_range *a, const struct ip_range *b)
-{
-	return ip_addr_eq(&a->lo, &b->lo) && ip_addr_eq(&a->hi, &b->hi);
-}
-
-static bool same_selectors(const struct selector *a, unsigned na, const struct selector *b,
-			   unsigned nb)
-{
-	if (na != nb)
-		return false;
-	for (unsigned i = 0; i < na; i++)
-		if (!same_range(&a[i].local, &b[i].local) ||
-		    !same_range(&a[i].remote, &b[i].remote) || a[i].proto != b[i].proto ||
-		    !same_port(&a[i].local_port, &b[i].local_port) ||
-		    !same_port(&a[i].remote_port, &b[i].remote_port))
-			return false;
-	return true;
-}
-
-static int selectors_of(const struct ts_list *local, const struct ts_list *remote,
-			struct selector **sel, unsigned *n, char *why, size_t whylen)
-{
-	int rc = ts_selectors(local, remote, sel, n);
-
-	if (rc == -ENOENT)
-		snprintf(why, whylen,
-			 "no local_ts and remote_ts are of one IP version and protocol");
-	else if (rc)
-		snprintf(why, whylen, "%s", strerror(-rc));
-	return rc;
 }
 
 /* ---- SPIs -------------------------------------------------------------------------------------
@@ -327,8 +122,8 @@ static int make_sa(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir
 	}
 	snprintf(why, whylen, "out of memory");
 	int rc = -ENOMEM;
-	if (asprintf(&c.name, "%s/%s#%u.%s", up->conn, up->child, up->child_id,
-		     in ? "in" : "out") < 0) {
+	if (asprintf(&c.name, "%s/%s#%u.%s", up->conn, up->child, up->child_id, in ? "in" : "out") <
+	    0) {
 		c.name = NULL;
 	} else {
 		kevent_keep_esp(k, &c);
@@ -381,25 +176,22 @@ static int install(struct keying *k, struct kpair *p, struct ike_child_up *up, c
 	return rc;
 }
 
-/* The policies of the reqid are those of its last negotiation. */
-static void set_selectors(struct keying *k, struct kgroup *g, struct selector *sel, unsigned n)
+static void switch_to(struct keying *k, struct kgroup *g, struct kpair *p)
 {
-	if (g->sel && same_selectors(g->sel, g->n_sel, sel, n)) {
-		free(sel);
-		return;
-	}
-	free(g->sel);
-	g->sel = sel;
-	g->n_sel = n;
-	g->rank = rank_of(sel, n);
-	knet_dirty(k);
+	int rc = plane_switch_out(k->d->plane, g->node.key, p ? &p->out : NULL, p ? 1 : 0);
+
+	if (rc)
+		log_error(LOG_SAD, "%s/%s: traffic cannot be switched to another SA: %s", g->conn,
+			  g->child, strerror(-rc));
+	else
+		g->sending = p;
 }
 
 static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t whylen)
 {
 	struct keying *k = ctx;
 	struct kpair *p = find_pair(k, up->spi_in, up->proto);
-	struct kgroup *g = make_group(k, up->reqid, up->conn, up->child);
+	struct kgroup *g = kgroup_make(k, up->reqid, up->conn, up->child);
 	struct selector *sel = NULL;
 	unsigned n = 0;
 	int rc;
@@ -407,10 +199,10 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	if (!p || p->group || !g) {
 		snprintf(why, whylen, p && p->group ? "its SPI is in use" : "out of memory");
 		if (g)
-			leave_group(k, g);
+			kgroup_leave(k, g);
 		return p && p->group ? -EEXIST : -ENOMEM;
 	}
-	rc = selectors_of(up->local_ts, up->remote_ts, &sel, &n, why, whylen);
+	rc = kgroup_selectors(up->local_ts, up->remote_ts, &sel, &n, why, whylen);
 	if (rc == 0)
 		rc = install(k, p, up, why, whylen);
 	if (rc) {
@@ -419,7 +211,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 			sa_unref(&p->in);
 		if (p->out)
 			sa_unref(&p->out);
-		leave_group(k, g);
+		kgroup_leave(k, g);
 		return rc;
 	}
 	p->group = g;
@@ -432,7 +224,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	g->pairs = p;
 	g->mss_clamp = up->conf->mss_clamp;
 	g->transport = up->mode == SA_TRANSPORT;
-	set_selectors(k, g, sel, n);
+	kgroup_set_selectors(k, g, sel, n);
 	if (first && g->trap) /* a narrower policy in front of the trap's */
 		knet_dirty(k);
 	if (up->out_now || !g->sending)
@@ -474,14 +266,14 @@ static void env_child_del(void *ctx, uint32_t reqid, uint8_t proto, uint32_t spi
 		g->n_sel = 0;
 		knet_dirty(k);
 	}
-	leave_group(k, g);
+	kgroup_leave(k, g);
 }
 
 static void env_child_move(void *ctx, uint32_t reqid, uint32_t spi_in, bool udp,
 			   const struct endpoint *local, const struct endpoint *remote)
 {
 	struct keying *k = ctx;
-	struct kgroup *g = find_group(k, reqid);
+	struct kgroup *g = kgroup_find(k, reqid);
 
 	for (struct kpair *p = g ? g->pairs : NULL; p; p = p->next) {
 		if (p->node.key != spi_in)
@@ -499,109 +291,12 @@ static void env_child_move(void *ctx, uint32_t reqid, uint32_t spi_in, bool udp,
 static uint64_t env_last_used(void *ctx, uint32_t reqid, uint32_t spi_in, bool in)
 {
 	struct keying *k = ctx;
-	struct kgroup *g = find_group(k, reqid);
+	struct kgroup *g = kgroup_find(k, reqid);
 
 	for (struct kpair *p = g ? g->pairs : NULL; p; p = p->next)
 		if (p->node.key == spi_in)
 			return atomic_load(&(in ? p->in : p->out)->last_used_ns);
 	return 0;
-}
-
-/* ---- traps ------------------------------------------------------------------------------------
- */
-
-/* Where a side is, when the configuration says exactly one address. */
-static bool one_host(const struct ike_host *h, unsigned n, struct ip_addr *out)
-{
-	if (n != 1 || h->name || !h->range.lo.ver || !ip_addr_eq(&h->range.lo, &h->range.hi))
-		return false;
-	*out = h->range.lo;
-	return !ip_addr_is_any(out);
-}
-
-static bool is_dynamic(const struct ts_list *l)
-{
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->ts[i].dynamic)
-			return true;
-	return false;
-}
-
-static int trap_selectors(struct keying *k, const struct ike_conn_conf *conn,
-			  const struct ike_child_conf *child, struct selector **sel, unsigned *n,
-			  char *why, size_t whylen)
-{
-	struct ts_list *local = calloc(1, sizeof(*local)), *remote = calloc(1, sizeof(*remote));
-	struct ip_addr here = { .ver = 0 }, there = { .ver = 0 };
-	int rc = -ENOMEM;
-
-	snprintf(why, whylen, "out of memory");
-	if (local && remote) {
-		(void)one_host(conn->remote, conn->n_remote, &there);
-		if (!one_host(conn->local, conn->n_local, &here) && there.ver)
-			(void)knet_source(k, &there, &here);
-		rc = 0;
-		if ((!there.ver && is_dynamic(&child->remote_ts)) ||
-		    (!here.ver && is_dynamic(&child->local_ts))) {
-			snprintf(why, whylen,
-				 "a trap needs the addresses: write them in local_ts and "
-				 "remote_ts, or one address in remote_addrs and local_addrs");
-			rc = -EINVAL;
-		}
-		ts_resolve(&child->local_ts, &here, local);
-		ts_resolve(&child->remote_ts, &there, remote);
-	}
-	if (rc == 0)
-		rc = selectors_of(local, remote, sel, n, why, whylen);
-	free(local);
-	free(remote);
-	return rc;
-}
-
-static int env_trap_add(void *ctx, uint32_t reqid, const struct ike_conn_conf *conn,
-			const struct ike_child_conf *child, char *why, size_t whylen)
-{
-	struct keying *k = ctx;
-	struct selector *sel = NULL;
-	unsigned n = 0;
-	int rc = trap_selectors(k, conn, child, &sel, &n, why, whylen);
-
-	if (rc)
-		return rc;
-	struct kgroup *g = make_group(k, reqid, conn->name, child->name);
-	if (!g) {
-		free(sel);
-		snprintf(why, whylen, "out of memory");
-		return -ENOMEM;
-	}
-	free(g->trap);
-	g->trap = sel;
-	g->n_trap = n;
-	g->mss_clamp = child->mss_clamp;
-	g->transport = child->mode == SA_TRANSPORT;
-	g->trap_rank = rank_of(sel, n);
-	knet_dirty(k);
-	return 0;
-}
-
-static void env_trap_del(void *ctx, uint32_t reqid)
-{
-	struct keying *k = ctx;
-	struct kgroup *g = find_group(k, reqid);
-
-	if (!g || !g->trap)
-		return;
-	free(g->trap);
-	g->trap = NULL;
-	g->n_trap = 0;
-	knet_dirty(k);
-	leave_group(k, g);
-}
-
-static void env_acquire_failed(void *ctx, uint32_t reqid)
-{
-	struct keying *k = ctx;
-	plane_release_held(k->d->plane, reqid);
 }
 
 void ksa_env(struct ike_env *e)
@@ -613,9 +308,7 @@ void ksa_env(struct ike_env *e)
 	e->child_del = env_child_del;
 	e->child_move = env_child_move;
 	e->child_last_used = env_last_used;
-	e->trap_add = env_trap_add;
-	e->trap_del = env_trap_del;
-	e->acquire_failed = env_acquire_failed;
+	kgroup_env(e);
 }
 
 void ksa_fini(struct keying *k)
@@ -631,7 +324,7 @@ void ksa_fini(struct keying *k)
 		}
 	}
 	while (k->first)
-		free_group(k, k->first);
+		kgroup_free(k, k->first);
 	free(k->pairs.bucket);
 	free(k->groups.bucket);
 }
@@ -659,7 +352,7 @@ bool keying_sad_event(struct keying *k, const struct ipsec_event *e)
 		ike_acquire(k->ike, e->reqid, &e->flow);
 		return true;
 	}
-	p = pair_by_spi(find_group(k, e->reqid), e->spi);
+	p = pair_by_spi(kgroup_find(k, e->reqid), e->spi);
 	if (!p) /* it has just left */
 		return true;
 	switch (e->type) {
@@ -697,9 +390,8 @@ void keying_tick(struct keying *k, uint64_t now)
 	for (unsigned i = 0; v && i < k->pairs.n_buckets; i++) {
 		for (struct knode *node = k->pairs.bucket[i]; node; node = node->next) {
 			struct kpair *p = pair_of(node);
-			unsigned bits = p->group ? sa_check_time(p->in, now) |
-						       sa_check_time(p->out, now)
-						 : 0;
+			unsigned bits =
+			    p->group ? sa_check_time(p->in, now) | sa_check_time(p->out, now) : 0;
 			if (bits)
 				v[n++] = (struct expired){ p->group->node.key, node->key, bits };
 		}

@@ -23,6 +23,7 @@ libcontrol_a_SOURCES = \
 	src/control/keying.c \
 	src/control/keying.h \
 	src/control/keying_event.c \
+	src/control/keying_group.c \
 	src/control/keying_net.c \
 	src/control/keying_priv.h \
 	src/control/keying_sa.c \
