@@ -163,6 +163,25 @@ static bool drop_wants(const struct target *t)
 	return any;
 }
 
+/* Is the child being made? Then it ends as soon as it is there. */
+static bool take_back(const struct target *t)
+{
+	bool any = false;
+
+	if (t->ci == UINT32_MAX)
+		return false;
+	list_for_each (l, &t->conn->sas) {
+		const struct ike_sa *sa = list_entry(l, struct ike_sa, of_conn);
+		if (!live(sa) || !ike_version(sa)->making)
+			continue;
+		any = any || ike_version(sa)->making(sa, t->ci);
+		list_for_each (k, &sa->wants)
+			any = any || list_entry(k, struct ike_want, link)->ci == t->ci;
+	}
+	t->conn->child[t->ci].unwanted = any;
+	return any;
+}
+
 static void close_sas(const struct target *t, uint64_t order)
 {
 	list_for_each_safe (l, &t->conn->sas) {
@@ -201,6 +220,7 @@ int ike_terminate(struct ike *ike, const char *name, uint64_t *order, char *why,
 		return rc;
 	ike_enter(ike);
 	bool waiting = drop_wants(&t);
+	waiting = take_back(&t) || waiting;
 	unsigned n = t.ci == UINT32_MAX ? count_sas(&t) : count_children(&t);
 	if (n == 0 && !waiting) {
 		snprintf(why, whylen, "%s is not up", name);

@@ -1,6 +1,6 @@
 /*
- * Connections while the engine runs: which of them a peer's addresses and identities fit, starting
- * one (names looked up, our address found, an IKE SA made), trying again, traps.
+ * Connections while the engine runs: starting one (names looked up, our address found, an IKE SA
+ * made), trying again, traps.
  */
 #include "ike/engine.h"
 
@@ -96,86 +96,6 @@ void ike_conn_failed(struct ike_conn *c, struct ike_sa *sa, uint64_t order, cons
 		ike_order_done(c->ike, order, c, sa, false, text);
 	else
 		ike_tell(c->ike, IKE_EV_FAILED, c, sa, NULL, 0, "%s", text);
-}
-
-/* -- which connection -- */
-
-/* How well a side's list of hosts fits an address: 0 not at all, 1 anything, 2 a range or a name
- * not looked up yet, 3 exactly. */
-static unsigned host_fit(const struct ike_host *h, unsigned n, const struct ip_addr *resolved,
-			 const struct ip_addr *a)
-{
-	unsigned best = n ? 0 : 1, fit;
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct ip_range *r = &h[i].range;
-		if (h[i].name)
-			fit = resolved[i].ver && ip_addr_eq(&resolved[i], a) ? 3 : 1;
-		else if (!r->lo.ver || (ip_addr_is_any(&r->lo) && ip_addr_is_any(&r->hi)))
-			fit = 1;
-		else if (!ip_range_has(r, a))
-			fit = 0;
-		else
-			fit = ip_addr_eq(&r->lo, &r->hi) ? 3 : 2;
-		if (fit > best)
-			best = fit;
-	}
-	return best;
-}
-
-/* 0: does not fit. Identities weigh more than addresses once they are known (they are proved). */
-static unsigned conn_fit(const struct ike_conn *c, uint8_t major, const struct ip_addr *local,
-			 const struct ip_addr *remote, const struct ident *local_id,
-			 const struct ident *remote_id)
-{
-	const struct ike_conn_conf *f = c->conf;
-	unsigned l = host_fit(f->local, f->n_local, c->resolved, local);
-	unsigned r = host_fit(f->remote, f->n_remote, c->resolved + f->n_local, remote);
-	unsigned mine = 0, theirs = 0;
-
-	if (!l || !r || (f->version && f->version != major))
-		return 0;
-	if (local_id && local_id->type && f->auth.id.type) {
-		mine = ident_match(&f->auth.id, local_id);
-		if (!mine)
-			return 0;
-	}
-	if (remote_id && remote_id->type) {
-		theirs = f->peer.id.type ? ident_match(&f->peer.id, remote_id) : 1;
-		if (!theirs)
-			return 0;
-	}
-	return ((theirs + mine) * 4 + r) * 4 + l;
-}
-
-struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, unsigned nth,
-				    const struct ip_addr *local, const struct ip_addr *remote,
-				    const struct ident *local_id, const struct ident *remote_id)
-{
-	/* selection of the n-th largest without memory: the order is (fit, place in the list) */
-	unsigned last_fit = UINT32_MAX, last_at = 0;
-	struct ike_conn *found = NULL;
-
-	for (unsigned k = 0; k <= nth; k++) {
-		unsigned best = 0, best_at = 0, at = 0;
-		found = NULL;
-		list_for_each (l, &ike->conns) {
-			struct ike_conn *c = list_entry(l, struct ike_conn, link);
-			unsigned fit = conn_fit(c, major, local, remote, local_id, remote_id);
-			at++;
-			bool seen = fit > last_fit || (fit == last_fit && at <= last_at);
-			if (fit > best && !seen) {
-				best = fit;
-				best_at = at;
-				found = c;
-			}
-		}
-		if (!found)
-			return NULL;
-		last_fit = best;
-		last_at = best_at;
-	}
-	return found;
 }
 
 bool ike_conn_initiable(const struct ike_conn *c)
@@ -397,6 +317,8 @@ void ike_want_fail(struct ike_conn *c, struct ike_want *w, const char *why)
 	if (w->order)
 		ike_order_done(ike, w->order, c, NULL, false, why);
 	ike_acquire_over(c, w->ci, false);
+	if (w->ci != IKE_WANT_SA)
+		c->child[w->ci].unwanted = false;
 	free(w);
 }
 
@@ -424,6 +346,8 @@ void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order, const struct
 
 	if (ike->closing || c->gone)
 		return;
+	if (ci != IKE_WANT_SA)
+		c->child[ci].unwanted = false;
 	if (!order && sa && sa->state != IKE_ST_UP)
 		w = find_want(&sa->wants, ci);
 	else if (!order && !sa)

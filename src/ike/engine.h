@@ -179,6 +179,7 @@ struct ike_conn_child {
 	uint32_t reqid; /* of what we start; made at first use */
 	bool trapped;   /* a trap is in force */
 	bool acquiring; /* packets are kept until it is up, or env->acquire_failed() */
+	bool unwanted;  /* closed by order while we were making it: it ends once it is there */
 };
 
 /* A connection while it is configured, and until its last SA is gone. */
@@ -379,9 +380,14 @@ void ike_acquire_over(struct ike_conn *c, unsigned ci, bool up);
 void ike_want_done(struct ike_conn *c, struct ike_want *w, const struct ike_sa *sa);
 /* Can we start it: does it say where the peer is? */
 bool ike_conn_initiable(const struct ike_conn *c);
-/* The n-th best of the connections for this version that fit the addresses and (when not NULL) identities: local,
- * what the peer calls us; remote, what it calls itself. NULL: there are no more. */
-struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, unsigned nth,
+/* How far the search for a connection has come; zero: it begins. */
+struct ike_cursor {
+	unsigned fit, at; /* of the last one: how well it fits, its place in the list */
+};
+/* The next best of the connections for this version that fit the addresses and (when not NULL)
+ * identities: local, what the peer calls us; remote, what it calls itself. NULL: there are no more. All
+ * of them together cost a few times the number of connections (choose.c). */
+struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, struct ike_cursor *cur,
 				    const struct ip_addr *local, const struct ip_addr *remote,
 				    const struct ident *local_id, const struct ident *remote_id);
 /* No longer configured: nothing is tried any more, its SAs are deleted. */

@@ -6,6 +6,7 @@ libike_a_SOURCES = \
 	src/ike/auth_sig.c \
 	src/ike/child.c \
 	src/ike/command.c \
+	src/ike/choose.c \
 	src/ike/conf.c \
 	src/ike/conf.h \
 	src/ike/conn.c \

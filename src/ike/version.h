@@ -17,6 +17,9 @@ struct ike_version {
 	void (*free)(struct ike_sa *sa);
 	/* A child is wanted of an SA that is up; w is moved in. */
 	void (*want)(struct ike_sa *sa, struct ike_want *w);
+	/* Is the child with this index being made, or about to be? (sa->wants not looked at.) NULL: the
+	 * version cannot tell. */
+	bool (*making)(const struct ike_sa *sa, unsigned ci);
 	/* Each does nothing but end the order when it is under way already. */
 	void (*sa_rekey)(struct ike_sa *sa, uint64_t order);
 	void (*sa_reauth)(struct ike_sa *sa, uint64_t order);

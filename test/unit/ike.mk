@@ -98,6 +98,12 @@ test_unit_test_ike_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_conn_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_conn
 
+check_PROGRAMS += test/unit/test_ike_odd
+test_unit_test_ike_odd_SOURCES = test/unit/ike_duo.c test/unit/ike_duo.h test/unit/test_ike_odd.c
+test_unit_test_ike_odd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_odd_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_odd
+
 check_PROGRAMS += test/unit/test_ike_v1_duo
 test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/ike_duo.c \

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "ike/ike.h"
 
+#define DUO_CONNS    2048
 #define DUO_CHILDREN 64
 #define DUO_TRAPS    16
 #define DUO_EVENTS   512
@@ -58,6 +59,7 @@ struct duo_node {
 	unsigned keepalives;
 	bool frozen;     /* gets nothing, its timers stand still: SIGSTOP */
 	bool refuse_add; /* child_add fails */
+	bool odd_spi;    /* its own SPIs may be reserved ones */
 	struct duo_event event[DUO_EVENTS]; /* the latest */
 	unsigned n_events, count[IKE_EV_TYPES];
 	unsigned sent; /* datagrams */

@@ -76,8 +76,8 @@ static bool choose(struct first *f)
 	bool aggressive = f->h->exchange == IKE1_X_AGGRESSIVE;
 	char why[512] = "", reason[640] = "", local[IP_ADDR_STRLEN];
 
-	for (unsigned k = 0;; k++) {
-		struct ike_conn *c = ike_conn_candidate(f->ike, 1, k, &f->local->addr,
+	for (struct ike_cursor at = { .fit = 0 };;) {
+		struct ike_conn *c = ike_conn_candidate(f->ike, 1, &at, &f->local->addr,
 							&f->remote->addr, NULL, &f->id);
 		uint16_t methods[4];
 		if (!c)

@@ -355,7 +355,7 @@ int v1_make_keys(struct v1_exchange *x, struct span shared)
 		if (!s) {
 			snprintf(ph->why, sizeof(ph->why),
 				 "there is no secret for the peer %s: with IKEv1 it is found by "
-				 "address (main mode) or by remote id; add one to `secrets` here",
+				 "address (main mode) or by remote id; add a secret section with one of these here",
 				 ip_addr_format(&sa->remote.addr, peer));
 			return -ENOENT;
 		}

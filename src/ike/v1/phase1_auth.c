@@ -221,8 +221,8 @@ enum ike_rc v1_prove(struct v1_exchange *x, unsigned next, bool inner)
 	if (!ph->cred)
 		return v1_error(
 		    x, IKE_KILL, IKE1_AUTHENTICATION_FAILED,
-		    "the connection has no private key to prove who we are: set `certs` "
-		    "and `keys` of the local side");
+		    "the connection has no private key to prove who we are: set certs "
+		    "and key of its local side");
 	if (side_hash(sa, true, sig_digest_hash(ph->cred->key), hash, &len))
 		return IKE_DROP;
 	struct auth_octets o = octets(span_of(hash, len));
@@ -366,7 +366,7 @@ bool v1_next_candidate(struct v1_exchange *x)
 	struct ike_conn *c;
 
 	do {
-		c = ike_conn_candidate(x->ike, 1, ph->candidate++, &sa->local.addr,
+		c = ike_conn_candidate(x->ike, 1, &ph->candidate, &sa->local.addr,
 				       &sa->remote.addr, NULL, &sa->remote_id);
 	} while (c && !proposal_fits(sa, c));
 	if (!c)
@@ -384,7 +384,8 @@ enum ike_rc v1_check_candidates(struct v1_exchange *x, bool resume, unsigned nex
 	bool more;
 
 	if (!resume) {
-		ph->candidate = ph->pin = 0;
+		ph->candidate = (struct ike_cursor){ .fit = 0 };
+		ph->pin = 0;
 		if (!v1_next_candidate(x))
 			return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
 					"no connection for these addresses and proposals has %s as "

@@ -124,7 +124,8 @@ struct v1_phase1 {
 	const struct cred *cred; /* ours, alive with the connection */
 	bool asked_cert;
 	struct buf cr;           /* the first authority the peer asked for; empty: any */
-	unsigned candidate, pin; /* responder: how far the search for a connection has come */
+	struct ike_cursor candidate; /* responder: how far the search for a connection has come */
+	unsigned pin;                /* and among the keys of that connection */
 	uint64_t give_up_ns;     /* a refusal heard in the clear is believed then */
 	char refusal[512];
 	char why[768];

@@ -193,7 +193,7 @@ static enum ike_rc check_psk(struct v2_exchange *x, const struct auth_octets *o,
 	ident_format(&sa->remote_id, peer, sizeof(peer));
 	if (!k) {
 		snprintf(i->why, sizeof(i->why),
-			 "there is no secret for %s with %s: add one to `secrets` here", me, peer);
+			 "there is no secret for %s with %s: add a secret section with these ids here", me, peer);
 		return IKE_KILL;
 	}
 	if (auth_psk_check(o, secret_view(&k->key), data) == 0)

@@ -121,7 +121,7 @@ static enum ike_rc prove_by_psk(struct v2_exchange *x, const struct auth_octets 
 	ident_format(peer, them, sizeof(them));
 	ident_fini(&addr);
 	if (!k) {
-		x->why = say(x, "there is no secret for %s with %s: add one to `secrets` here",
+		x->why = say(x, "there is no secret for %s with %s: add a secret section with these ids here",
 			     ident_format(&sa->local_id, me, sizeof(me)), them);
 		return IKE_KILL;
 	}
@@ -140,8 +140,8 @@ static enum ike_rc prove_by_key(struct v2_exchange *x, const struct auth_octets 
 
 	sa->init->cred = v2_own_cred(sa);
 	if (!sa->init->cred) {
-		x->why = "the connection has no private key to prove who we are: set `certs` and "
-			 "`keys` of the local side";
+		x->why = "the connection has no private key to prove who we are: set certs (or "
+			 "pubkeys) and key of its local side";
 		return IKE_KILL;
 	}
 	const struct sig_info *s =
@@ -198,13 +198,18 @@ static void take_child(struct v2_exchange *x)
 	if (w)
 		list_del(&w->link);
 	bool refused = v2_child_refusal(c, x->m);
-	bool ok = !refused && v2_child_accept(c, x->m, true) == 0 &&
-		  v2_child_install(c, true, w ? w->order : 0);
+	struct ike_child *made = NULL;
+	if (!refused && v2_child_accept(c, x->m, true) == 0)
+		made = v2_child_install(c, true, w ? w->order : 0);
+	bool ok = made != NULL;
 	if (!ok && !refused) /* the peer has put its half into force */
 		v2_delete_spi(sa, c->proto, c->spi_in);
 	if (!ok)
 		ike_conn_failed(sa->conn, sa, 0, "child %s: %s", c->conf->name, c->why);
-	if (w && ok)
+	if (w && ok && sa->conn->child[w->ci].unwanted) {
+		ike_want_fail(sa->conn, w, "closed by order");
+		v2_child_delete(made, IKE_END_ORDER, 0);
+	} else if (w && ok)
 		ike_want_done(sa->conn, w, sa);
 	else if (w)
 		ike_want_fail(sa->conn, w, c->why);

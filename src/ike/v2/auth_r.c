@@ -51,7 +51,7 @@ static bool next_candidate(struct v2_exchange *x)
 	struct ike_conn *c;
 
 	do {
-		c = ike_conn_candidate(x->ike, 2, i->candidate++, &sa->local.addr, &sa->remote.addr,
+		c = ike_conn_candidate(x->ike, 2, &i->candidate, &sa->local.addr, &sa->remote.addr,
 				       &i->wanted_id, &sa->remote_id);
 	} while (c && !proposal_fits(sa, c));
 	if (!c)
@@ -179,8 +179,8 @@ static enum ike_rc prove(struct v2_exchange *x)
 	i->cred = v2_own_cred(sa);
 	if (!i->cred)
 		return fail(x,
-			    "this connection has no private key to prove who we are: set `certs` "
-			    "and `keys` of its local side");
+			    "the connection has no private key to prove who we are: set certs (or "
+			    "pubkeys) and key of its local side");
 	const struct sig_info *s =
 	    auth_pick(i->cred->key, i->hashes, c->auth.pss, c->allow_weak, &method);
 	if (!s)
@@ -229,7 +229,8 @@ static enum ike_rc begin(struct v2_exchange *x)
 	const struct ike_payload *mine = ike_msg_find(x->m, IKE2_IDR, NULL);
 	char want[IDENT_STRLEN] = "any identity", text[512];
 
-	i->candidate = i->pin = 0;
+	i->candidate = (struct ike_cursor){ .fit = 0 };
+	i->pin = 0;
 	ident_fini(&sa->remote_id);
 	ident_fini(&i->wanted_id);
 	if (ident_from_wire(id->id.type, id->id.data, &sa->remote_id) ||

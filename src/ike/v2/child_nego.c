@@ -11,6 +11,8 @@
 #include "ike/names.h"
 #include "ike/v2/internal.h"
 
+#define SPI_FIRST 256u /* those below are reserved (RFC 4303 2.1) */
+
 static uint8_t proto_of(const struct ike_child_conf *c)
 {
 	return c->proto == IKE_CHILD_AH ? SA_AH : SA_ESP;
@@ -289,7 +291,7 @@ const struct ike_payload *v2_child_refusal(struct v2_child *c, const struct ike_
 
 static uint16_t accept_ts(struct v2_child *c, const struct ike_msg *m)
 {
-	struct ts_list local, remote;
+	struct ts_list local, remote, all_local, all_remote;
 	char got[512];
 
 	ts_from_payload(m, ike_msg_find(m, IKE2_TSI, NULL), &local);
@@ -298,7 +300,9 @@ static uint16_t accept_ts(struct v2_child *c, const struct ike_msg *m)
 		substitute(c, &local, &remote);
 	if (local.n && remote.n && ts_within(&local, &c->local_ts) &&
 	    ts_within(&remote, &c->remote_ts)) {
-		c->cut = !ts_list_eq(&local, &c->local_ts) || !ts_list_eq(&remote, &c->remote_ts);
+		/* the selectors of a packet, which a trap puts in front, say nothing here */
+		resolve(c, c->conf, &all_local, &all_remote);
+		c->cut = !ts_within(&all_local, &local) || !ts_within(&all_remote, &remote);
 		c->local_ts = local;
 		c->remote_ts = remote;
 		return 0;
@@ -330,10 +334,10 @@ uint16_t v2_child_accept(struct v2_child *c, const struct ike_msg *m, bool first
 	c->spi_out = v2_spi_of(m, sa, &c->chosen);
 	const struct proposal_alg *a = proposal_alg(&c->chosen, IKE_T_KE);
 	c->group = a ? dh_info(a->id) : NULL;
-	if (!c->spi_out ||
+	if (c->spi_out < SPI_FIRST ||
 	    (c->group && (!ke || !c->dh || ke->ke.group != a->id || dh_group(c->dh) != c->group))) {
 		snprintf(c->why, sizeof(c->why),
-			 "the peer's answer lacks an SPI or the key exchange it chose");
+			 "the peer's answer lacks an SPI that may be, or the key exchange it chose");
 		return IKE2_INVALID_SYNTAX;
 	}
 	if (c->mode == SA_TRANSPORT && !ike_msg_notify(m, IKE2_USE_TRANSPORT_MODE)) {
@@ -425,7 +429,7 @@ uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first
 			    sizeof(c->why)))
 		return IKE2_NO_PROPOSAL_CHOSEN;
 	c->spi_out = v2_spi_of(m, sa, &c->chosen);
-	if (c->spi_out < 256) {
+	if (c->spi_out < SPI_FIRST) {
 		snprintf(c->why, sizeof(c->why), "the peer's SPI %u is reserved", c->spi_out);
 		return IKE2_INVALID_SYNTAX;
 	}

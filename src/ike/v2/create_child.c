@@ -220,6 +220,24 @@ static void failed(struct v2_task *t, const char *why)
 	t->order = 0;
 	ike_acquire_over(sa->conn, t->ci, false);
 	t->acquired = false;
+	sa->conn->child[t->ci].unwanted = false;
+}
+
+/* The order to close it came while it was being made. */
+static bool unwanted(const struct v2_task *t)
+{
+	return t->sa->conn->child[t->ci].unwanted;
+}
+
+static void taken_back(struct v2_task *t)
+{
+	struct ike_sa *sa = t->sa;
+
+	sa->conn->child[t->ci].unwanted = false;
+	ike_order_done(sa->ike, t->order, sa->conn, sa, false, "closed by order");
+	t->order = 0;
+	ike_acquire_over(sa->conn, t->ci, false);
+	t->acquired = false;
 }
 
 enum ike_rc v2_new_child_build(struct v2_exchange *x)
@@ -228,6 +246,10 @@ enum ike_rc v2_new_child_build(struct v2_exchange *x)
 	struct v2_create *d = v2_create_of(t);
 
 	if (x->step == 0) {
+		if (unwanted(t)) {
+			taken_back(t);
+			return IKE_DROP;
+		}
 		if (there_already(x->sa, t)) {
 			up(t, "it is up already");
 			return IKE_DROP;
@@ -281,6 +303,11 @@ enum ike_rc v2_new_child_answer(struct v2_exchange *x)
 	if (!c) {
 		v2_delete_spi(x->sa, t->child->proto, t->child->spi_in);
 		failed(t, t->child->why);
+		return IKE_OK;
+	}
+	if (unwanted(t)) {
+		taken_back(t);
+		v2_child_delete(c, IKE_END_ORDER, 0);
 		return IKE_OK;
 	}
 	up(t, "the child is up");

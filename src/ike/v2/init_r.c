@@ -102,9 +102,9 @@ static bool choose(struct first *f)
 	const char *first_name = NULL;
 
 	proposals_from_sa(f->m, ike_msg_find(f->m, IKE2_SA, NULL), IKE_PROTO_IKE, &peers);
-	for (unsigned k = 0;; k++) {
+	for (struct ike_cursor at = { .fit = 0 };;) {
 		struct ike_conn *c =
-		    ike_conn_candidate(f->ike, 2, k, &f->local->addr, &f->remote->addr, NULL, NULL);
+		    ike_conn_candidate(f->ike, 2, &at, &f->local->addr, &f->remote->addr, NULL, NULL);
 		if (!c)
 			break;
 		if (proposal_select(&c->conf->proposals, &peers, 0, &f->chosen, why, sizeof(why)) ==

@@ -42,7 +42,8 @@ struct v2_init {
 	struct v2_child *child;  /* initiator: the one that goes with IKE_AUTH */
 	struct ike_want *want;   /* initiator: what asked for it */
 	bool childless;          /* responder: nothing is asked for */
-	unsigned candidate, pin; /* responder: how far the search has come */
+	struct ike_cursor candidate; /* responder: how far the search has come */
+	unsigned pin;                /* and among the keys of that connection */
 	struct ident wanted_id;  /* responder: IDr, type 0: none came */
 	char why[768];           /* what kept the last candidate from fitting */
 	const struct cred *cred; /* ours, alive with the connection */

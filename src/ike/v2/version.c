@@ -28,6 +28,18 @@ static void want(struct ike_sa *sa, struct ike_want *w)
 	v2_task_queue(t);
 }
 
+static bool making(const struct ike_sa *sa, unsigned ci)
+{
+	if (sa->task && sa->task->kind == V2_TASK_CHILD && sa->task->ci == ci)
+		return true;
+	list_for_each (l, &sa->tasks) {
+		const struct v2_task *t = list_entry(l, struct v2_task, link);
+		if (t->kind == V2_TASK_CHILD && t->ci == ci)
+			return true;
+	}
+	return false;
+}
+
 static void childless(struct ike_sa *sa)
 {
 	(void)sa; /* it stays up */
@@ -104,6 +116,7 @@ const struct ike_version v2_version = {
 	.fini = v2_sa_fini,
 	.free = free_nothing,
 	.want = want,
+	.making = making,
 	.sa_rekey = v2_sa_rekey,
 	.sa_reauth = v2_sa_reauth,
 	.sa_delete = v2_sa_delete,
