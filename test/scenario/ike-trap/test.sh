@@ -15,6 +15,7 @@ ok "a policy waits" eval 'bw a list policies --json | jq -e ".[0].name == \"site
 ok "and a route" eval 'gw_a ip route get 10.2.0.2 | grep -q "dev bw0"'
 ok "the first packets are answered, all of them" ping_ok "$ns_host_a" 10.2.0.2 -c 5 -W 5
 is "one SA each way" "$(sas a "$q_esp")" 2
+ok "nobody has narrowed anything, says the log" eval 'grep -q "child net up" "$work"/a.log* && ! grep -q narrowed "$work"/a.log*'
 ok "a large first packet in another protocol, too" ping_ok "$ns_host_b" 10.1.0.2 -s 3000
 ok "down" order a down site-b
 wait_for 5 eval '[ "$(sas b true)" = 0 ]'
