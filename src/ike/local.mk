@@ -83,6 +83,7 @@ libike_a_SOURCES = \
 	src/ike/v1/receive.c \
 	src/ike/v1/sa_number.c \
 	src/ike/v1/sa_number.h \
+	src/ike/v1/sa_offer.c \
 	src/ike/v1/sa_payload.c \
 	src/ike/v1/sa_payload.h \
 	src/ike/v1/step.c \

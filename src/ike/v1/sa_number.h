@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ike/names.h"
+#include "ike/proposal.h"
 
 /* Attributes of phase 1: RFC 2409 appendix A */
 enum {
@@ -43,6 +44,10 @@ uint16_t v1_number_from(enum v1_space space, uint64_t v1);
 uint16_t v1_integ_of_prf(uint16_t prf);
 /* A cipher that authenticates, so that no integrity algorithm goes with it. */
 bool v1_combined(uint16_t encr);
+/* Does the proposal allow it? A phase 1 hash stands for PRF and integrity, as far as they are
+ * named; group 0 is no PFS. */
+bool v1_hash_allowed(const struct proposal *p, uint16_t prf);
+bool v1_group_allowed(const struct proposal *p, uint16_t group);
 /* Is it a key length of the cipher? 0 becomes the default one (of AES 128). */
 bool v1_key_ok(uint16_t encr, uint16_t *key_bits);
 
