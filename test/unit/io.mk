@@ -4,6 +4,7 @@ test_unit_test_io_SOURCES = \
 	test/unit/test_io.c \
 	test/unit/test_io.h \
 	test/unit/test_io_netlink.c \
+	test/unit/test_io_port.c \
 	test/unit/test_io_sock.c \
 	test/unit/test_io_sock.h \
 	test/unit/test_io_sock_fail.c \

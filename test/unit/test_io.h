@@ -16,6 +16,7 @@ Suite *suite_netlink(void);
 Suite *suite_sock(void);
 Suite *suite_sock_fail(void);
 Suite *suite_udp(void);
+Suite *suite_port(void);
 
 /* Moves this process into a new network namespace, as a plain user into a user namespace as well. 0
  * or -errno. */

@@ -227,4 +227,19 @@ rules=''
 conf_host a
 ok "in a bridge of the kernel's: refused" not timeout 10 ip netns exec "$ns_a" "$bin" run -c "$work/a.conf" --run-dir "$work/a.run"
 ip -n "$ns_a" link del wire
+
+# ---- the machine itself behind the bump, on a TAP device -----------------------------------------
+
+ip -n "$ns_host_a" link set eth0 down
+sed -i 's/protected = "in"/protected = "tap:host0"/' "$work/a.conf"
+gw_start a
+address "$ns_a" host0 192.0.2.1/24 2001:db8::1/64
+capture "$ns_sw" br0 "$work/tap.pcap" && wire=$last
+ok "TAP: ping IPv4" ping_ok "$ns_a" 192.0.2.2
+ok "TAP: ping IPv6" ping_ok "$ns_a" 2001:db8::2
+ok "TAP: a file" send_file "$ns_a" "$ns_host_b" 192.0.2.2 7000 "$work/file"
+ok "TAP: a file the other way" send_file "$ns_host_b" "$ns_a" 2001:db8::1 7000 "$work/file"
+ok "TAP: bypass, a file" send_file "$ns_a" "$ns_clear" 192.0.2.9 7000 "$work/file"
+capture_stop "$wire"
+is "TAP: between them nothing but ESP" "$(strangers "$work/tap.pcap" "($esp_raw or igmp or host 192.0.2.9)")" 0
 finish
