@@ -24,6 +24,7 @@ static void hosts_free(struct ike_host *h, unsigned n)
 static void auth_fini(struct ike_auth_conf *a)
 {
 	ident_fini(&a->id);
+	free(a->xauth_id);
 	for (unsigned i = 0; i < a->n_cred; i++)
 		cred_unref(&a->cred[i]);
 	free(a->cred);
@@ -39,8 +40,39 @@ static void conn_fini(struct ike_conn_conf *c)
 	for (unsigned i = 0; i < c->n_child; i++)
 		free(c->child[i].name);
 	free(c->child);
+	free(c->vips);
+	for (unsigned i = 0; i < c->n_pools; i++)
+		free(c->pools[i]);
+	free(c->pools);
 	free(c->name);
 	free(c->file);
+}
+
+static void pool_fini(struct ike_pool_conf *p)
+{
+	free(p->name);
+	free(p->addrs);
+	free(p->dns);
+	free(p->nbns);
+	free(p->include);
+	free(p->exclude);
+	free(p->domain);
+	free(p->banner);
+}
+
+static void user_fini(struct ike_user *u)
+{
+	free(u->name);
+	secret_free(&u->secret);
+	free(u->hash);
+}
+
+const struct ike_pool_conf *ike_conf_pool(const struct ike_conf *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_pool; i++)
+		if (strcmp(c->pool[i].name, name) == 0)
+			return &c->pool[i];
+	return NULL;
 }
 
 void ike_conf_unref(struct ike_conf **cp)
@@ -53,6 +85,12 @@ void ike_conf_unref(struct ike_conf **cp)
 	for (unsigned i = 0; i < c->n_conn; i++)
 		conn_fini(&c->conn[i]);
 	free(c->conn);
+	for (unsigned i = 0; i < c->n_pool; i++)
+		pool_fini(&c->pool[i]);
+	free(c->pool);
+	for (unsigned i = 0; i < c->n_user; i++)
+		user_fini(&c->user[i]);
+	free(c->user);
 	cred_psks_fini(&c->psks);
 	cred_cas_unref(&c->cas);
 	free(c);
@@ -141,7 +179,8 @@ static bool ident_same(const struct ident *a, const struct ident *b)
 
 static bool auth_same(const struct ike_auth_conf *a, const struct ike_auth_conf *b)
 {
-	if (a->method != b->method || a->pss != b->pss || a->n_cred != b->n_cred ||
+	if (a->method != b->method || a->pss != b->pss || a->xauth != b->xauth ||
+	    strcmp(a->xauth_id ? a->xauth_id : "", b->xauth_id ? b->xauth_id : "") != 0 || a->n_cred != b->n_cred ||
 	    !ident_same(&a->id, &b->id) || !cas_same(a->cas, b->cas))
 		return false;
 	for (unsigned i = 0; i < a->n_cred; i++)
@@ -181,13 +220,24 @@ static bool conn_words_same(const struct ike_conn_conf *a, const struct ike_conn
 	       a->unique == b->unique && a->keyingtries == b->keyingtries &&
 	       a->dpd_delay_ns == b->dpd_delay_ns && a->dpd_timeout_ns == b->dpd_timeout_ns &&
 	       a->rekey_ns == b->rekey_ns && a->reauth_ns == b->reauth_ns &&
-	       a->over_ns == b->over_ns && a->rand_ns == b->rand_ns &&
+	       a->over_ns == b->over_ns && a->rand_ns == b->rand_ns && a->push == b->push &&
 	       a->allow_weak == b->allow_weak;
+}
+
+static bool vips_same(const struct ike_conn_conf *a, const struct ike_conn_conf *b)
+{
+	bool same = a->n_vips == b->n_vips && a->n_pools == b->n_pools;
+
+	for (unsigned i = 0; same && i < a->n_vips; i++)
+		same = ip_addr_eq(&a->vips[i], &b->vips[i]);
+	for (unsigned i = 0; same && i < a->n_pools; i++)
+		same = strcmp(a->pools[i], b->pools[i]) == 0;
+	return same;
 }
 
 bool ike_conn_same(const struct ike_conn_conf *a, const struct ike_conn_conf *b)
 {
-	bool same = conn_words_same(a, b) &&
+	bool same = conn_words_same(a, b) && vips_same(a, b) &&
 		    hosts_same(a->local, a->n_local, b->local, b->n_local) &&
 		    hosts_same(a->remote, a->n_remote, b->remote, b->n_remote) &&
 		    proposals_same(&a->proposals, &b->proposals) && auth_same(&a->auth, &b->auth) &&

@@ -16,7 +16,8 @@
 #include "ike/ts.h"
 #include "ipsec/sa.h"
 
-enum ike_auth_method { IKE_BY_PSK, IKE_BY_PUBKEY };
+/* XAUTH alone is a side of hybrid authentication (draft-ietf-ipsec-isakmp-hybrid-auth-05). */
+enum ike_auth_method { IKE_BY_PSK, IKE_BY_PUBKEY, IKE_BY_XAUTH };
 enum ike_fragmentation { IKE_FRAG_NO, IKE_FRAG_ACCEPT, IKE_FRAG_YES, IKE_FRAG_FORCE };
 enum ike_send_cert { IKE_CERT_ALWAYS, IKE_CERT_IFASKED, IKE_CERT_NEVER };
 enum ike_unique { IKE_UNIQUE_NO, IKE_UNIQUE_NEVER, IKE_UNIQUE_KEEP, IKE_UNIQUE_REPLACE };
@@ -39,6 +40,29 @@ struct ike_auth_conf {
 	unsigned n_cred;
 	struct cred_cas *cas; /* the peer's chain must end here; NULL: in any of ike_conf's */
 	bool pss;             /* RSA keys sign with RSASSA-PSS */
+	bool xauth;           /* IKEv1: after that a user name and a password (XAUTH) */
+	char *xauth_id;       /* ours: the user name; the peer's: the one it must be. NULL: any */
+};
+
+/* Addresses that peers get, and what they are told with them (draft-dukes-ike-mode-cfg-02; Cisco
+ * Unity's attributes). */
+struct ike_pool_conf {
+	char *name;
+	struct ip_range *addrs; /* of a whole IPv4 prefix neither the first nor the last is given */
+	unsigned n_addrs;
+	struct ip_addr *dns, *nbns;
+	unsigned n_dns, n_nbns;
+	struct ip_prefix *include, *exclude; /* networks behind us, and those that are not */
+	unsigned n_include, n_exclude;
+	char *domain, *banner; /* NULL: none */
+	uint64_t keep_ns;      /* an address nobody uses stays its owner's so long; 0: until it is needed */
+};
+
+/* Who may come in by XAUTH. */
+struct ike_user {
+	char *name;
+	struct secret secret; /* as it is; empty: see hash */
+	char *hash;           /* of crypto_pwhash_str(), or NULL */
 };
 
 struct ike_child_conf {
@@ -83,6 +107,11 @@ struct ike_conn_conf {
 	uint64_t dpd_timeout_ns; /* IKEv1 only */
 	uint64_t rekey_ns, reauth_ns, over_ns, rand_ns;
 	bool allow_weak;
+	struct ip_addr *vips; /* addresses we want of the peer; any: whichever it gives */
+	unsigned n_vips;
+	char **pools;         /* names: the peer gets an address of each version from the first that has one */
+	unsigned n_pools;
+	bool push;            /* Mode Config: the gateway sends without having been asked */
 	struct ike_child_conf *child;
 	unsigned n_child;
 	char *file;
@@ -102,6 +131,10 @@ struct ike_conf {
 	struct ike_conn_conf *conn;
 	unsigned n_conn;
 	struct cred_psks psks;
+	struct ike_user *user;
+	unsigned n_user;
+	struct ike_pool_conf *pool;
+	unsigned n_pool;
 	struct cred_cas *cas; /* of all connections without their own */
 	struct ike_retransmit retransmit;
 	uint32_t cookie_threshold; /* half-open IKE SAs before cookies are demanded; 10 */
@@ -117,6 +150,8 @@ static inline uint16_t ike_port_nat_t(const struct ike_conf *c)
 {
 	return c->port_nat_t ? c->port_nat_t : 4500;
 }
+/* By name; NULL: there is none. */
+const struct ike_pool_conf *ike_conf_pool(const struct ike_conf *c, const char *name);
 struct ike_conf *ike_conf_ref(struct ike_conf *c);
 /* The last reference wipes and frees everything. */
 void ike_conf_unref(struct ike_conf **c);

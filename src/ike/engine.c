@@ -62,8 +62,9 @@ int ike_new(const struct ike_env *env, struct ike_conf *conf, struct ike **out, 
 	ike->in = malloc(sizeof(*ike->in));
 	ike->out = malloc(sizeof(*ike->out));
 	ike->arena = malloc(IKE_ARENA);
+	ike->leases = ike_leases_new();
 	rc = make_tables(ike);
-	if (!ike->gate || !ike->in || !ike->out || !ike->arena)
+	if (!ike->gate || !ike->in || !ike->out || !ike->arena || !ike->leases)
 		rc = -ENOMEM;
 	for (unsigned i = 0; i < conf->n_conn && rc == 0; i++)
 		rc = ike_conns_add(ike, conf, &conf->conn[i]);
@@ -104,6 +105,7 @@ void ike_free(struct ike **ikep)
 	free(ike->in);
 	free(ike->out);
 	free(ike->arena);
+	ike_leases_free(&ike->leases);
 	free(ike);
 }
 

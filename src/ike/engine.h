@@ -23,6 +23,7 @@ struct v2_exchange;
 struct v2_task;
 struct v2_init;
 struct v1_sa;
+struct ike_leases;
 struct ike_held;
 
 /* What a handler or a builder of an exchange says. */
@@ -125,6 +126,8 @@ struct ike_sa {
 	struct v2_exchange *x; /* waiting for its job; at most one */
 	struct list held;      /* datagrams that came meanwhile */
 	unsigned n_held;
+	struct ip_addr vip[2];   /* inner addresses we got of the peer, IPv4 and IPv6; ver 0: none */
+	struct ip_addr lease[2]; /* and those it has of our pools */
 	struct v1_sa *v1;      /* IKEv1: all of its own; NULL before it begins */
 	struct v2_init *init;  /* what only IKE_SA_INIT and IKE_AUTH need; NULL afterwards */
 
@@ -224,6 +227,7 @@ struct ike {
 	struct list conns, sas, orders;
 	struct ike_table by_spi, by_id, by_init, by_peer, by_reqid, by_what;
 	struct ike_timers timers;
+	struct ike_leases *leases;
 	struct ike_stats stats;
 	uint32_t last_sa_id, last_child_id, last_conn_id, last_reqid;
 	uint64_t last_order;
@@ -411,7 +415,7 @@ void ike_order_done(struct ike *ike, uint64_t order, const struct ike_conn *conn
 void ike_orders_fini(struct ike *ike);
 
 /* -- work.c: public-key work elsewhere -- */
-enum ike_work_kind { IKE_WORK_DH, IKE_WORK_SIGN, IKE_WORK_VERIFY };
+enum ike_work_kind { IKE_WORK_DH, IKE_WORK_SIGN, IKE_WORK_VERIFY, IKE_WORK_PASSWORD };
 struct ike_work {
 	struct ike_job job;
 	struct ike *ike;
@@ -438,6 +442,7 @@ struct ike_work {
 	int64_t at;
 	uint32_t hashes;
 	struct span data;     /* the peer's AUTH */
+	char *hash;           /* PASSWORD */
 	uint8_t *auth;        /* result of SIGN */
 	size_t n_auth;
 };
@@ -457,6 +462,8 @@ enum ike_rc ike_work_sign(struct ike_sa *sa, const struct auth_octets *o, const 
 enum ike_rc ike_work_verify(struct ike_sa *sa, const struct auth_octets *o, uint8_t method,
 			    struct span data, uint32_t hashes, EVP_PKEY *key, X509 *cert,
 			    STACK_OF(X509) *chain, struct cred_cas *cas, const struct ident *id);
+/* hash: as crypto_pwhash_str() makes it. The result's rc is 0 when it is that password's. */
+enum ike_rc ike_work_password(struct ike_sa *sa, struct span password, const char *hash);
 void ike_work_free(struct ike_work **w);
 /* The SA ends: a job in flight frees itself when it is back. */
 void ike_work_abandon(struct ike_work *w);

@@ -41,6 +41,8 @@ libike_a_SOURCES = \
 	src/ike/names.c \
 	src/ike/names.h \
 	src/ike/order.c \
+	src/ike/pool.c \
+	src/ike/pool.h \
 	src/ike/proposal.c \
 	src/ike/proposal.h \
 	src/ike/proposal_select.c \
@@ -60,6 +62,8 @@ libike_a_SOURCES = \
 	src/ike/ts_payload.c \
 	src/ike/ts_text.c \
 	src/ike/v1/aggressive.c \
+	src/ike/v1/cfg.c \
+	src/ike/v1/cfg.h \
 	src/ike/v1/crypt.c \
 	src/ike/v1/crypt.h \
 	src/ike/v1/fault.c \
@@ -72,6 +76,9 @@ libike_a_SOURCES = \
 	src/ike/v1/keymat.h \
 	src/ike/v1/live.c \
 	src/ike/v1/main.c \
+	src/ike/v1/method.c \
+	src/ike/v1/method.h \
+	src/ike/v1/modecfg.c \
 	src/ike/v1/natd.c \
 	src/ike/v1/natd.h \
 	src/ike/v1/phase1.c \
@@ -91,6 +98,7 @@ libike_a_SOURCES = \
 	src/ike/v1/v1.h \
 	src/ike/v1/vendor.c \
 	src/ike/v1/vendor.h \
+	src/ike/v1/xauth.c \
 	src/ike/v2/auth.c \
 	src/ike/v2/auth_i.c \
 	src/ike/v2/auth_r.c \

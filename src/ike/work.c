@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@ void ike_work_free(struct ike_work **wp)
 	sk_X509_pop_free(w->chain, X509_free);
 	cred_cas_unref(&w->cas);
 	ident_fini(&w->id);
+	free(w->hash);
 	free(w->auth);
 	free(w);
 }
@@ -74,6 +76,13 @@ static void run_verify(struct ike_work *w)
 				    sizeof(w->why));
 }
 
+static void run_password(struct ike_work *w)
+{
+	w->rc = crypto_pwhash_str_verify(w->hash, (const char *)w->data.p, w->data.len) ? -EACCES : 0;
+	if (w->rc)
+		snprintf(w->why, sizeof(w->why), "the password is wrong");
+}
+
 static void work_run(struct ike_job *job)
 {
 	struct ike_work *w = list_entry(job, struct ike_work, job);
@@ -87,6 +96,9 @@ static void work_run(struct ike_job *job)
 		break;
 	case IKE_WORK_VERIFY:
 		run_verify(w);
+		break;
+	case IKE_WORK_PASSWORD:
+		run_password(w);
 		break;
 	}
 }
@@ -228,6 +240,21 @@ enum ike_rc ike_work_verify(struct ike_sa *sa, const struct auth_octets *o, uint
 	if (cas)
 		w->cas = cred_cas_ref(cas);
 	if (keep_key(w, key) && keep_octets(w, o, data) == 0 && ident_copy(id, &w->id) == 0 &&
+	    submit(w) == IKE_WAIT)
+		return IKE_WAIT;
+	ike_work_free(&w);
+	return IKE_DROP;
+}
+
+enum ike_rc ike_work_password(struct ike_sa *sa, struct span password, const char *hash)
+{
+	struct ike_work *w = work_new(sa, IKE_WORK_PASSWORD);
+	struct auth_octets none = { .prf = NULL };
+
+	if (!w)
+		return IKE_DROP;
+	w->hash = strdup(hash);
+	if (w->hash && keep_octets(w, &none, password.len ? password : span_of("", 1)) == 0 &&
 	    submit(w) == IKE_WAIT)
 		return IKE_WAIT;
 	ike_work_free(&w);

@@ -49,6 +49,7 @@ test_unit_test_ike_v1_SOURCES = \
 	test/unit/crypto_util.c \
 	test/unit/crypto_util.h \
 	test/unit/ike_v1_rules.h \
+	test/unit/test_ike_pool.c \
 	test/unit/test_ike_v1.h \
 	test/unit/test_ike_v1_crypt.c \
 	test/unit/test_ike_v1_sa.c \
@@ -117,3 +118,14 @@ test_unit_test_ike_v1_duo_SOURCES = \
 test_unit_test_ike_v1_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_v1_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_v1_duo
+
+check_PROGRAMS += test/unit/test_ike_v1_xauth
+test_unit_test_ike_v1_xauth_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_pki.c \
+	test/unit/ike_pki.h \
+	test/unit/test_ike_v1_xauth.c
+test_unit_test_ike_v1_xauth_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_v1_xauth_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_v1_xauth

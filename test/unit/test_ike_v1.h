@@ -7,5 +7,6 @@
 TCase *v1_sa_case(void);
 TCase *v1_section5_case(void);
 TCase *v1_crypt_case(void);
+TCase *v1_pool_case(void);
 
 #endif

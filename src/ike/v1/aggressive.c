@@ -38,7 +38,7 @@ static enum ike_rc answer_head(struct v1_exchange *x)
 	struct ike_sa *sa = x->sa;
 	struct v1_choice c;
 	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(sa->conn, 0, methods);
+	struct v1_terms t = v1_phase1_terms(sa->conn, false, 0, methods);
 	const struct ike_payload *p = ike_msg_find(x->m, IKE1_SA, NULL);
 
 	if (v1_ph1_choose(&sa->conn->conf->proposals, &t, x->m, p, &c, sa->v1->ph->why,
@@ -74,7 +74,7 @@ static enum ike_rc keyed(struct v1_exchange *x)
 	random_bytes(ph->nr, V1_NONCE_LEN);
 	if (v1_make_keys(x, secret_view(&x->work->shared)))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", ph->why);
-	if (ph->offer.method != V1_BY_PSK)
+	if (v1_method_signs(ph->offer.method, x->sa->initiator))
 		ph->cred = v1_own_cred(sa);
 	if (v1_own_identity(sa, ph->why, sizeof(ph->why)))
 		return v1_error(x, IKE_KILL, 0, "%s", ph->why);
@@ -120,7 +120,7 @@ static enum ike_rc prove(struct v1_exchange *x)
 
 	/* not before the answer has proved to be the peer's */
 	v1_take_natd(x);
-	if (ph->offer.method != V1_BY_PSK)
+	if (v1_method_signs(ph->offer.method, x->sa->initiator))
 		ph->cred = v1_own_cred(x->sa);
 	return last(x, v1_prove(x, 3, true));
 }

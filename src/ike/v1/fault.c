@@ -88,7 +88,7 @@ int v1_check_header(const struct ike_hdr *h, struct ike_bad *bad)
 	    x != IKE1_X_NEW_GROUP)
 		return ike_refuse(bad, IKE1_INVALID_EXCHANGE_TYPE, 0,
 				  "header: exchange type %u is not known", x);
-	if (x == IKE1_X_BASE || x == IKE1_X_AUTH_ONLY || x == IKE1_X_TRANSACTION)
+	if (x == IKE1_X_BASE || x == IKE1_X_AUTH_ONLY)
 		return ike_refuse(bad, IKE1_UNSUPPORTED_EXCHANGE_TYPE, 0,
 				  "header: exchange type %u is not supported", x);
 	if (phase1 ? h->id != 0 : h->id == 0 && x != IKE1_X_INFO)
@@ -105,7 +105,7 @@ int v1_check_header(const struct ike_hdr *h, struct ike_bad *bad)
 		return ike_refuse(bad, IKE1_INVALID_COOKIE, 0,
 				  "header: the responder's cookie is zero");
 	/* a fragment has the flags of the whole, or none */
-	if ((x == IKE1_X_QUICK || x == IKE1_X_NEW_GROUP) && !(h->flags & IKE1_FLAG_E) &&
+	if ((x == IKE1_X_QUICK || x == IKE1_X_NEW_GROUP || x == IKE1_X_TRANSACTION) && !(h->flags & IKE1_FLAG_E) &&
 	    h->next != IKE1_FRAGMENT)
 		return ike_refuse(bad, IKE1_INVALID_FLAGS, 0,
 				  "header: exchange type %u must be encrypted", x);

@@ -82,7 +82,7 @@ static bool choose(struct first *f)
 		uint16_t methods[4];
 		if (!c)
 			break;
-		struct v1_terms t = v1_phase1_terms(c, 0, methods);
+		struct v1_terms t = v1_phase1_terms(c, false, 0, methods);
 		int rc = -EPERM;
 		if (aggressive && !c->conf->aggressive)
 			snprintf(why, sizeof(why),

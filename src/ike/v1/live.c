@@ -30,7 +30,8 @@ void v1_start(struct ike_sa *sa)
 			ike_tell(sa->ike, IKE_EV_PROGRESS, NULL, sa, NULL, w->order,
 				 "connecting to %s", endpoint_format(&sa->remote, peer));
 	}
-	v->method = sa->conn->conf->auth.method == IKE_BY_PSK ? V1_PROOF_PSK : V1_PROOF_SIG;
+	v->proof[0] = v->proof[1] =
+	    sa->conn->conf->auth.method == IKE_BY_PSK ? V1_PROOF_PSK : V1_PROOF_SIG;
 	v->p1.exchange = sa->conn->conf->aggressive ? IKE1_X_AGGRESSIVE : IKE1_X_MAIN;
 	ike_sa_log(sa, LOG_LVL_INFO, "connecting by %s",
 		   v->p1.exchange == IKE1_X_MAIN ? "Main Mode" : "Aggressive Mode");
@@ -64,6 +65,7 @@ void v1_sa_fini(struct ike_sa *sa)
 	}
 	ike_order_done(sa->ike, v->order, sa->conn, sa, true, "closed");
 	v->order = 0;
+	v1_cfg_fini(sa);
 }
 
 void v1_sa_free(struct ike_sa *sa)
@@ -83,6 +85,8 @@ void v1_sa_free(struct ike_sa *sa)
 	v1_frags_reset(&v->frags);
 	v1_phase1_free(&v->ph);
 	free(v->used);
+	free(v->user);
+	free(v->got);
 	free(v);
 	sa->v1 = NULL;
 }
@@ -93,6 +97,7 @@ void v1_take_children(struct ike_sa *to, struct ike_sa *from)
 {
 	list_for_each (l, &from->v1->exchanges)
 		v1_quick_left(list_entry(l, struct v1_exchange, link));
+	v1_cfg_inherit(to, from);
 	ike_sa_move_children(from, to);
 }
 
@@ -241,9 +246,14 @@ void v1_sa_again_fire(struct ike_timer *t)
 	struct ike_sa *sa = list_entry(t, struct ike_sa, t_again);
 	const struct v1_phase1 *ph = sa->v1 ? sa->v1->ph : NULL;
 
+	if (sa->v1 && sa->v1->stage == V1_STAGE_CFG)
+		v1_cfg_missed(sa);
 	if (!ph)
 		return;
-	if (sa->initiator && ph->give_up_ns)
+	if (sa->v1->stage == V1_STAGE_XAUTH && sa->initiator)
+		ike_sa_kill(sa, IKE_END_FAILED,
+			    "the peer never asked for our user name (XAUTH)");
+	else if (sa->initiator && ph->give_up_ns)
 		ike_sa_kill(sa, IKE_END_FAILED, ph->refusal);
 	else if (!sa->initiator)
 		ike_sa_kill(sa, IKE_END_FAILED, "the peer began a negotiation and did not go on");

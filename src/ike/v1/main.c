@@ -24,7 +24,7 @@ enum ike_rc v1_main_1(struct v1_exchange *x)
 	struct ike_sa *sa = x->sa;
 	struct v1_choice c;
 	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(sa->conn, 0, methods);
+	struct v1_terms t = v1_phase1_terms(sa->conn, false, 0, methods);
 	const struct ike_payload *p = ike_msg_find(x->m, IKE1_SA, NULL);
 
 	v1_take_vendors(x);
@@ -116,7 +116,7 @@ static enum ike_rc identify(struct v1_exchange *x, unsigned step)
 	struct ike_sa *sa = x->sa;
 	struct v1_phase1 *ph = sa->v1->ph;
 
-	if (ph->offer.method != V1_BY_PSK)
+	if (v1_method_signs(ph->offer.method, sa->initiator))
 		ph->cred = v1_own_cred(sa);
 	if (v1_own_identity(sa, ph->why, sizeof(ph->why)))
 		return v1_error(x, IKE_KILL, 0, "%s", ph->why);

@@ -61,20 +61,25 @@ static uint16_t method_of_key(const EVP_PKEY *key)
 	}
 }
 
-struct v1_terms v1_phase1_terms(const struct ike_conn *c, uint16_t group, uint16_t methods[4])
+struct v1_terms v1_phase1_terms(const struct ike_conn *c, bool initiator, uint16_t group,
+				uint16_t methods[4])
 {
 	const struct ike_auth_conf *a = &c->conf->auth;
 	struct v1_terms t = { .methods = methods, .group = group };
 
+	bool hybrid = a->method == IKE_BY_XAUTH || c->conf->peer.method == IKE_BY_XAUTH;
 	/* one method stands for both sides (RFC 2409 5) */
-	if (a->method != c->conf->peer.method)
+	if (a->method != c->conf->peer.method && !hybrid)
 		return t;
-	if (a->method == IKE_BY_PSK) {
-		methods[t.n_methods++] = V1_BY_PSK;
+	if (a->method == IKE_BY_PSK || a->method == IKE_BY_XAUTH) {
+		methods[0] = v1_method_of(c->conf, a->method == IKE_BY_PSK ? V1_BY_PSK : V1_BY_RSA,
+					  initiator);
+		t.n_methods = methods[0] != 0;
 		return t;
 	}
 	for (unsigned i = 0; i < a->n_cred && t.n_methods < 4; i++) {
 		uint16_t m = a->cred[i]->key ? method_of_key(a->cred[i]->key) : 0;
+		m = m ? v1_method_of(c->conf, m, initiator) : 0;
 		bool there = !m;
 		for (unsigned k = 0; k < t.n_methods; k++)
 			there = there || methods[k] == m;
@@ -92,7 +97,7 @@ const struct cred *v1_own_cred(const struct ike_sa *sa)
 
 	for (unsigned i = 0; i < a->n_cred; i++) {
 		const struct cred *c = a->cred[i];
-		if (!c->key || (ph->offer.method && method_of_key(c->key) != ph->offer.method))
+		if (!c->key || (ph->offer.method && method_of_key(c->key) != v1_method_base(ph->offer.method)))
 			continue;
 		if (!first)
 			first = c;
@@ -148,7 +153,7 @@ int v1_add_sa(struct v1_exchange *x)
 	uint16_t methods[4];
 	bool aggressive = x->exchange == IKE1_X_AGGRESSIVE;
 	struct v1_terms t = v1_phase1_terms(
-	    sa->conn, aggressive ? v1_first_group(&sa->conn->conf->proposals) : 0, methods);
+	    sa->conn, true, aggressive ? v1_first_group(&sa->conn->conf->proposals) : 0, methods);
 	struct ike_payload *p = add_sa(x);
 
 	ph->life = (struct v1_life){ .seconds = lifetime(sa->conn->conf) };
@@ -182,7 +187,9 @@ int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c)
 
 	ph->offer = c->suite;
 	ph->chosen = c->chosen;
-	sa->v1->method = c->suite.method == V1_BY_PSK ? V1_PROOF_PSK : V1_PROOF_SIG;
+	for (unsigned i = 0; i < 2; i++)
+		sa->v1->proof[i] =
+		    v1_method_signs(c->suite.method, i == 0) ? V1_PROOF_SIG : V1_PROOF_PSK;
 	return keymat_suite(&c->chosen, &ph->suite, ph->why, sizeof(ph->why));
 }
 
@@ -192,7 +199,7 @@ int v1_take_answer(struct v1_exchange *x)
 	struct v1_phase1 *ph = sa->v1->ph;
 	const struct ike_payload *p = ike_msg_find(x->m, IKE1_SA, NULL);
 	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(sa->conn, 0, methods);
+	struct v1_terms t = v1_phase1_terms(sa->conn, true, 0, methods);
 	struct v1_choice c;
 	char why[512];
 
@@ -259,12 +266,24 @@ uint16_t v1_take_ke(struct v1_exchange *x)
 
 /* -- vendor IDs and NAT -- */
 
+static uint32_t vendors(const struct ike_conn_conf *c)
+{
+	uint32_t set = v1_vendors_ours(c->fragmentation != IKE_FRAG_NO);
+
+	if (c->auth.xauth || c->peer.xauth || c->auth.method == IKE_BY_XAUTH ||
+	    c->peer.method == IKE_BY_XAUTH)
+		set |= V1_VID(IKE_VENDOR_XAUTH);
+	if (c->n_vips || c->n_pools)
+		set |= V1_VID(IKE_VENDOR_UNITY);
+	return set;
+}
+
 int v1_add_vendors(struct v1_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	uint8_t *room = ike_arena(sa->ike, V1_VENDOR_ROOM);
 
-	sa->v1->ours = v1_vendors_ours(sa->conn->conf->fragmentation != IKE_FRAG_NO);
+	sa->v1->ours = vendors(sa->conn->conf);
 	return room ? v1_vendors_add(x->out, sa->v1->ours, room) : -ENOSPC;
 }
 
@@ -274,7 +293,7 @@ void v1_take_vendors(struct v1_exchange *x)
 	struct v1_sa *v = sa->v1;
 
 	v->peers |= v1_vendors_of(x->m);
-	v->ours = v1_vendors_ours(sa->conn->conf->fragmentation != IKE_FRAG_NO);
+	v->ours = vendors(sa->conn->conf);
 	v->natt = v1_vendors_natt(v->ours, v->peers);
 	sa->frag = v->ours & v->peers & V1_VID(IKE_VENDOR_FRAGMENTATION);
 }
@@ -350,7 +369,7 @@ int v1_make_keys(struct v1_exchange *x, struct span shared)
 	char peer[IP_ADDR_STRLEN];
 	struct span psk, *key = NULL;
 
-	if (ph->offer.method == V1_BY_PSK) {
+	if (v1_method_base(ph->offer.method) == V1_BY_PSK) {
 		const struct cred_psk *s = find_psk(sa);
 		if (!s) {
 			snprintf(ph->why, sizeof(ph->why),
@@ -447,7 +466,7 @@ static void meet_twins(struct ike_sa *sa)
 	}
 }
 
-static void begin_wants(struct ike_sa *sa)
+void v1_begin_wants(struct ike_sa *sa)
 {
 	struct list wants;
 
@@ -464,16 +483,12 @@ static void begin_wants(struct ike_sa *sa)
 	}
 }
 
-static void in_force(struct v1_exchange *x)
+void v1_in_force(struct ike_sa *sa)
 {
-	struct ike_sa *sa = x->sa;
 	struct v1_sa *v = sa->v1;
 	uint64_t peers = sa->initiator ? 0 : v->ph->offer.life.seconds;
 	uint32_t replaces = sa->replaces;
 
-	memcpy(v->last_iv, x->iv, sizeof(v->last_iv));
-	ike_timer_stop(&sa->ike->timers, &sa->t_again);
-	v1_set_state(sa, IKE_ST_UP);
 	ike_sa_established(sa, NULL);
 	if (!sa->initiator)
 		take_life(sa, peers ? peers : LIFE_DEFAULT_S);
@@ -485,11 +500,23 @@ static void in_force(struct v1_exchange *x)
 		v1_take_children(sa, old);
 		v1_sa_delete(old, IKE_END_REPLACED, 0);
 	}
-	begin_wants(sa);
+	if (!sa->over && !v1_cfg_first(sa))
+		v1_begin_wants(sa);
+}
+
+static void through(struct v1_exchange *x)
+{
+	struct ike_sa *sa = x->sa;
+
+	memcpy(sa->v1->last_iv, x->iv, sizeof(sa->v1->last_iv));
+	ike_timer_stop(&sa->ike->timers, &sa->t_again);
+	v1_set_state(sa, IKE_ST_UP);
+	if (!v1_xauth_begin(sa))
+		v1_in_force(sa);
 }
 
 void v1_established(struct v1_exchange *x)
 {
 	x->done = true;
-	x->after = in_force;
+	x->after = through;
 }

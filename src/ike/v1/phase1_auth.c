@@ -211,7 +211,7 @@ enum ike_rc v1_prove(struct v1_exchange *x, unsigned next, bool inner)
 
 	if (!hash)
 		return IKE_DROP;
-	if (ph->offer.method == V1_BY_PSK) {
+	if (!v1_method_signs(ph->offer.method, sa->initiator)) {
 		struct ike_payload *p = ike_msg_add(x->out, IKE1_HASH, inner);
 		if (!p || side_hash(sa, true, (enum hash_id)0, hash, &len))
 			return IKE_DROP;
@@ -228,7 +228,7 @@ enum ike_rc v1_prove(struct v1_exchange *x, unsigned next, bool inner)
 	struct auth_octets o = octets(span_of(hash, len));
 	/* the row is only named in messages: IKEv1's signatures have none of their own */
 	const struct sig_info *name =
-	    sig_info(ph->offer.method == V1_BY_RSA ? SIG_RSA_SHA1 : SIG_ECDSA_256_RAW);
+	    sig_info(v1_method_base(ph->offer.method) == V1_BY_RSA ? SIG_RSA_SHA1 : SIG_ECDSA_256_RAW);
 	return v1_wait(x, next, ike_work_sign(sa, &o, name, 0, ph->cred->key));
 }
 
@@ -317,7 +317,7 @@ enum ike_rc v1_check_peer(struct v1_exchange *x, bool *more)
 	X509 *end;
 
 	*more = false;
-	if (ph->offer.method == V1_BY_PSK)
+	if (!v1_method_signs(ph->offer.method, !sa->initiator))
 		return check_psk(x);
 	if (peer->n_cred) {
 		*more = ph->pin + 1 < peer->n_cred;
@@ -347,7 +347,7 @@ static bool proposal_fits(const struct ike_sa *sa, const struct ike_conn *c)
 	struct proposals one = { .n = 1 };
 	struct proposal chosen;
 	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(c, 0, methods);
+	struct v1_terms t = v1_phase1_terms(c, false, 0, methods);
 	bool fits = false;
 	char why[256];
 

@@ -326,6 +326,10 @@ void v1_want(struct ike_sa *sa, struct ike_want *w)
 		ike_want_done(sa->conn, w, sa);
 		return;
 	}
+	if (sa->v1->stage != V1_STAGE_NONE) {
+		list_push_back(&sa->wants, &w->link);
+		return;
+	}
 	x = begin(sa, w->ci);
 	if (!x) {
 		ike_want_fail(sa->conn, w, "out of memory");
@@ -376,8 +380,8 @@ static int own_ts(struct v1_exchange *x)
 
 	if (x->replaces)
 		return 0; /* those of the old one */
-	ts_resolve(&c->conf->local_ts, &c->sa->local.addr, &c->local_ts);
-	ts_resolve(&c->conf->remote_ts, &c->sa->remote.addr, &c->remote_ts);
+	ts_resolve(&c->conf->local_ts, v1_inner_own(c->sa), &c->local_ts);
+	ts_resolve(&c->conf->remote_ts, v1_inner_peer(c->sa), &c->remote_ts);
 	if (!c->local_ts.n || !c->remote_ts.n) {
 		snprintf(c->why, sizeof(c->why), "no selector fits the addresses of both sides");
 		return -ENOENT;

@@ -90,6 +90,11 @@ static struct v1_exchange *exchange_of(struct ike_sa *sa, const struct ike_hdr *
 	}
 	if (sa->state != IKE_ST_UP && sa->state != IKE_ST_REKEYED)
 		return NULL;
+	/* before XAUTH nothing is begun but by the gateway, and nothing but XAUTH */
+	if (v->stage == V1_STAGE_XAUTH && h->exchange != IKE1_X_TRANSACTION)
+		return NULL;
+	if (v->stage == V1_STAGE_XAUTH && !v1_xauth_client(sa))
+		return NULL;
 	if (theirs >= V1_OPEN_MAX || v1_id_used(sa, h->id) || sa->over)
 		return NULL;
 	return v1_exchange_new(sa, h->exchange, false, h->id);

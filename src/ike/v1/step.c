@@ -253,13 +253,14 @@ static void refuse(struct v1_exchange *x)
 		end_exchange(x);
 }
 
-/* The exchange is over; when our message was the last one it stays a while to repeat it. */
+/* The exchange is over. It stays a while, to repeat our message when that was the last one, and to
+ * know the peer's for what it is when it comes twice. */
 static void finish(struct v1_exchange *x)
 {
 	if (x == &x->sa->v1->p1) {
 		ike_timer_stop(&x->ike->timers, &x->t_again);
 		x->ended = true;
-	} else if (x->sent.n) {
+	} else if (x->sent.n || x->asked) {
 		x->ended = true;
 		v2_child_free(&x->child);
 		ike_timer_set(&x->ike->timers, &x->t_again, clock_now_ns() + LINGER_NS,

@@ -29,6 +29,8 @@ const struct v1_edge v1_edges[] = {
 	{ "Quick Mode message 1",           IKE1_X_QUICK,        1, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    true,  P(HASH) | P(SA) | P(NONCE),          P(KE) | P(ID) | NATOA,         v1_quick_1, v1_quick_begin },
 	{ "Quick Mode message 2",           IKE1_X_QUICK,        2, V1_PROOF_ANY, V1_SEALED, V1_HASH_2,    true,  P(HASH) | P(SA) | P(NONCE),          P(KE) | P(ID) | NATOA,         v1_quick_2, NULL },
 	{ "Quick Mode message 3",           IKE1_X_QUICK,        3, V1_PROOF_ANY, V1_SEALED, V1_HASH_3,    false, P(HASH),                             0,                             v1_quick_3, NULL },
+	{ "Transaction message 1",          IKE1_X_TRANSACTION,  1, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    true,  P(HASH) | P(ATTR),                   0,                             v1_cfg_1,   v1_cfg_begin },
+	{ "Transaction message 2",          IKE1_X_TRANSACTION,  2, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    false, P(HASH) | P(ATTR),                   0,                             v1_cfg_2,   NULL },
 	{ "New Group Mode message 1",       IKE1_X_NEW_GROUP,    1, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    false, P(HASH) | P(SA),                     0,                             v1_new_group, NULL },
 };
 /* clang-format on */
@@ -42,8 +44,11 @@ static bool row_fits(const struct v1_edge *e, uint8_t exchange, uint8_t number, 
 
 const struct v1_edge *v1_edge_find(const struct v1_exchange *x, uint8_t number)
 {
+	/* odd ones come from the initiator */
+	uint8_t proof = x->sa->v1->proof[number % 2 == 0];
+
 	for (unsigned i = 0; i < v1_n_edges; i++)
-		if (row_fits(&v1_edges[i], x->exchange, number, x->sa->v1->method))
+		if (row_fits(&v1_edges[i], x->exchange, number, proof))
 			return &v1_edges[i];
 	return NULL;
 }

@@ -19,9 +19,12 @@
 #define IKE_V1_V1_H
 
 #include "ike/engine.h"
+#include "ike/pool.h"
+#include "ike/v1/cfg.h"
 #include "ike/v1/crypt.h"
 #include "ike/v1/fault.h"
 #include "ike/v1/frag.h"
+#include "ike/v1/method.h"
 #include "ike/v1/natd.h"
 #include "ike/v1/sa_payload.h"
 #include "ike/v1/vendor.h"
@@ -47,6 +50,23 @@ struct v1_held {
 
 /* Which way phase 1 proves identities, for the table. */
 enum v1_proof { V1_PROOF_ANY, V1_PROOF_PSK, V1_PROOF_SIG };
+
+/* What an SA waits for behind phase 1, before children. */
+enum v1_stage {
+	V1_STAGE_NONE,
+	V1_STAGE_XAUTH, /* it is not in force */
+	V1_STAGE_CFG    /* ours do not begin yet */
+};
+
+/* What a Transaction exchange of ours is for. */
+enum v1_cfg_exchange {
+	V1_CFG_X_NONE,
+	V1_CFG_X_ASK,  /* XAUTH: name and password, please */
+	V1_CFG_X_OK,   /* XAUTH: they are right */
+	V1_CFG_X_FAIL, /* XAUTH: they are not */
+	V1_CFG_X_PULL, /* Mode Config: an address, please */
+	V1_CFG_X_PUSH  /* Mode Config: have this one */
+};
 
 /*
  * One message of an exchange. Payloads (IKE_BIT of those with a rule) must hold all of `required`
@@ -108,6 +128,9 @@ struct v1_exchange {
 	uint64_t order;
 	uint32_t replaces; /* id of the child it rekeys; 0: a new one */
 	uint32_t made;     /* id of the child it made; 0: none yet */
+	/* Transaction */
+	uint8_t cfg;     /* enum v1_cfg_exchange, of ours */
+	uint16_t cfg_id; /* identifier in the ATTR payload */
 };
 
 /* What only phase 1 needs; freed when it is through. */
@@ -142,7 +165,10 @@ struct v1_sa {
 	unsigned n_held;
 	uint32_t ours, peers; /* vendor IDs */
 	enum v1_natt natt;
-	uint8_t method;                 /* enum v1_proof */
+	uint8_t proof[2];               /* enum v1_proof of initiator and responder */
+	uint8_t stage;                  /* enum v1_stage */
+	char *user;                     /* the peer's name, proved by XAUTH; NULL: none */
+	struct v1_cfg *got;             /* what Mode Config gave us; NULL: nothing */
 	uint8_t last_iv[CBC_BLOCK_MAX]; /* end of phase 1's chain */
 	struct v1_frags frags;
 	uint16_t frag_id;
@@ -201,7 +227,9 @@ void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *r
 bool v1_id_used(struct ike_sa *sa, uint32_t id);
 
 /* -- phase1.c, phase1_auth.c -- */
-struct v1_terms v1_phase1_terms(const struct ike_conn *c, uint16_t group, uint16_t methods[4]);
+/* initiator: our role. */
+struct v1_terms v1_phase1_terms(const struct ike_conn *c, bool initiator, uint16_t group,
+				uint16_t methods[4]);
 void v1_phase1_free(struct v1_phase1 **p);
 int v1_add_sa(struct v1_exchange *x); /* our offer */
 int v1_echo_sa(struct v1_exchange *x, const struct v1_choice *c);
@@ -247,6 +275,10 @@ enum ike_rc v1_doubt(struct v1_exchange *x, const char *text);
 void v1_take_cookie(struct v1_exchange *x);
 /* Both proofs are good: the SA is in force once the last message is out (x->after). */
 void v1_established(struct v1_exchange *x);
+/* XAUTH, if there is any, is through: the SA is in force. */
+void v1_in_force(struct ike_sa *sa);
+/* The children that waited. */
+void v1_begin_wants(struct ike_sa *sa);
 /* A first message, no SA yet. */
 void v1_first(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
@@ -261,6 +293,34 @@ enum ike_rc v1_aggr_1(struct v1_exchange *x), v1_aggr_2(struct v1_exchange *x),
 enum ike_rc v1_quick_1(struct v1_exchange *x), v1_quick_2(struct v1_exchange *x),
     v1_quick_3(struct v1_exchange *x), v1_quick_begin(struct v1_exchange *x);
 enum ike_rc v1_new_group(struct v1_exchange *x);
+
+enum ike_rc v1_cfg_1(struct v1_exchange *x), v1_cfg_2(struct v1_exchange *x),
+    v1_cfg_begin(struct v1_exchange *x);
+
+/* -- xauth.c -- */
+/* Behind phase 1: false when it ends without XAUTH; else the stage is set, and v1_in_force() or the
+ * end of the SA follows. */
+bool v1_xauth_begin(struct ike_sa *sa);
+/* Are we the one with the user name, in phase 1 or until XAUTH is through? */
+bool v1_xauth_client(const struct ike_sa *sa);
+enum ike_rc v1_xauth_build(struct v1_exchange *x);
+enum ike_rc v1_xauth_1(struct v1_exchange *x, const struct ike_payload *p);
+enum ike_rc v1_xauth_2(struct v1_exchange *x, const struct ike_payload *p);
+
+/* -- modecfg.c -- */
+/* HASH and ATTR payload of a message; NULL: no room. */
+struct ike_payload *v1_cfg_head(struct v1_exchange *x, uint8_t type, uint16_t id);
+/* The SA is in force: false when children need not wait for Mode Config. */
+bool v1_cfg_first(struct ike_sa *sa);
+/* What was to be pushed did not come. */
+void v1_cfg_missed(struct ike_sa *sa);
+/* Addresses go back; go over to an SA that takes over the children. */
+void v1_cfg_fini(struct ike_sa *sa);
+void v1_cfg_inherit(struct ike_sa *to, struct ike_sa *from);
+/* What `dynamic` means of our side and of the peer's: the address Mode Config gave, else the outer
+ * one. */
+const struct ip_addr *v1_inner_own(const struct ike_sa *sa);
+const struct ip_addr *v1_inner_peer(const struct ike_sa *sa);
 
 /* -- quick.c -- */
 /* Brings a child up by Quick Mode; w is moved in. */

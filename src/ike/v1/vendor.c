@@ -55,6 +55,10 @@ int v1_vendors_add(struct ike_msg *m, uint32_t set, uint8_t room[V1_VENDOR_ROOM]
 		struct ike_payload *p = ike_msg_add(m, IKE1_VID, false);
 		if (n < 0 || !p)
 			return -ENOSPC;
+		if (id == IKE_VENDOR_UNITY) { /* version 1.0 */
+			room[at + (size_t)n++] = 1;
+			room[at + (size_t)n++] = 0;
+		}
 		if (id == IKE_VENDOR_FRAGMENTATION) {
 			memcpy(room + at + n, frag_capabilities, sizeof(frag_capabilities));
 			n += (int)sizeof(frag_capabilities);
