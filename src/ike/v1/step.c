@@ -521,7 +521,11 @@ void v1_exchange_fire(struct ike_timer *t)
 	struct ike_sa *sa = x->sa;
 	const struct ike_retransmit *r = &x->ike->conf->retransmit;
 
-	if (x->ended && x != &sa->v1->p1) {
+	if (x->ended && sa->v1->stage != V1_STAGE_NONE && x != &sa->v1->p1) {
+		/* the peer may still be asking for our answer, and nothing goes on before it has it */
+		ike_timer_set(&x->ike->timers, &x->t_again, clock_now_ns() + LINGER_NS,
+			      v1_exchange_fire);
+	} else if (x->ended && x != &sa->v1->p1) {
 		v1_exchange_free(x);
 	} else if (sa->v1->busy == x) {
 		v1_sent(x); /* what came for it is being worked on */
