@@ -67,6 +67,6 @@ steady() {
 	[ $status = 0 ] || { echo "status $status"; return 1; }
 	# those that were on their way at the end do not count
 	lost=$(sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$work/steady.out" | sort -nu | awk '$1 != NR { print NR "-" $1; exit }')
-	[ -z "$lost" ] && [ "$(grep -c icmp_seq= "$work/steady.out")" -gt 50 ] ||
+	[ -z "$lost" ] && [ "$(grep -c icmp_seq= "$work/steady.out")" -ge 10 ] ||
 		{ echo "lost: $lost"; tail -n 3 "$work/steady.out"; return 1; }
 }
