@@ -57,6 +57,7 @@ static uint32_t env_spi_alloc(void *ctx, uint8_t proto)
 			free(p);
 			return 0;
 		}
+		plane_expect(k->d->plane, 1);
 		return spi;
 	}
 	return 0;
@@ -77,8 +78,10 @@ static void env_spi_free(void *ctx, uint8_t proto, uint32_t spi)
 	struct keying *k = ctx;
 	struct kpair *p = find_pair(k, spi, proto);
 
-	if (p && !p->group)
+	if (p && !p->group) {
 		forget_pair(k, p);
+		plane_expect(k->d->plane, -1);
+	}
 }
 
 /* ---- children ---------------------------------------------------------------------------------
@@ -229,6 +232,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 		knet_dirty(k);
 	if (up->out_now || !g->sending)
 		switch_to(k, g, p);
+	plane_expect(k->d->plane, -1);
 	return 0;
 }
 

@@ -88,8 +88,10 @@ static void look_up_all(struct worker *w, bool udp)
 		struct sa *sa = p->sa;
 
 		if (unlikely(!sa)) {
-			inbound_unknown_spi(w, load_be32(p->esp), p->rx);
-			audit_in(w, p, DROP_UNKNOWN_SPI);
+			if (!early_add(w, p, udp)) {
+				inbound_unknown_spi(w, load_be32(p->esp), p->rx);
+				audit_in(w, p, DROP_UNKNOWN_SPI);
+			}
 			continue;
 		}
 		if (unlikely((sa->encap == SA_ENCAP_UDP) != udp)) {

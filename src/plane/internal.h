@@ -25,6 +25,7 @@ struct plane {
 	_Atomic bool event_pending;
 	int ike_fd;               /* eventfd, readable while IKE messages may wait */
 	_Atomic bool ike_pending;
+	_Atomic unsigned expected; /* SAs that keying waits for: early.c */
 	unsigned ike_first;       /* worker whose messages are taken first */
 	struct out_route **route; /* by reqid, chained; route_room is a power of two */
 	unsigned route_room, n_routes;

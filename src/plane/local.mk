@@ -7,6 +7,7 @@ libplane_a_SOURCES = \
 	src/plane/bridge.c \
 	src/plane/bridge.h \
 	src/plane/deliver.c \
+	src/plane/early.c \
 	src/plane/fragments.c \
 	src/plane/hold.c \
 	src/plane/ike.c \

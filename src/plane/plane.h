@@ -98,6 +98,9 @@ int plane_switch_out(struct plane *p, uint32_t reqid, struct sa *const *bundle, 
 /* No SA will come for now: what is kept for the reqid is dropped (counted as hold_given_up). The next packet raises EV_ACQUIRE again, at
  * most once a second. */
 void plane_release_held(struct plane *p, uint32_t reqid);
+/* Keying waits for an inbound SA more (change 1), or that SA is installed or will not come (-1). While it waits for any, ESP packets with
+ * an unknown SPI are kept for a second at most: a responder's first packets may overtake its answer. */
+void plane_expect(struct plane *p, int change);
 /* Takes an SA out of the SAD: no packet finds it from now on, and its SPI may be used again. The memory follows in plane_tick().
  * What still sends by it (policies, bundles) goes on doing so. Never waits. */
 void plane_retire(struct plane *p, struct sa *sa);

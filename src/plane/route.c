@@ -104,6 +104,7 @@ void plane_tick(struct plane *p)
 		collect(p);
 	for (unsigned i = 0; i < p->n_workers; i++)
 		if (atomic_load_explicit(&p->worker[i]->hold.n, memory_order_relaxed) ||
+		    atomic_load_explicit(&p->worker[i]->early.n, memory_order_relaxed) ||
 		    atomic_load_explicit(&p->worker[i]->frag_out.n_kept, memory_order_relaxed) ||
 		    atomic_load_explicit(&p->worker[i]->frag_in.n_kept, memory_order_relaxed))
 			worker_wake(p->worker[i]);

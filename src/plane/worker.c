@@ -88,6 +88,8 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 	if (unlikely(ready[WORKER_WAKE])) {
 		uint64_t seen;
 		(void)!read(w->wake_fd, &seen, sizeof(seen));
+		if (atomic_load_explicit(&w->early.n, memory_order_relaxed))
+			early_take(w);
 	}
 	if (unlikely(ready[WORKER_WAKE] && atomic_load_explicit(&w->hold.n, memory_order_relaxed)) && hold_take(w) > 0)
 		outbound_batch(w, w->flush);
@@ -160,10 +162,11 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	w->frame_arena = arena_new(FRAME_ARENA);
 	w->side_arena = arena_new(SIDE_ARENA);
 	w->hold.mem = arena_new(HOLD_BYTES);
+	w->early.mem = arena_new(EARLY_PACKETS * EARLY_ROOM);
 	w->ike.mem = p->opts.ike ? arena_new(IKE_RING_BYTES) : NULL;
 	w->rxq = sock_rxq_new(SOCK_RX_MAX, RX_BUFFER);
 	w->crypt = crypt_ctx_new(number);
-	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem || !w->side_arena || w->wake_fd < 0 ||
+	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem || !w->early.mem || !w->side_arena || w->wake_fd < 0 ||
 	    (p->opts.ike && !w->ike.mem))
 		return -ENOMEM;
 	int rc = flow_table_init(&w->out_flows, random_u64());
@@ -191,6 +194,8 @@ void worker_fini(struct worker *w)
 		munmap(w->side_arena, SIDE_ARENA);
 	if (w->hold.mem)
 		munmap(w->hold.mem, HOLD_BYTES);
+	if (w->early.mem)
+		munmap(w->early.mem, EARLY_PACKETS * EARLY_ROOM);
 	if (w->ike.mem)
 		munmap(w->ike.mem, IKE_RING_BYTES);
 	if (w->read_arena)

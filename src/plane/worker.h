@@ -5,6 +5,7 @@
  *   outbound.c   TUN -> policy -> ESP frames          send.c     frames -> sockets
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
  *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
+ *   early.c      packets that came before their SA
  *   fragments.c  which flow a fragment belongs to
  *   audit.c      what of a dropped packet is auditable
  *   worker.c     the loop                             plane.c    what the control thread calls
@@ -44,6 +45,9 @@
 #define FRAME_ARENA (READ_ARENA + BATCH_FRAMES * 128)
 #define HOLD_PACKETS 64     /* that wait for an SA */
 #define HOLD_BYTES (128 * 1024)
+#define EARLY_PACKETS 32    /* that are here before their SA */
+#define EARLY_ROOM 2048u    /* of each; longer ones are not kept */
+#define EARLY_HEAD 64u      /* in front of it, for an IPv4 header */
 /* Where texts are opened that get another header in front: all that one batch can hold. */
 #define RX_BUFFER 65536u
 #define SIDE_ARENA (2 * (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE)))
@@ -125,6 +129,19 @@ struct hold {
 	uint64_t word[HOLD_PACKETS]; /* of those just taken: the end of their keys */
 };
 
+/* An ESP packet that was here before its SA. */
+struct early_pkt {
+	bool used, udp;
+	uint64_t ns;         /* when it came */
+	struct sock_rx rx;   /* data points into early.mem */
+};
+
+struct early {
+	_Atomic unsigned n;  /* read by the control thread */
+	uint8_t *mem;        /* EARLY_PACKETS * EARLY_ROOM */
+	struct early_pkt pkt[EARLY_PACKETS];
+};
+
 struct worker_counters {
 	uint64_t out_packets, out_bytes, in_packets, in_bytes;
 	uint64_t out_wire_packets, out_wire_bytes, in_wire_packets, in_wire_bytes;
@@ -200,6 +217,7 @@ struct worker {
 	struct audit_ring audit;
 	struct ike_ring ike;
 	struct hold hold;
+	struct early early;
 	struct {
 		const void *about;
 		uint64_t ns;
@@ -277,6 +295,11 @@ enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struc
 void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *pol);
 /* Fills w->out with the kept packets that may go now, drops those that are given up; how many may go. */
 unsigned hold_take(struct worker *w);
+
+/* early.c: keeps a packet with an SPI that nobody has, when keying waits for an SA. False: it is not kept. */
+bool early_add(struct worker *w, const struct in_pkt *p, bool udp);
+/* Works on the kept packets whose SA has come, and drops those that have waited too long. */
+void early_take(struct worker *w);
 
 /* fragments.c: gives the fragment at place i of the batch its datagram's ports, where policies ask for them. False when it does not go on: it is kept
  * until the first fragment comes, or was dropped. */

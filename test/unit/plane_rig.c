@@ -334,6 +334,16 @@ void rig_in_from(struct rig *r, const void *p, uint32_t len, uint32_t seg, uint8
 	free(c.p);
 }
 
+void rig_early(struct rig *r)
+{
+	void (*deliver)(struct worker *w) = r->b->deliver;
+
+	r->b->deliver = accept_copy;
+	rig_begin(r->b);
+	early_take(r->b);
+	r->b->deliver = deliver;
+}
+
 void rig_in_ah(struct rig *r, const void *ip, uint32_t len)
 {
 	struct rig_frame c = copy_of(ip, len);

@@ -103,6 +103,8 @@ void rig_put(struct rig *r, const struct virtio_net_hdr *vnet, const void *ip, u
 void rig_out(struct rig *r);
 /* What A keeps, and may go now, goes. */
 void rig_held(struct rig *r);
+/* What came to B before its SA, and has one now, is worked on. */
+void rig_early(struct rig *r);
 /* Frames copied to the wire (the flush of rig_out()), of the rig made last. */
 void rig_flush(struct worker *w);
 /* rig_put() and rig_out() of one ordinary packet. */

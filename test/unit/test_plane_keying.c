@@ -257,6 +257,62 @@ START_TEST(test_hold_super_packet)
 }
 END_TEST
 
+/* Three packets that B has no SA for, yet or ever. */
+static void early_three(void)
+{
+	start();
+	switch_to(rig.out);
+	sad_remove(plane_sad(rig.pb), rig.in);
+	send_n(3);
+}
+
+/* A responder's first packets overtake its answer: they are kept until the SA is there. */
+START_TEST(test_early)
+{
+	early_three();
+	plane_expect(rig.pb, 1);
+	rig_in_all(&rig);
+	rig_early(&rig); /* nothing has changed */
+	ck_assert_uint_eq(rig.n_got, 0);
+	rig_dropped(rig.b, DROP_NONE, 0);
+	rig_event(rig.pb, -1);
+	ck_assert_int_eq(sad_install(plane_sad(rig.pb), rig.in), 0);
+	plane_expect(rig.pb, -1);
+	rig_early(&rig);
+	ck_assert_uint_eq(rig.n_got, 3);
+	rig_got_is(&rig, 2, pkt, pkt_len);
+	rig_early(&rig); /* once */
+	ck_assert_uint_eq(rig.n_got, 3);
+	rig_dropped(rig.b, DROP_NONE, 0);
+	rig_free(&rig);
+}
+END_TEST
+
+/* Only while keying waits for an SA, and not for long. */
+START_TEST(test_early_limits)
+{
+	early_three();
+	rig_in_wire(&rig, 0);
+	rig_dropped(rig.b, DROP_UNKNOWN_SPI, 1);
+	plane_expect(rig.pb, 1);
+	rig_in_wire(&rig, 1);
+	rig_in_wire(&rig, 2);
+	rig_dropped(rig.b, DROP_NONE, 0);
+	rig_now_ns += NS_PER_S;
+	rig_early(&rig);
+	rig_dropped(rig.b, DROP_UNKNOWN_SPI, 2);
+	rig_wire_clear(&rig);
+	send_n(EARLY_PACKETS + 3);
+	rig_in_all(&rig);
+	rig_dropped(rig.b, DROP_UNKNOWN_SPI, 3);
+	ck_assert_int_eq(sad_install(plane_sad(rig.pb), rig.in), 0);
+	rig_early(&rig);
+	ck_assert_uint_eq(rig.n_got, EARLY_PACKETS);
+	plane_expect(rig.pb, -1);
+	rig_free(&rig);
+}
+END_TEST
+
 START_TEST(test_hold_limits)
 {
 	struct rig_opts o = { .n_policy = 6 };
@@ -474,6 +530,8 @@ TCase *tcase_plane_keying(void)
 	tcase_add_test(t, test_many_routes);
 	tcase_add_test(t, test_hold_and_send);
 	tcase_add_test(t, test_hold_super_packet);
+	tcase_add_test(t, test_early);
+	tcase_add_test(t, test_early_limits);
 	tcase_add_test(t, test_hold_limits);
 	tcase_add_test(t, test_hold_age);
 	tcase_add_test(t, test_hold_never_clear);
