@@ -115,7 +115,7 @@ static void check_v1(struct loader *ld, const struct item *it, const struct ike_
 	const struct value *aggressive = key_value(it, "aggressive"),
 			   *version = key_value(it, "version");
 
-	if (aggressive && c->version == 2)
+	if (c->aggressive && c->version == 2)
 		warn_value(ld, aggressive,
 			   "aggressive has no effect with version = 2; expected version = 1 or 0");
 	else if (c->aggressive && c->auth.method == IKE_BY_PSK)

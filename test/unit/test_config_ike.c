@@ -483,6 +483,7 @@ static const struct {
 	{ "connection", "fragmentation = accept", "" },
 	{ "connection", "fragment_size = 1400", "" },
 	{ "connection", "childless = yes", "" },
+	{ "connection", "aggressive = yes", "" },
 	{ "connection", "send_cert = always", "" },
 	{ "connection", "send_certreq = no", "" },
 	{ "connection", "unique = keep", "" },
