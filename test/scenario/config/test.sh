@@ -78,7 +78,7 @@ bad "port without protocol" 's/action = protect/local_port = {"80"} # HERE\nacti
 bad "port out of range" 's/action = protect/protocol = {"tcp"}\nlocal_port = {"65536"} # HERE\naction = protect/' 'expected'
 bad "unknown key in a section inside another" '$s/$/\nconnection c {\n  local { auth = psk }\n  child d { colour = red # HERE\n } }/' 'colour.*section child'
 bad "connection without certificates" '$s/$/\nconnection c {\n remote { auth = psk }\n local { id = a # HERE\n }\n child d { } }/' 'local of connection c'
-bad "IKEv1" '$s/$/\nconnection c { version = 1 # HERE\n local { auth = psk } remote { auth = psk } child d { } }/' 'IKEv1 comes with'
+bad "a version of IKE that there is not" '$s/$/\nconnection c { version = 3 # HERE\n local { auth = psk } remote { auth = psk } child d { } }/' 'version'
 bad "secret without a file" '$s/$/\nsecret s { secret = "file:nowhere" # HERE\n }/' 'nowhere'
 bad "include that is missing" '1s/^/include("nothere.conf") # HERE\n/' 'nothere'
 bad "brace left open" '$s/}//' 'end|brace'
