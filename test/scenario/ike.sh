@@ -56,7 +56,8 @@ q_ike='.proto == "ike" and .state == "established"' q_esp='.proto == "esp"'
 # steady COMMAND...: pings 100 times a second while it runs and a second longer; none may be lost
 steady() {
 	local lost status
-	in_ns "$ns_host_a" ping -n -i 0.01 -w 30 10.2.0.2 >"$work/steady.out" 2>&1 &
+	# not by in_ns, whose shell would take the signal for itself
+	ip netns exec "$ns_host_a" ping -n -i 0.01 -w 30 10.2.0.2 >"$work/steady.out" 2>&1 &
 	local pinger=$!
 	sleep 0.5
 	"$@"

@@ -124,6 +124,8 @@ START_TEST(test_unknown_id)
 	duo_start(&d);
 	duo_up_fails(&d, &d.a, "b", "AUTHENTICATION_FAILED");
 	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "stranger.example"));
+	/* and what there is in its place */
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "remote id a.example"));
 }
 END_TEST
 

@@ -316,7 +316,9 @@ static bool own_cert_bad(const struct ike_sa *sa, char *why, size_t whylen)
 enum ike_rc v2_auth_refused(struct v2_exchange *x)
 {
 	const struct ike_payload *p = v2_find_error(x->m);
-	char me[IDENT_STRLEN], num[IKE_NAME_LEN], own[400];
+	const struct ident *want = &x->sa->conn->conf->peer.id;
+	bool named = want->type && !ident_is_pattern(want); /* IDr went along */
+	char me[IDENT_STRLEN], they[IDENT_STRLEN], num[IKE_NAME_LEN], own[400];
 
 	if (!p)
 		return IKE_DROP;
@@ -326,8 +328,9 @@ enum ike_rc v2_auth_refused(struct v2_exchange *x)
 	else if (p->notify.type == IKE2_AUTHENTICATION_FAILED)
 		x->why = say(x,
 			     "the peer refused us (AUTHENTICATION_FAILED): it knows no connection "
-			     "for %s, or our %s is not what it expects; its log says which",
+			     "for %s%s%s, or our %s is not what it expects; its log says which",
 			     ident_format(&x->sa->local_id, me, sizeof(me)),
+			     named ? " to " : "", named ? ident_format(want, they, sizeof(they)) : "",
 			     x->sa->conn->conf->auth.method == IKE_BY_PSK ? "pre-shared key"
 									  : "certificate or key");
 	else

@@ -221,13 +221,40 @@ static enum ike_rc check(struct v2_exchange *x)
 	return fail(x, i->why);
 }
 
+/* No connection for these addresses has the identities: which are meant, and which there are. */
+static const char *say_nobody(const struct ike_sa *sa, char *text, size_t max)
+{
+	const struct ident *wanted = &sa->init->wanted_id;
+	struct ike_cursor at = { .fit = 0 };
+	const struct ike_conn *c = ike_conn_candidate(sa->ike, 2, &at, &sa->local.addr,
+						      &sa->remote.addr, NULL, NULL);
+	char want[IDENT_STRLEN] = "any identity", mine[IDENT_STRLEN] = "anybody",
+	     theirs[IDENT_STRLEN] = "anybody";
+
+	if (wanted->type)
+		ident_format(wanted, want, sizeof(want));
+	if (c && c->conf->auth.id.type)
+		ident_format(&c->conf->auth.id, mine, sizeof(mine));
+	if (c && c->conf->peer.id.type)
+		ident_format(&c->conf->peer.id, theirs, sizeof(theirs));
+	int n = snprintf(text, max,
+			 "no connection for these addresses has it as remote id and %s as local id",
+			 want);
+	if (c && n > 0 && (size_t)n < max)
+		snprintf(text + n, max - (size_t)n,
+			 "; connection %s has remote id %s and local id %s: make the ids of both "
+			 "sides agree",
+			 c->conf->name, theirs, mine);
+	return text;
+}
+
 static enum ike_rc begin(struct v2_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	struct v2_init *i = sa->init;
 	const struct ike_payload *id = ike_msg_find(x->m, IKE2_IDI, NULL);
 	const struct ike_payload *mine = ike_msg_find(x->m, IKE2_IDR, NULL);
-	char want[IDENT_STRLEN] = "any identity", text[512];
+	char text[768];
 
 	i->candidate = (struct ike_cursor){ .fit = 0 };
 	i->pin = 0;
@@ -239,11 +266,7 @@ static enum ike_rc begin(struct v2_exchange *x)
 	v2_take_certreq(sa, x->m);
 	if (next_candidate(x))
 		return check(x);
-	if (i->wanted_id.type)
-		ident_format(&i->wanted_id, want, sizeof(want));
-	snprintf(text, sizeof(text),
-		 "no connection for these addresses has it as remote id and %s as local id", want);
-	return fail(x, text);
+	return fail(x, say_nobody(sa, text, sizeof(text)));
 }
 
 enum ike_rc v2_auth_r(struct v2_exchange *x)

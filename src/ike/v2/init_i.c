@@ -186,7 +186,7 @@ enum ike_rc v2_init_refused(struct v2_exchange *x)
 		    text, sizeof(text),
 		    "the peer accepts none of the IKE proposals of connection %s (%s...): make "
 		    "`proposals` here and at the peer have one in common (it may also know no "
-		    "connection for our address)",
+		    "connection for our address, or none with IKEv2)",
 		    x->sa->conn->conf->name,
 		    proposal_format(&x->sa->conn->conf->proposals.p[0], offer, sizeof(offer)));
 	else

@@ -200,6 +200,13 @@ static void timed_out(struct ike_sa *sa)
 		return;
 	}
 	char why[256], peer[ENDPOINT_STRLEN];
+	struct ip_addr from = { .ver = 0 };
+	if (sa->ike->env.source(sa->ike->env.ctx, &sa->remote.addr, &from)) {
+		snprintf(why, sizeof(why), "there is no route to the peer %s",
+			 endpoint_format(&sa->remote, peer));
+		ike_sa_kill(sa, IKE_END_DEAD, why);
+		return;
+	}
 	snprintf(
 	    why, sizeof(why),
 	    "the peer %s does not answer (%s, sent %u times): is it reachable, and are its UDP "
