@@ -63,6 +63,7 @@ struct config_policy {
 	char **out, **in; /* names of SAs, checked to exist and to have the right direction */
 	unsigned n_out, n_in;
 	bool mss_clamp;
+	bool icmp_errors; /* carries ICMP errors about its packets */
 	bool fragments; /* where it names ports, later fragments go the way of their first */
 	char *file;
 	int line;
@@ -86,6 +87,7 @@ struct config {
 	uint32_t fwmark;              /* 0: chosen when it is needed */
 	int crypto_backend;           /* enum crypt_backend */
 	bool mss_clamp;               /* default for policies */
+	bool path_mtu_discovery;      /* act on unprotected ICMP "too big" */
 	char *run_dir, *state_dir;    /* NULL: default */
 	bool seccomp;
 	enum log_level log_level;

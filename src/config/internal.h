@@ -143,7 +143,7 @@ struct policy_draft {
 	struct vec icmp_type, mh_type;               /* struct port_range of 0..255 */
 	struct port_range icmp_code;
 	int action, dirs, mss_clamp;                 /* mss_clamp -1: as at the top level */
-	bool fragments;
+	bool fragments, icmp_errors;
 };
 
 struct tun_draft {

@@ -111,6 +111,7 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "fwmark",         "number",    "0" },      false, v_u32,     T(fwmark), 0, U32, NULL },
 	{ SEC_TOP, { "", "crypto_backend", "word",      "auto" },   false, v_word,    T(crypto_backend), 0, 0, backend_words },
 	{ SEC_TOP, { "", "mss_clamp",      "boolean",   "yes" },    false, v_bool,    T(mss_clamp), 0, 0, NULL },
+	{ SEC_TOP, { "", "path_mtu_discovery", "boolean", "yes" },  false, v_bool,    T(path_mtu_discovery), 0, 0, NULL },
 	{ SEC_TOP, { "", "run_dir",        "path",      "(the run directory of the build)" },   false, v_text, T(run_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "state_dir",      "path",      "(the state directory of the build)" }, false, v_text, T(state_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "seccomp",        "boolean",   "yes" },    false, v_bool,    T(seccomp), 0, 0, NULL },
@@ -198,6 +199,7 @@ const struct key_row key_rows[] = {
 	{ SEC_POLICY, { "policy", "mh_type",     "numbers",   "any" },  true,  v_octet, P(mh_type), 0, 255, NULL },
 	{ SEC_POLICY, { "policy", "out",         "names",     "(none)" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "in",          "names",     "(none)" }, true, NULL, 0, 0, 0, NULL },
+	{ SEC_POLICY, { "policy", "icmp_errors", "boolean",   "yes" },  false, v_bool, P(icmp_errors), 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "fragments",   "boolean",   "yes" },  false, v_bool, P(fragments), 0, 0, NULL },
 	{ SEC_POLICY, { "policy", "mss_clamp",   "boolean",   "(as at the top level)" }, false, v_word, P(mss_clamp), 0, 0, tristate_words },
 

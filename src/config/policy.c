@@ -203,6 +203,7 @@ void policy_build(struct loader *ld, const struct item *it, struct config_policy
 		out->action = (enum policy_action)d.action;
 		out->dirs = (unsigned)d.dirs;
 		out->fragments = d.fragments;
+		out->icmp_errors = d.icmp_errors;
 		out->mss_clamp = d.mss_clamp < 0 ? ld->conf->mss_clamp : d.mss_clamp;
 		read_names(ld, it, "out", &out->out, &out->n_out);
 		read_names(ld, it, "in", &out->in, &out->n_in);

@@ -307,6 +307,8 @@ static bool start(struct daemon *d, const char *run_dir)
 		ok = start_bridge(d, cfg) && start_plane(d, cfg);
 	else if (ok)
 		log_warn(LOG_MAIN, "%s: no tun section: nothing to carry", d->conf_path);
+	if (ok && d->plane)
+		pmtu_start(d);
 	if (ok) {
 		start_watchers(d);
 		ok = start_state(d, cfg) && start_model(d, &cfg) && start_keying(d) &&
@@ -330,6 +332,7 @@ static void stop(struct daemon *d)
 		ev_signal_stop(d->loop, &d->on_hup);
 		ev_timer_stop(d->loop, &d->tick);
 		ev_io_stop(d->loop, &d->plane_io);
+		pmtu_stop(d);
 		server_free(&d->server);
 	}
 	d->stopping = true;
@@ -378,6 +381,7 @@ int daemon_run(const char *conf_path, const char *run_dir)
 	if (!d)
 		return 1;
 	d->lock_fd = -1;
+	d->icmp_fd[0] = d->icmp_fd[1] = d->learner_fd[0] = d->learner_fd[1] = -1;
 	d->started_ns = clock_now_ns();
 	d->started_wall_ns = clock_wall_ns();
 	log_set_output(stderr, under_journal());

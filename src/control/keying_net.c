@@ -50,6 +50,7 @@ static struct policy *make_policy(const struct entry *e)
 	p->dirs = POLICY_DIR_OUT | POLICY_DIR_IN;
 	p->reqid = g->node.key;
 	p->mss_clamp = g->mss_clamp;
+	p->icmp_errors = true;
 	p->whole_only = true; /* NON_FIRST_FRAGMENTS_ALSO is not negotiated (RFC 7296 2.9) */
 	p->name = malloc(len);
 	p->sel = calloc(n + 1, sizeof(*p->sel));

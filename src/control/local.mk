@@ -40,6 +40,7 @@ libcontrol_a_SOURCES = \
 	src/control/notify.h \
 	src/control/plan.c \
 	src/control/plan.h \
+	src/control/pmtu.c \
 	src/control/policies.c \
 	src/control/policies.h \
 	src/control/pool.c \

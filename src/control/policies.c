@@ -52,6 +52,7 @@ static struct policy *make_policy(const struct config_policy *cp, struct sa **so
 	p->action = cp->action;
 	p->dirs = cp->dirs;
 	p->mss_clamp = cp->mss_clamp;
+	p->icmp_errors = cp->icmp_errors;
 	p->whole_only = !cp->fragments;
 	p->name = strdup(cp->name);
 	p->sel = calloc(cp->n_sel + 1, sizeof(*p->sel));

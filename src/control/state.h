@@ -7,6 +7,7 @@
  *   policies.c the SPD, from the file's policies and those of keying
  *   keying.c   IKE: see keying.h
  *   watch.c    events of the plane, lifetimes, keepalives, MTU, peers that move
+ *   pmtu.c     MTU of paths from ICMP
  *   request.c  what the control socket asks for; report.c makes the answers
  */
 #ifndef CONTROL_STATE_H
@@ -67,6 +68,9 @@ struct daemon {
 	ev_signal on_term, on_int, on_hup;
 	ev_timer tick;
 	ev_io plane_io;
+	int icmp_fd[2]; /* IPv4, IPv6; -1: not open */
+	ev_io icmp_io[2];
+	int learner_fd[2]; /* ESP, AH; icmp_open_learner() */
 	struct peer_sent { /* by a hash of the peer: something was sent there last */
 		struct ip_addr src;
 		struct endpoint dst;
@@ -110,10 +114,18 @@ void watch_tick(struct daemon *d);
 void watch_lifetime(struct daemon *d, const struct sa *sa, unsigned bits, const char *what);
 /* Keeps the state directory ahead of the sequence numbers in use. */
 void watch_seqs(struct daemon *d);
-/* Path MTU of every outbound SA from the routing table. */
+/* Path MTU of every outbound SA from the routing table and what ICMP has told. */
 void watch_mtu(struct daemon *d);
 /* The same for one, when it is new or has moved. */
 void watch_mtu_of(struct daemon *d, struct sa *sa);
+/* MTU of an outbound SA's way out, without what ICMP has told; 0: no route. */
+uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa);
+
+/* ---- pmtu.c ---- */
+
+/* Opens the ICMP sockets, where it may, and listens. Before privileges are given up. */
+void pmtu_start(struct daemon *d);
+void pmtu_stop(struct daemon *d);
 
 /* ---- request.c ---- */
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "control/keying.h"
 #include "control/state.h"
+#include "ipsec/pmtu.h"
 
 #define EVENTS_PER_READ 64
 #define MTU_EVERY_NS    (10 * NS_PER_S)
@@ -260,24 +261,36 @@ struct route_cache {
 	uint32_t mtu;
 };
 
-static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const struct ip_addr *dst)
+/* Where ICMP is ours to read, or not to be believed, the kernel's opinion of it does not count. 0: no
+ * route. */
+static uint32_t ask_route(struct daemon *d, const struct ip_addr *dst)
 {
 	struct netlink_route r;
+	uint32_t mtu;
+
+	if ((d->icmp_fd[dst->ver == 6] >= 0 || !d->cfg || !d->cfg->path_mtu_discovery) &&
+	    netlink_route_mtu(d->nl, dst, d->mark, &mtu) == 0)
+		return mtu;
+	return netlink_route_get(d->nl, dst, d->mark, &r) ? 0 : r.mtu;
+}
+
+static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const struct ip_addr *dst)
+{
 	unsigned h = 0;
 
 	if (d->opened.bump) /* the packets are the host's: no route of ours is asked */
 		return d->bridge.mtu;
 	if (!cache)
-		return netlink_route_get(d->nl, dst, d->mark, &r) ? 0 : r.mtu;
+		return ask_route(d, dst);
 	for (unsigned i = 0; i < sizeof(dst->b); i++)
 		h = h * 31 + dst->b[i];
 	struct route_cache *c = &cache[h % ROUTE_CACHE];
 	if (c->mtu && ip_addr_eq(&c->dst, dst))
 		return c->mtu;
-	if (netlink_route_get(d->nl, dst, d->mark, &r) || r.mtu == 0)
-		return 0;
-	*c = (struct route_cache){ .dst = *dst, .mtu = r.mtu };
-	return r.mtu;
+	uint32_t mtu = ask_route(d, dst);
+	if (mtu)
+		*c = (struct route_cache){ .dst = *dst, .mtu = mtu };
+	return mtu;
 }
 
 static void warn_tun_mtu(struct daemon *d, const struct sa *tightest, uint32_t inner)
@@ -316,6 +329,7 @@ static void look(struct sa *sa, void *arg)
 					    : outer_mtu(m->d, m->cache, &path->dst.addr);
 	if (!outer) /* no route just now: keep what we knew */
 		return;
+	outer = pmtu_now(sa, outer, clock_now_ns());
 	uint32_t inner = sa_inner_mtu(sa, outer, path->dst.addr.ver);
 	if (inner != atomic_load(&sa->inner_mtu)) {
 		log_debug(LOG_SAD, "sa %s: path MTU %u, inner packets up to %u bytes",
@@ -326,6 +340,15 @@ static void look(struct sa *sa, void *arg)
 		m->least = inner;
 		m->tightest = sa;
 	}
+}
+
+uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa)
+{
+	const struct sa_path *path = atomic_load(&sa->path);
+
+	if (sa->conf->path_mtu)
+		return sa->conf->path_mtu;
+	return path && path->dst.addr.ver ? ask_route(d, &path->dst.addr) : 0;
 }
 
 void watch_mtu_of(struct daemon *d, struct sa *sa)

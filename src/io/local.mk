@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libio.a
 libio_a_SOURCES = \
+	src/io/icmp.c \
+	src/io/icmp.h \
 	src/io/netlink.c \
 	src/io/netlink.h \
 	src/io/netlink_bridge.c \

@@ -73,6 +73,9 @@ struct netlink_route {
 	struct ip_addr src; /* source address the kernel would use */
 	struct ip_addr via; /* gateway, ver 0 when on link */
 };
+/* MTU of the way to dst (with this mark) by the routing table alone: of the route if it has one, else of the interface. Not what
+ * the kernel has learned from ICMP. In bytes; 0 or -errno. */
+int netlink_route_mtu(struct netlink *n, const struct ip_addr *dst, uint32_t mark, uint32_t *mtu) warn_unused;
 /* What the kernel would do with a packet to dst (with this mark). */
 int netlink_route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mark,
 		      struct netlink_route *out) warn_unused;

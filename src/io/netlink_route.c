@@ -185,8 +185,8 @@ static void route_take(const struct nlmsghdr *nlh, void *arg)
 	}
 }
 
-int netlink_route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mark,
-		      struct netlink_route *out)
+static int route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mark, uint32_t flags,
+		     struct netlink_route *out)
 {
 	struct netlink_req r;
 	struct rtmsg *rtm;
@@ -197,6 +197,7 @@ int netlink_route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mar
 	rtm = r.body;
 	rtm->rtm_family = netlink_family(dst);
 	rtm->rtm_dst_len = (uint8_t)(8 * ip_addr_bytes(dst));
+	rtm->rtm_flags = flags;
 	netlink_req_addr(&r, RTA_DST, dst);
 	if (mark)
 		mnl_attr_put_u32(r.nlh, RTA_MARK, mark);
@@ -212,4 +213,19 @@ int netlink_route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mar
 		out->mtu = (uint32_t)mtu;
 	}
 	return 0;
+}
+
+int netlink_route_get(struct netlink *n, const struct ip_addr *dst, uint32_t mark,
+		      struct netlink_route *out)
+{
+	return route_get(n, dst, mark, 0, out);
+}
+
+int netlink_route_mtu(struct netlink *n, const struct ip_addr *dst, uint32_t mark, uint32_t *mtu)
+{
+	struct netlink_route r;
+	int rc = route_get(n, dst, mark, RTM_F_FIB_MATCH, &r);
+
+	*mtu = rc ? 0 : r.mtu;
+	return rc;
 }

@@ -5,6 +5,8 @@ libipsec_a_SOURCES = \
 	src/ipsec/esp.c \
 	src/ipsec/esp.h \
 	src/ipsec/event.h \
+	src/ipsec/pmtu.c \
+	src/ipsec/pmtu.h \
 	src/ipsec/replay.c \
 	src/ipsec/replay.h \
 	src/ipsec/sa.c \

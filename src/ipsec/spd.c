@@ -256,6 +256,18 @@ bool spd_names_ports(const struct spd *s, enum ipsec_dir dir, int ver)
 	return s->names_ports[dir][ver == 6];
 }
 
+bool spd_icmp_is_nobodys(const struct policy *pol)
+{
+	if (!pol)
+		return true;
+	if (pol->action != POLICY_DISCARD)
+		return false;
+	for (unsigned i = 0; i < pol->n_sel; i++)
+		if (pol->sel[i].proto != PROTO_ANY)
+			return false;
+	return true;
+}
+
 bool policy_names_opaque(const struct policy *p, enum ipsec_dir dir, const struct flow_key *k)
 {
 	for (unsigned i = 0; i < p->n_sel; i++)

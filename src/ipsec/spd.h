@@ -40,6 +40,8 @@ struct policy {
 	    **in; /* protect: SAs (a bundle in order of application; today one); references owned */
 	unsigned n_out, n_in;
 	bool mss_clamp;
+	bool icmp_errors; /* carries ICMP errors that no policy is for, when they quote a packet of its own
+			     (RFC 4301 6.2) */
 	bool whole_only; /* where it names ports, later fragments are not for it (RFC 4301 7.3: not
 			    agreed with the peer) */
 	uint32_t reqid; /* 0: none. Else SAs with the same reqid are accepted inbound, and outbound
@@ -86,6 +88,9 @@ size_t spd_bytes(const struct spd *s);
 
 /* Does a policy of this direction and IP version (4 or 6) name ports, ICMP types or MH types? */
 bool spd_names_ports(const struct spd *s, enum ipsec_dir dir, int ver);
+/* May the inner packet of an ICMP error go the way of the packets it is about: does no policy, or
+ * only one that discards whatever is left (pol: what spd_lookup() found), match it? */
+bool spd_icmp_is_nobodys(const struct policy *pol);
 /* Is it by naming opaque ports that the policy matches this packet? */
 bool policy_names_opaque(const struct policy *p, enum ipsec_dir dir, const struct flow_key *k);
 

@@ -17,4 +17,6 @@ libpacket_a_SOURCES = \
 	src/packet/icmp.h \
 	src/packet/parse.c \
 	src/packet/parse.h \
+	src/packet/quote.c \
+	src/packet/quote.h \
 	src/packet/tcp.c

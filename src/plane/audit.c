@@ -14,6 +14,7 @@ static const uint8_t event_of_in[DROP_REASONS] = {
 	[DROP_REPLAY] = AUDIT_REPLAY,
 	[DROP_AUTH] = AUDIT_INTEGRITY,
 	[DROP_POLICY_IN] = AUDIT_SA_SELECTORS,
+	[DROP_ICMP_QUOTE] = AUDIT_ICMP_SELECTORS,
 	[DROP_SHORT] = AUDIT_MALFORMED,
 	[DROP_NOT_IP] = AUDIT_MALFORMED,
 	[DROP_BAD_LENGTH] = AUDIT_MALFORMED,
@@ -210,12 +211,12 @@ void audit_in(struct worker *w, const struct in_pkt *p, enum drop why)
 	if (p->esp) {
 		set_spi(e, IPPROTO_ESP, load_be32(p->esp));
 		/* the whole number is known once its SA has been looked at */
-		set_seq(e, why == DROP_REPLAY || why == DROP_AUTH || why == DROP_POLICY_IN ? p->seq : load_be32(p->esp + 4));
+		set_seq(e, why == DROP_REPLAY || why == DROP_AUTH || why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE ? p->seq : load_be32(p->esp + 4));
 	} else { /* a fragment that had to wait */
 		set_spi(e, p->sa->proto, p->sa->spi);
 	}
 	set_outer(e, p->rx);
-	if (why == DROP_POLICY_IN)
+	if (why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE)
 		set_inner(e, &p->info.key);
 	tell(w);
 }

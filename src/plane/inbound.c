@@ -6,7 +6,7 @@
  *   look up    the SA by SPI; lengths; is the sequence number possibly new (RFC 4303 3.4.3)
  *   open       one crypto call for all
  *   accept     replay window, lifetimes, trailer, ECN; the peer's address, if it moved
- *   check      the inner packet against the SA's own selectors and the SPD (RFC 4301 5.2 step 4)
+ *   check      the inner packet (of an ICMP error that nobody knows, what it quotes) against the SA's own selectors and the SPD (RFC 4301 5.2 step 4)
  *   deliver    deliver.c
  *
  * Nothing of an SA changes before its packet is authenticated.
@@ -259,22 +259,20 @@ static struct flow_entry *classify_miss(struct worker *w, const struct in_pkt *p
 	return f;
 }
 
-/* May this SA carry this packet? The policy that governs it must demand protection and name the SA, or its reqid; the SA's own selectors, when it has any,
- * must match too. A yes is kept in the flow's hint. */
-static bool allowed(const struct flow_entry *f, const struct in_pkt *p)
+/* The policy must demand protection and name the SA, or its reqid; the SA's own selectors, when it has any, must match too. */
+bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const struct flow_key *k)
 {
-	const struct policy *pol = f->verdict;
-	const struct sa_conf *conf = p->sa->conf;
+	const struct sa_conf *conf = sa->conf;
 	bool ok;
 
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
 	/* of several SAs, all must have been passed: nest.c checks that */
-	ok = pol->reqid ? pol->reqid == p->sa->reqid : pol->n_in == 1 && pol->in[0] == p->sa;
+	ok = pol->reqid ? pol->reqid == sa->reqid : pol->n_in == 1 && pol->in[0] == sa;
 	if (!ok || conf->n_sel == 0)
 		return ok;
 	for (unsigned i = 0; i < conf->n_sel; i++)
-		if (selector_match(&conf->sel[i], DIR_IN, &p->info.key))
+		if (selector_match(&conf->sel[i], DIR_IN, k))
 			return true;
 	return false;
 }
@@ -320,11 +318,15 @@ void inbound_check(struct worker *w)
 			f = classify_miss(w, p);
 		f->used = w->batch;
 		if (unlikely(f->hint != p->sa)) {
-			if (!allowed(f, p)) {
-				refuse(w, p, DROP_POLICY_IN);
-				continue;
+			if (inbound_may_carry(f->verdict, p->sa, &p->info.key)) {
+				f->hint = p->sa;
+			} else {
+				enum drop d = icmp_error_in(w, f->verdict, p);
+				if (d != DROP_NONE) {
+					refuse(w, p, d);
+					continue;
+				}
 			}
-			f->hint = p->sa;
 		}
 		if (unlikely(p->info.flags & PKT_TCP_SYN))
 			clamp_mss(w, p, f->verdict);

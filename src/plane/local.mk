@@ -10,6 +10,7 @@ libplane_a_SOURCES = \
 	src/plane/early.c \
 	src/plane/fragments.c \
 	src/plane/hold.c \
+	src/plane/icmp_error.c \
 	src/plane/ike.c \
 	src/plane/ike_ring.h \
 	src/plane/inbound.c \

@@ -191,6 +191,21 @@ static void clamp_mss(struct worker *w, struct out_pkt *p, uint32_t mtu)
 		w->c.mss_clamped++;
 }
 
+/* An ICMP error that no policy is for, about a packet of one that has a single ESP SA: it goes by that. Others find their policy. */
+static bool by_its_quote(struct worker *w, struct out_pkt *p)
+{
+	struct policy *pol = icmp_error_out(w, p);
+	unsigned n;
+
+	if (!pol)
+		return false;
+	struct sa *const *sa = policy_out(pol, &n);
+	p->policy = pol;
+	if (n == 1 && sa[0]->proto == SA_ESP)
+		p->sa = sa[0];
+	return p->sa != NULL;
+}
+
 /* Looks every packet's flow up; the SAs they lead to are on their way while the next ones are looked at. */
 static void classify_all(struct worker *w)
 {
@@ -211,7 +226,7 @@ static void classify_all(struct worker *w)
 			last = p->sa;
 			sa_prefetch(last);
 		}
-		if (unlikely(!p->sa))
+		if (unlikely(!p->sa) && !by_its_quote(w, p))
 			not_protected(w, p, p->policy);
 	}
 }

@@ -285,6 +285,8 @@ uint8_t *side_room(struct worker *w, uint32_t len);
 /* inbound.c, for nest.c: */
 void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why);
 void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *rx);
+/* Does the policy demand this SA, and has the SA no selectors of its own or some that match? */
+bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const struct flow_key *k);
 /* The policy's say on w->in[0..n_in); what may not pass leaves. */
 void inbound_check(struct worker *w);
 struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p);
@@ -324,6 +326,10 @@ void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *inf
 void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info, enum drop why);
 /* Outbound: sa NULL, none was chosen; ip and info may be NULL. */
 void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
+/* icmp_error.c: a packet that no policy is for: the policy that it goes by, being an ICMP error about its packets; NULL: none. */
+struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p);
+/* The same for one that its SA may not carry by itself; own: the policy that governs it, NULL for none. DROP_NONE: it may pass. */
+enum drop icmp_error_in(struct worker *w, const struct policy *own, const struct in_pkt *p);
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);

@@ -20,6 +20,7 @@ SCENARIOS = \
 	test/scenario/nat/test.sh \
 	test/scenario/lifetimes/test.sh \
 	test/scenario/mtu/test.sh \
+	test/scenario/pmtu/test.sh \
 	test/scenario/policies/test.sh \
 	test/scenario/fragments/test.sh \
 	test/scenario/replay/test.sh \

@@ -156,5 +156,6 @@ TCase *tcase_plane_ah(void);
 TCase *tcase_plane_bundle(void);
 TCase *tcase_plane_fragments(void);
 TCase *tcase_plane_bridge(void);
+TCase *tcase_plane_icmp(void);
 
 #endif

@@ -238,6 +238,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_fragments());
 	suite_add_tcase(s, tcase_plane_bridge());
 	suite_add_tcase(s, tcase_plane_audit());
+	suite_add_tcase(s, tcase_plane_icmp());
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);

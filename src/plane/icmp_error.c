@@ -1,0 +1,42 @@
+/*
+ * ICMP errors inside of SAs that fit no policy by themselves (RFC 4301 6.2): a router somewhere on the way sends them, whose address no selector
+ * has. They belong with the packet they quote: turned round, it tells the policy, and the SA. What was decided about one such
+ * message says nothing about the next, so nothing of it enters the flow tables.
+ */
+#include "packet/quote.h"
+#include "plane/worker.h"
+
+/* The policy of the traffic that answers what is quoted. NULL: none that protects and wants it. */
+static struct policy *policy_of_quote(struct worker *w, enum ipsec_dir dir, const uint8_t *ip, const struct pkt_info *info,
+				      struct flow_key *back)
+{
+	struct icmp_quote q;
+	struct flow_key k;
+	uint32_t unused;
+
+	if (info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) || !w->view->spd ||
+	    !icmp_quote_read(info->key.ver, ip + info->l4_off, info->len - info->l4_off, &q) || !icmp_quote_key(&q, &k, &unused))
+		return NULL;
+	flow_key_reverse(&k, back);
+	struct policy *pol = spd_lookup(w->view->spd, dir, back);
+	return pol && pol->action == POLICY_PROTECT && pol->icmp_errors ? pol : NULL;
+}
+
+struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p)
+{
+	struct flow_key back;
+
+	if (!icmp_is_error(&p->info.key) || !spd_icmp_is_nobodys(p->policy))
+		return NULL;
+	return policy_of_quote(w, DIR_OUT, p->ip, &p->info, &back);
+}
+
+enum drop icmp_error_in(struct worker *w, const struct policy *own, const struct in_pkt *p)
+{
+	struct flow_key back;
+
+	if (!icmp_is_error(&p->info.key) || !spd_icmp_is_nobodys(own))
+		return DROP_POLICY_IN;
+	const struct policy *pol = policy_of_quote(w, DIR_IN, p->ip, &p->info, &back);
+	return pol && inbound_may_carry(pol, p->sa, &back) ? DROP_NONE : DROP_ICMP_QUOTE;
+}
