@@ -22,6 +22,7 @@ SCENARIOS = \
 	test/scenario/mtu/test.sh \
 	test/scenario/pmtu/test.sh \
 	test/scenario/policies/test.sh \
+	test/scenario/router/test.sh \
 	test/scenario/fragments/test.sh \
 	test/scenario/replay/test.sh \
 	test/scenario/tamper/test.sh \

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# A router whose routes lead into the TUN device: bypass goes on in the clear by the interface that the main table says, one of
+# several, and does not come back; discard is silent; reject answers.
+. "$(dirname "$0")/../lib.sh"
+need ping nc tcpdump jq
+topology
+space dmz net
+cable "$ns_a" inner "$ns_dmz" eth0
+cable "$ns_a" isp "$ns_net" eth0
+address "$ns_a" inner 10.9.0.1/24 fd09::1/64
+address "$ns_dmz" eth0 10.9.0.2/24 fd09::2/64
+address "$ns_a" isp 198.51.100.1/24 2001:db8:5::1/64
+address "$ns_net" eth0 198.51.100.2/24 2001:db8:5::2/64
+ip -n "$ns_dmz" route add default via 10.9.0.1
+ip -n "$ns_dmz" route add default via fd09::1
+ip -n "$ns_net" route add default via 198.51.100.1
+ip -n "$ns_net" route add default via 2001:db8:5::1
+ip -n "$ns_net" addr add 203.0.113.7/32 dev lo
+ip -n "$ns_net" addr add 2001:db8:7::7/128 dev lo nodad
+ip -n "$ns_a" route add default via 198.51.100.2
+ip -n "$ns_a" route add default via 2001:db8:5::2
+random_file "$work/file" 200001
+
+conf_defaults
+policies_before='policy no-ssh {
+	remote_port = {"22"}
+	protocol = {"tcp", "udp"}
+	direction = out
+	action = reject
+}
+policy silent {
+	remote = {"203.0.113.66", "2001:db8:7::66"}
+	direction = out
+	action = discard
+}
+policy clear {
+	remote = {"10.9.0.0/24", "fd09::/64", "203.0.113.0/24", "2001:db8:7::/64", "198.51.100.0/24"}
+	action = bypass
+}'
+conf_pair
+sed -i 's|routes = {|routes = {"10.9.0.0/24", "fd09::/64", "203.0.113.0/24", "2001:db8:7::/64", |' "$work/a.conf"
+pair_start || finish
+gw_a ip rule show >"$work/rules"
+ok "there is a rule for our mark" grep -qE 'not from all fwmark' "$work/rules"
+
+capture "$ns_dmz" eth0 "$work/dmz.pcap" && p_dmz=$last
+capture "$ns_net" eth0 "$work/net.pcap" && p_net=$last
+capture "$ns_b" wan "$work/wire.pcap" && p_wire=$last
+capture "$ns_host_a" eth0 "$work/host.pcap" && p_host=$last
+ok "bypass to the DMZ" ping_ok "$ns_host_a" 10.9.0.2
+ok "bypass to the DMZ, IPv6" ping_ok "$ns_host_a" fd09::2
+ok "bypass by the default route" ping_ok "$ns_host_a" 203.0.113.7
+ok "bypass by the default route, IPv6" ping_ok "$ns_host_a" 2001:db8:7::7
+ok "a file in the clear" send_file "$ns_host_a" "$ns_net" 203.0.113.7 7300 "$work/file"
+ok "a file in the clear, IPv6" send_file "$ns_host_a" "$ns_net" 2001:db8:7::7 7301 "$work/file"
+ok "the rest is protected" ping_ok "$ns_host_a" 10.2.0.2
+ok "discard is silent" not ping_ok "$ns_host_a" 203.0.113.66 -c 1 -W 1
+ok "discard is silent, IPv6" not ping_ok "$ns_host_a" 2001:db8:7::66 -c 1 -W 1
+quick() { # fails, and by itself
+	in_ns "$ns_host_a" timeout 3 "$@"
+	local rc=$?
+	[ $rc != 0 ] && [ $rc != 124 ]
+}
+ok "reject answers TCP at once" quick nc -z -w 2 203.0.113.7 22
+ok "reject answers TCP over IPv6 at once" quick nc -z -w 2 fd02::2 22
+echo x | in_ns "$ns_host_a" timeout 2 nc -u -w 1 203.0.113.7 22
+capture_stop "$p_dmz"
+capture_stop "$p_net"
+capture_stop "$p_wire"
+capture_stop "$p_host"
+is "each ping left once: nothing went in a circle" "$(frames "$work/dmz.pcap" 'icmp[0] = 8')" 3
+is "IPv6 as well" "$(frames "$work/dmz.pcap" 'icmp6 and ip6[40] = 128')" 3
+is "nothing of it on the peer's link" "$(frames "$work/wire.pcap" "$not_arp and not $esp_udp")" 0
+is "nothing discarded or rejected left in the clear" \
+	"$(frames "$work/net.pcap" 'host 203.0.113.66 or host 2001:db8:7::66 or port 22')" 0
+is "no word about what was discarded" "$(frames "$work/host.pcap" 'icmp[0] = 3 and icmp[1] != 13 and icmp[1] != 4')" 0
+num "reject answers UDP with ICMP" "$(frames "$work/host.pcap" 'icmp[0] = 3 and icmp[1] = 13')" -ge 1
+num "bypassed packets are counted" "$(status a .traffic.bypass.packets)" -ge 100
+num "discarded ones, too" "$(drops a policy_discard)" -ge 2
+num "and rejected ones" "$(drops a policy_reject)" -ge 3
+finish
