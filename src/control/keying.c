@@ -202,7 +202,8 @@ static int make_engine(struct keying *k, const struct config *c, char *why, size
 			       .keepalive = env_keepalive,
 			       .submit = env_submit,
 			       .resolve = env_resolve,
-			       .event = kevent_tell };
+			       .event = kevent_tell,
+			       .audit = kevent_audit };
 
 	ksa_env(&env);
 	k->conf = ike_conf_ref(c->ike);

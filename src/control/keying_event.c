@@ -74,6 +74,13 @@ void kevent_tell(void *keying, const struct ike_event *e)
 	daemon_event(k->d, name, v);
 }
 
+void kevent_audit(void *keying, const struct audit_event *e)
+{
+	struct keying *k = keying;
+
+	audit_tell(k->d, e);
+}
+
 void kevent_flush(struct keying *k)
 {
 	size_t i;

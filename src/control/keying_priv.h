@@ -115,6 +115,7 @@ int knet_source(void *keying, const struct ip_addr *remote, struct ip_addr *loca
 
 /* ---- keying_event.c ---- */
 void kevent_tell(void *keying, const struct ike_event *e);
+void kevent_audit(void *keying, const struct audit_event *e);
 /* Hands events of orders to those who follow. */
 void kevent_flush(struct keying *k);
 /* Keeps the keys of an SA as a line of Wireshark's table, when the configuration allows it. */

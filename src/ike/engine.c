@@ -191,6 +191,29 @@ void ike_sa_log(const struct ike_sa *sa, enum log_level l, const char *fmt, ...)
 		endpoint_format(&sa->remote, peer), text);
 }
 
+void ike_audit(struct ike *ike, enum audit id, const struct ike_sa *sa,
+	       const struct endpoint *remote, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!ike->env.audit)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	struct audit_event e = { .ns = clock_now_ns(),
+				 .id = (uint16_t)id,
+				 .have = AUDIT_F_ADDRS | AUDIT_F_IKE_SPIS | AUDIT_F_TEXT,
+				 .src = remote ? *remote : sa->remote,
+				 .dst = sa ? sa->local : ike->heard.local,
+				 .conn = sa && sa->conn ? sa->conn->conf->name : NULL,
+				 .text = text };
+	memcpy(e.spi_i, sa ? sa->spi_i : ike->heard.spi_i, sizeof(e.spi_i));
+	memcpy(e.spi_r, sa ? sa->spi_r : ike->heard.spi_r, sizeof(e.spi_r));
+	ike->env.audit(ike->env.ctx, &e);
+}
+
 bool ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
 {
 	char text[512], peer[ENDPOINT_STRLEN];
@@ -246,13 +269,24 @@ void ike_receive(struct ike *ike, const struct endpoint *local, const struct end
 	struct ike_bad bad;
 
 	ike->stats.received++;
-	if (ike_hdr_parse(&h, span_of(p, len), &bad)) {
+	int rc = ike_hdr_parse(&h, span_of(p, len), &bad);
+	ike->heard.local = *local;
+	memset(ike->heard.spi_i, 0, sizeof(ike->heard.spi_i));
+	memset(ike->heard.spi_r, 0, sizeof(ike->heard.spi_r));
+	if (len >= IKE_HDR_LEN) {
+		memcpy(ike->heard.spi_i, p, 8);
+		memcpy(ike->heard.spi_r, p + 8, 8);
+	}
+	if (rc) {
 		if (ike_hdr_major(&h) == 1 && len >= IKE_HDR_LEN) {
 			v1_bad_header(ike, local, remote, marker, &h, &bad);
 			return;
 		}
 		ike->stats.malformed++;
 		ike_stranger_log(ike, remote, "a datagram is no IKE message: %s", bad.why);
+		ike_audit(ike,
+			  bad.notify == IKE2_INVALID_MAJOR_VERSION ? AUDIT_VERSION : AUDIT_MESSAGE,
+			  NULL, remote, "%s", bad.why);
 		if (bad.notify == IKE2_INVALID_MAJOR_VERSION && ike_hdr_major(&h) > 2)
 			refuse_version(ike, local, remote, marker, &h);
 		return;

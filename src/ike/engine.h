@@ -237,6 +237,10 @@ struct ike {
 	size_t arena_used;
 	struct log_limit stranger_log; /* lines that anybody can provoke */
 	struct log_limit spi_limit;    /* answers to unknown SPIs and versions */
+	struct {
+		struct endpoint local;
+		uint8_t spi_i[8], spi_r[8];
+	} heard; /* the datagram being handled; for ike_audit() */
 	unsigned depth; /* calls from outside that are active: SAs are freed when it is back at 0 */
 	struct list drains;   /* pairs that were replaced and still receive: child.c */
 	unsigned handling;    /* handlers and builders that run: no other may begin */
@@ -264,6 +268,11 @@ void ike_sa_log(const struct ike_sa *sa, enum log_level l, const char *fmt, ...)
 /* The same for what somebody unauthenticated can provoke: limited. False: left out. */
 bool ike_stranger_log(struct ike *ike, const struct endpoint *remote, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* An auditable event: of the SA, or of the datagram being handled when sa is NULL. remote NULL: the
+ * SA's. */
+void ike_audit(struct ike *ike, enum audit id, const struct ike_sa *sa,
+	       const struct endpoint *remote, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 int ike_send(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 	     bool marker, struct span datagram);
 /* `t` less something between 0 and `jitter`, never less than half of t. 0 stays 0. */

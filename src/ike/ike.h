@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/audit.h"
 #include "base/span.h"
 #include "ike/conf.h"
 #include "ipsec/event.h"
@@ -115,6 +116,9 @@ struct ike_env {
 	int (*submit)(void *ctx, struct ike_job *job);
 	void (*resolve)(void *ctx, const char *name, struct ike_lookup *l);
 	void (*event)(void *ctx, const struct ike_event *e);
+	/* Something auditable in a message, or a peer that is silent; text and conn are borrowed. NULL:
+	 * nobody wants to know. */
+	void (*audit)(void *ctx, const struct audit_event *e);
 };
 
 /* env is copied; conf is referenced. 0, -EINVAL (a table of ours is inconsistent: told in why), or

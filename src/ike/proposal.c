@@ -186,6 +186,19 @@ bool proposal_has(const struct proposal *p, enum ike_transform_type type, uint16
 	return false;
 }
 
+bool proposals_unprotected(const struct proposals *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct proposal *q = &p->p[i];
+		bool integ = false;
+		for (unsigned k = 0; k < q->n; k++)
+			integ |= q->alg[k].type == IKE_T_INTEG && q->alg[k].id != 0;
+		if (q->proto == IKE_PROTO_ESP && !integ && proposal_has(q, IKE_T_ENCR, ENCR_NULL))
+			return true;
+	}
+	return false;
+}
+
 static bool has_exactly(const struct proposal *p, const struct proposal_alg *a)
 {
 	for (unsigned i = 0; i < p->n; i++)

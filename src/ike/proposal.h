@@ -39,6 +39,9 @@ struct proposals {
 	struct proposal p[PROPOSALS_MAX];
 };
 
+/* Does one of them want ESP with neither encryption nor integrity (RFC 4301 4.2)? */
+bool proposals_unprotected(const struct proposals *p);
+
 /*
  * Parses proposals separated by commas; "default" stands for the default ones, NULL or an empty
  * text too. IKE: a PRF left out follows from the integrity algorithms, also where a combined-mode

@@ -407,6 +407,25 @@ static void env_event(void *ctx, const struct ike_event *e)
 			v->conn, v->child, v->text);
 }
 
+static void env_audit(void *ctx, const struct audit_event *e)
+{
+	struct duo_node *n = ctx;
+
+	ck_assert_uint_gt(e->id, AUDIT_NONE);
+	ck_assert_uint_lt(e->id, AUDIT_EVENTS);
+	/* what its row promises, and to whom it happened */
+	ck_assert_uint_eq(audit_info(e->id)->of, AUDIT_OF_IKE);
+	ck_assert_uint_eq(e->have, audit_info(e->id)->fields);
+	ck_assert_uint_ne(e->src.addr.ver, 0);
+	ck_assert_uint_ne(e->dst.addr.ver, 0);
+	ck_assert(e->text && e->text[0]);
+	n->audited[e->id]++;
+	n->audit = *e;
+	snprintf(n->audit_text, sizeof(n->audit_text), "%s", e->text);
+	n->audit.text = n->audit_text;
+	log_info(LOG_AUDIT, "audit: %s: %s", audit_info(e->id)->what, e->text);
+}
+
 /* ---- configurations */
 
 void duo_ident(struct ident *id, const char *text)
@@ -590,7 +609,8 @@ static void start(struct duo_node *n)
 			       .keepalive = env_keepalive,
 			       .submit = env_submit,
 			       .resolve = env_resolve,
-			       .event = env_event };
+			       .event = env_event,
+			       .audit = env_audit };
 	char why[256] = "";
 
 	if (ike_new(&env, n->conf, &n->ike, why, sizeof(why)))

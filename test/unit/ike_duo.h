@@ -63,6 +63,9 @@ struct duo_node {
 	struct duo_event event[DUO_EVENTS]; /* the latest */
 	unsigned n_events, count[IKE_EV_TYPES];
 	unsigned sent; /* datagrams */
+	unsigned audited[AUDIT_EVENTS];
+	struct audit_event audit; /* the last */
+	char audit_text[512];
 };
 
 /* A datagram on the wire. */

@@ -34,10 +34,10 @@ START_TEST(test_offence_has_its_notify_and_event)
 
 	ck_assert_msg(judge(span_of(buf, len)) == -EBADMSG, "%s: nothing was found", r->name);
 	const struct v1_fault *f = v1_fault_of(&bad);
-	ck_assert_msg(bad.notify == r->notify && strcmp(f->event, r->event) == 0 &&
+	ck_assert_msg(bad.notify == r->notify && strcmp(audit_info(f->event)->what, r->event) == 0 &&
 			  strcmp(f->section, r->section) == 0,
 		      "%s: notify %u, event %s of %s (%s); %u, %s of %s expected", r->name,
-		      bad.notify, f->event, f->section, bad.why, r->notify, r->event, r->section);
+		      bad.notify, audit_info(f->event)->what, f->section, bad.why, r->notify, r->event, r->section);
 	ck_assert(bad.why[0]);
 }
 END_TEST
@@ -81,7 +81,7 @@ START_TEST(test_5_7_key_exchange_of_wrong_length)
 	p.ke.data = span_of(zero, 255);
 	ck_assert_int_eq(v1_check_ke(&p, 14, &bad), -EBADMSG);
 	ck_assert_uint_eq(bad.notify, IKE1_INVALID_KEY_INFORMATION);
-	ck_assert_str_eq(v1_fault_of(&bad)->event, "INVALID KEY INFORMATION");
+	ck_assert_str_eq(audit_info(v1_fault_of(&bad)->event)->what, "INVALID KEY INFORMATION");
 	ck_assert_str_eq(v1_fault_of(&bad)->section, "5.7");
 	p.ke.data.len = 256;
 	ck_assert_int_eq(v1_check_ke(&p, 14, &bad), 0);
@@ -105,7 +105,7 @@ START_TEST(test_5_8_identities)
 	p.id.port = rows[_i].port;
 	ck_assert_int_eq(v1_check_id(&p, &bad), rows[_i].good ? 0 : -EBADMSG);
 	if (!rows[_i].good)
-		ck_assert_str_eq(v1_fault_of(&bad)->event, "INVALID ID INFORMATION");
+		ck_assert_str_eq(audit_info(v1_fault_of(&bad)->event)->what, "INVALID ID INFORMATION");
 }
 END_TEST
 
@@ -125,7 +125,7 @@ START_TEST(test_5_15_deletes)
 
 	payload_from(IKE1_D, true, rows[_i].hex, buf);
 	ck_assert_uint_eq(bad.notify, rows[_i].notify);
-	ck_assert_str_eq(v1_fault_of(&bad)->event, rows[_i].event);
+	ck_assert_str_eq(audit_info(v1_fault_of(&bad)->event)->what, rows[_i].event);
 	ck_assert_str_eq(v1_fault_of(&bad)->section, "5.15");
 }
 END_TEST
@@ -149,7 +149,7 @@ START_TEST(test_5_table_finds_each_row)
 		ck_assert_ptr_eq(v1_fault_of(&b), f);
 	}
 	struct ike_bad b = { .notify = 9999 };
-	ck_assert_str_eq(v1_fault_of(&b)->event, "INVALID MESSAGE");
+	ck_assert_str_eq(audit_info(v1_fault_of(&b)->event)->name, "invalid_message");
 }
 END_TEST
 

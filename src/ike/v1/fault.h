@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/audit.h"
 #include "ike/msg.h"
 
 struct v1_fault {
 	const char *section;
-	const char *event; /* the RFC's word */
+	enum audit event;  /* its words are the RFC's */
 	uint16_t notify;   /* enum ike1_notify; 0: the RFC has none */
 	uint8_t payload;   /* where it was found; 0: in the header or anywhere */
 };
@@ -34,10 +35,5 @@ int v1_check_payload(const struct ike_payload *p, struct ike_bad *bad) warn_unus
 int v1_check_ke(const struct ike_payload *ke, uint16_t group, struct ike_bad *bad) warn_unused;
 /* 5.8 and RFC 2407 4.6.2: an identity of phase 1: a type that names one, no ports but IKE's. */
 int v1_check_id(const struct ike_payload *id, struct ike_bad *bad) warn_unused;
-
-/* 5.1: the only event without a message to blame. */
-#define V1_EVENT_RETRY "RETRY LIMIT REACHED"
-/* 5.14: a notify came in that reports an error of ours. */
-#define V1_EVENT_NOTIFIED "NOTIFICATION PAYLOAD ERROR"
 
 #endif

@@ -244,7 +244,8 @@ static void error_notified(struct ike_sa *sa, const struct ike_payload *p)
 	char num[IKE_NAME_LEN], why[512], me[IDENT_STRLEN];
 	const char *name = ike_name_or_number(IKE_NAMES_NOTIFY1, p->notify.type, num);
 
-	ike_sa_log(sa, LOG_LVL_INFO, "audit: " V1_EVENT_NOTIFIED " (RFC 2408 5.14): %s", name);
+	ike_sa_log(sa, LOG_LVL_INFO, "the peer reports an error: %s", name);
+	ike_audit(sa->ike, AUDIT_NOTIFICATION, sa, NULL, "%s", name);
 	if (!sa->counted) {
 		snprintf(why, sizeof(why),
 			 "the peer refused us (%s): it knows no connection for %s, or our proof is "

@@ -20,12 +20,12 @@ void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *r
 	const struct v1_fault *f = v1_fault_of(bad);
 
 	ike->stats.malformed++;
+	const char *what = audit_info(f->event)->what;
 	if (sa && sa->authenticated)
-		ike_sa_log(sa, LOG_LVL_INFO, "audit: %s (RFC 2408 %s): %s", f->event, f->section,
-			   bad->why);
+		ike_sa_log(sa, LOG_LVL_INFO, "%s (RFC 2408 %s): %s", what, f->section, bad->why);
 	else
-		ike_stranger_log(ike, remote, "audit: %s (RFC 2408 %s): %s", f->event, f->section,
-				 bad->why);
+		ike_stranger_log(ike, remote, "%s (RFC 2408 %s): %s", what, f->section, bad->why);
+	ike_audit(ike, f->event, sa, remote, "%s", bad->why);
 }
 
 bool v1_id_used(struct ike_sa *sa, uint32_t id)

@@ -59,6 +59,12 @@ enum ike_rc v1_error(struct v1_exchange *x, enum ike_rc rc, uint16_t notify, con
 	vsnprintf(p, 768, fmt, ap);
 	va_end(ap);
 	x->why = p;
+	/* of phase 1 they have been told where they were found */
+	if (x != &x->sa->v1->p1 &&
+	    (notify == IKE1_NO_PROPOSAL_CHOSEN || notify == IKE1_INVALID_ID_INFORMATION)) {
+		struct ike_bad bad = { .notify = notify };
+		ike_audit(x->ike, v1_fault_of(&bad)->event, x->sa, &x->remote, "%s", p);
+	}
 	return rc;
 }
 
@@ -213,6 +219,8 @@ static void end_phase1(struct v1_exchange *x)
 		return;
 	}
 	ike_stranger_log(x->ike, &x->remote, "phase 1 failed: %s", why ? why : "no memory");
+	ike_audit(x->ike, AUDIT_PEER_AUTH, x->sa, &x->remote, "phase 1 failed: %s",
+		  why ? why : "no memory");
 	if (sa->conn && why) {
 		free(sa->conn->last_error);
 		sa->conn->last_error = strdup(why);
@@ -491,8 +499,7 @@ static void timed_out(struct v1_exchange *x)
 	char why[512], peer[ENDPOINT_STRLEN];
 	const struct v1_edge *e = v1_edge_find(x, x->n);
 
-	ike_sa_log(sa, LOG_LVL_INFO, "audit: " V1_EVENT_RETRY " (RFC 2408 5.1): %s",
-		   e ? e->name : "message");
+	ike_audit(sa->ike, AUDIT_RETRY_LIMIT, sa, NULL, "%s", e ? e->name : "message");
 	snprintf(
 	    why, sizeof(why),
 	    "the peer %s does not answer (%s, sent %u times): is it reachable, and are its UDP "

@@ -22,6 +22,7 @@ static enum ike_rc fail(struct v2_exchange *x, const char *why)
 
 	ident_format(&sa->remote_id, peer, sizeof(peer));
 	bool told = ike_stranger_log(x->ike, &x->remote, "IKE_AUTH of %s failed: %s", peer, why);
+	ike_audit(x->ike, AUDIT_PEER_AUTH, sa, &x->remote, "IKE_AUTH of %s failed: %s", peer, why);
 	/* kept where `status` shows it */
 	free(sa->conn->last_error);
 	if (asprintf(&sa->conn->last_error, "peer %s: %s", peer, why) < 0)

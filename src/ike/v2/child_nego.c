@@ -425,6 +425,9 @@ uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first
 		return bad;
 	offered(c, first, &ours);
 	proposals_from_sa(m, sa, wire_proto(c), &peers);
+	if (proposals_unprotected(&peers))
+		ike_audit(c->sa->ike, AUDIT_NULL_ESP, c->sa, NULL,
+			  "the peer proposed ESP without encryption and integrity");
 	if (proposal_select(&ours, &peers, first ? PROPOSAL_NO_KE : 0, &c->chosen, c->why,
 			    sizeof(c->why)))
 		return IKE2_NO_PROPOSAL_CHOSEN;

@@ -128,6 +128,8 @@ static bool choose(struct first *f)
 				 "asked for an IKE SA with %s, but no connection has such "
 				 "local_addrs and remote_addrs",
 				 ip_addr_format(&f->local->addr, local));
+	ike_audit(f->ike, AUDIT_PROPOSAL, NULL, f->remote, "%s",
+		  first_name ? reason : "no connection has such local_addrs and remote_addrs");
 	refuse(f, IKE2_NO_PROPOSAL_CHOSEN, span_of(NULL, 0));
 	return false;
 }
@@ -195,6 +197,10 @@ void v2_init_request(struct ike *ike, const struct endpoint *local, const struct
 		uint32_t more;
 		ike->stats.malformed++;
 		ike_stranger_log(ike, remote, "IKE_SA_INIT is malformed: %s", bad.why);
+		ike_audit(ike,
+			  bad.notify == IKE2_UNSUPPORTED_CRITICAL_PAYLOAD ? AUDIT_NEXT_PAYLOAD
+									  : AUDIT_MESSAGE,
+			  NULL, remote, "%s", bad.why);
 		if (bad.notify == IKE2_UNSUPPORTED_CRITICAL_PAYLOAD &&
 		    log_limit_pass(&ike->spi_limit, &more)) {
 			ike_msg_init(ike->in, 0x20, h->spi_i, h->spi_r, h->exchange, h->flags, 0);
@@ -206,6 +212,7 @@ void v2_init_request(struct ike *ike, const struct endpoint *local, const struct
 	if (!e) {
 		ike->stats.malformed++;
 		ike_stranger_log(ike, remote, "IKE_SA_INIT without SA, KE and nonce");
+		ike_audit(ike, AUDIT_MESSAGE, NULL, remote, "IKE_SA_INIT without SA, KE and nonce");
 		return;
 	}
 	if (duplicate(&f) || ike->closing || !pass_gate(&f) || !choose(&f) || !group_fits(&f))
@@ -225,6 +232,7 @@ static enum ike_rc answer(struct v2_exchange *x)
 
 	if (x->work->rc) {
 		ike_stranger_log(x->ike, &x->remote, "%s", x->work->why);
+		ike_audit(x->ike, AUDIT_KEY_INFORMATION, sa, &x->remote, "%s", x->work->why);
 		return IKE_DROP;
 	}
 	memcpy(i->ni, ni.p, ni.len);

@@ -24,6 +24,8 @@ static void unknown_spi(struct ike *ike, const struct endpoint *local,
 	uint8_t buf[64];
 
 	ike->stats.invalid_spi++;
+	ike_audit(ike, AUDIT_COOKIE, NULL, remote,
+		  "a message for an IKE SA that does not exist (any more)");
 	if ((h->flags & IKE2_FLAG_R) || h->exchange == IKE2_X_SA_INIT ||
 	    !log_limit_pass(&ike->spi_limit, &more))
 		return;

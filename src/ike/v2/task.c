@@ -195,6 +195,7 @@ static void timed_out(struct ike_sa *sa)
 		ike_sa_kill(sa, IKE_END_FAILED, sa->init->refusal);
 		return;
 	}
+	ike_audit(sa->ike, AUDIT_RETRY_LIMIT, sa, NULL, "%s", row->name);
 	if (row->timeout) {
 		row->timeout(sa->task);
 		return;

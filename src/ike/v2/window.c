@@ -72,6 +72,7 @@ static void log_bad(struct ike_sa *sa, const struct endpoint *remote, const char
 {
 	sa->ike->stats.malformed++;
 	ike_stranger_log(sa->ike, remote, "a message is malformed: %s", why);
+	ike_audit(sa->ike, AUDIT_MESSAGE, sa, remote, "%s", why);
 }
 
 /* RFC 7296 2.21.3: what was authentic and still is no message cannot be repaired. */
@@ -82,6 +83,10 @@ static void authentic_but_bad(struct ike_sa *sa, const struct ike_bad *bad, bool
 
 	sa->ike->stats.malformed++;
 	ike_sa_log(sa, LOG_LVL_WARN, "the peer sent a malformed message: %s", bad->why);
+	ike_audit(sa->ike,
+		  bad->notify == IKE2_UNSUPPORTED_CRITICAL_PAYLOAD ? AUDIT_NEXT_PAYLOAD
+								   : AUDIT_MESSAGE,
+		  sa, NULL, "%s", bad->why);
 	snprintf(why, sizeof(why), "the peer sent a malformed message: %s", bad->why);
 	if (answer) {
 		ike_sa_kill(sa, sa->counted ? IKE_END_PEER : IKE_END_FAILED, why);
@@ -138,6 +143,7 @@ static int open_message(struct ike_sa *sa, uint8_t *p, size_t len, const struct 
 	} else if (rc == -EBADMSG) {
 		ike->stats.not_authentic++;
 		ike_stranger_log(ike, remote, "a message is not authentic");
+		ike_audit(ike, AUDIT_MESSAGE, sa, remote, "a message is not authentic");
 	}
 	return rc;
 }
@@ -151,6 +157,9 @@ static void no_row(struct ike_sa *sa, const struct ike_msg *m)
 	ike_sa_log(sa, LOG_LVL_INFO, "%s %s does not fit the state \"%s\"", name,
 		   m->hdr.flags & IKE2_FLAG_R ? "answer" : "request",
 		   ike_state_name((enum ike_state)sa->state));
+	ike_audit(sa->ike, AUDIT_EXCHANGE, sa, NULL, "%s %s does not fit the state \"%s\"", name,
+		  m->hdr.flags & IKE2_FLAG_R ? "answer" : "request",
+		  ike_state_name((enum ike_state)sa->state));
 	sa->ike->stats.unknown++;
 	/* before IKE_AUTH is through there is nobody to answer (RFC 7296 2.21.2 would end it) */
 	if (!(m->hdr.flags & IKE2_FLAG_R) && sa->counted)
