@@ -185,7 +185,7 @@ static void warn_useless(struct loader *ld, const struct item *it)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (key_value(it, keys[i]))
 			warn_value(ld, key_value(it, keys[i]),
-				   "%s has no effect with auth = psk; expected auth = pubkey",
+				   "%s has no effect without auth = pubkey; expected that",
 				   keys[i]);
 }
 
@@ -200,7 +200,7 @@ void auth_local_build(struct loader *ld, const struct item *it, struct ike_auth_
 		report_value(ld, id,
 			     "id = \"%.64s\" is a pattern; expected one identity to be sent",
 			     id->text);
-	if (out->method == IKE_BY_PSK) {
+	if (out->method != IKE_BY_PUBKEY) {
 		warn_useless(ld, it);
 		return;
 	}
@@ -263,7 +263,7 @@ void auth_remote_build(struct loader *ld, const struct item *it, const struct cr
 	char title[ITEM_STRLEN];
 
 	keys_apply(ld, it, out);
-	if (out->method == IKE_BY_PSK) {
+	if (out->method != IKE_BY_PUBKEY) {
 		warn_useless(ld, it);
 		return;
 	}

@@ -141,6 +141,8 @@ void check_ike(struct loader *ld)
 {
 	check_names_once(ld, ld->item, ld->n_item, SEC_CONN);
 	check_names_once(ld, ld->item, ld->n_item, SEC_SECRET);
+	check_names_once(ld, ld->item, ld->n_item, SEC_POOL);
+	check_names_once(ld, ld->item, ld->n_item, SEC_USER);
 	if (!ld->errors) { /* of what was not understood too little is known */
 		check_connections(ld);
 		check_owners(ld);

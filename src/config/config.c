@@ -156,7 +156,8 @@ static void build_items(struct loader *ld)
 
 	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
 		const struct item *it = &ld->item[i];
-		if (it->kind == SEC_CONN || it->kind == SEC_SECRET)
+		if (it->kind == SEC_CONN || it->kind == SEC_SECRET || it->kind == SEC_POOL ||
+		    it->kind == SEC_USER)
 			continue; /* conn.c */
 		bool named = item_name_ok(ld, it);
 		if (it->kind == SEC_SA) {

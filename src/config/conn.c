@@ -125,7 +125,8 @@ static void check_v1(struct loader *ld, const struct item *it, const struct ike_
 			   "Main Mode");
 	if (c->version != 1)
 		return;
-	if (c->auth.method != c->peer.method)
+	if (c->auth.method != c->peer.method && c->auth.method != IKE_BY_XAUTH &&
+	    c->peer.method != IKE_BY_XAUTH)
 		report_value(ld, version,
 			     "version = 1 with auth of the local and the remote side not the same; "
 			     "expected psk or pubkey on both");
@@ -198,6 +199,11 @@ void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *
 	*out = d.c;
 	take_hosts(&d.local, &out->local, &out->n_local);
 	take_hosts(&d.remote, &out->remote, &out->n_remote);
+	out->vips = d.vips.p;
+	out->n_vips = d.vips.n;
+	out->pools = d.pools.p;
+	out->n_pools = d.pools.n;
+	out->push = !d.pull;
 	out->name = strdup(it->name);
 	out->file = strdup(it->src->path);
 	out->line = it->line;
@@ -219,6 +225,7 @@ void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *
 		auth_remote_build(ld, remote, ld->conf->ike->cas, &out->peer);
 	build_children(ld, it, out);
 	check_v1(ld, it, out);
+	access_check(ld, it, out);
 }
 
 /* The keys of the top level. */
@@ -248,6 +255,13 @@ static void build_sections(struct loader *ld, struct ike_conf *ike)
 	}
 	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
 		const struct item *it = &ld->item[i];
+		if (it->kind == SEC_POOL && item_name_ok(ld, it))
+			pool_build(ld, it, &ike->pool[ike->n_pool++]);
+		else if (it->kind == SEC_USER && item_name_ok(ld, it))
+			user_build(ld, it, &ike->user[ike->n_user++]);
+	}
+	for (unsigned i = 0; i < ld->n_item && !ld->no_memory; i++) {
+		const struct item *it = &ld->item[i];
 		if (it->kind == SEC_CONN && item_name_ok(ld, it))
 			conn_build(ld, it, &ike->conn[ike->n_conn++]);
 	}
@@ -273,7 +287,10 @@ void ike_build(struct loader *ld)
 	ld->conf->ike = ike_conf_ref(ike);
 	ike->conn = calloc(conns + 1, sizeof(*ike->conn));
 	ike->psks.psk = calloc(psks + 1, sizeof(*ike->psks.psk));
-	if (!have_memory(ld, ike->conn) || !have_memory(ld, ike->psks.psk))
+	ike->pool = calloc(count(ld->item, ld->n_item, SEC_POOL) + 1, sizeof(*ike->pool));
+	ike->user = calloc(count(ld->item, ld->n_item, SEC_USER) + 1, sizeof(*ike->user));
+	if (!have_memory(ld, ike->pool) || !have_memory(ld, ike->user) ||
+	    !have_memory(ld, ike->conn) || !have_memory(ld, ike->psks.psk))
 		return;
 	link_items(ld->item, ld->n_item, NULL);
 	build_globals(ld, ike);

@@ -27,6 +27,8 @@ enum section {
 	SEC_REMOTE,
 	SEC_CHILD,
 	SEC_SECRET,
+	SEC_POOL,
+	SEC_USER,
 	SECTIONS
 };
 
@@ -162,7 +164,17 @@ struct bridge_draft {
 struct conn_draft {
 	struct ike_conn_conf c;
 	struct vec local, remote; /* struct ike_host; all zeros: any */
+	struct vec vips;          /* struct ip_addr */
+	struct vec pools;         /* char * */
+	bool pull;
 	int version, allow_weak;  /* allow_weak -1: as at the top level */
+};
+
+struct pool_draft {
+	struct ike_pool_conf p;
+	struct vec addrs;            /* struct ip_range */
+	struct vec dns, nbns;        /* struct ip_addr */
+	struct vec include, exclude; /* struct ip_prefix */
 };
 
 /* The same of a child; also its bytes and packets. */
@@ -270,6 +282,12 @@ void auth_remote_build(struct loader *ld, const struct item *it, const struct cr
 /* The authorities in the item's cacerts with the CRLs of the top level. NULL when there are none. */
 struct cred_cas *cas_read(struct loader *ld, const struct item *it);
 void psk_build(struct loader *ld, const struct item *it, struct cred_psk *out);
+/* access.c: pools and users; addresses go to a vec of struct ip_addr, names to a vec of char * */
+value_parser v_addrs, v_string, v_auth2, v_names;
+void pool_build(struct loader *ld, const struct item *it, struct ike_pool_conf *out);
+void user_build(struct loader *ld, const struct item *it, struct ike_user *out);
+/* How XAUTH, vips and pools of a connection fit together. */
+void access_check(struct loader *ld, const struct item *it, const struct ike_conn_conf *c);
 /* A secret as written, or from a file: text, 0x and hexadecimal, or 0s and base 64; wiped by the caller. */
 bool secret_read(struct loader *ld, const struct value *v, const char *key, struct secret *out);
 /* A passphrase in the same places; with a NUL at its end. */

@@ -64,7 +64,7 @@ static const struct word unique_words[] = {
 	{ "no", IKE_UNIQUE_NO }, { "never", IKE_UNIQUE_NEVER }, { "keep", IKE_UNIQUE_KEEP },
 	{ "replace", IKE_UNIQUE_REPLACE }, { NULL, 0 },
 };
-static const struct word auth_words[] = { { "psk", IKE_BY_PSK }, { "pubkey", IKE_BY_PUBKEY }, { NULL, 0 } };
+static const struct word auth_words[] = { { "psk", IKE_BY_PSK }, { "pubkey", IKE_BY_PUBKEY }, { "xauth", IKE_BY_XAUTH }, { NULL, 0 } };
 static const struct word start_words[] = {
 	{ "none", IKE_START_NONE }, { "start", IKE_START_START }, { "trap", IKE_START_TRAP }, { NULL, 0 },
 };
@@ -87,6 +87,7 @@ static const struct word close_words[] = {
 #define R(kind, key, def, words) { SEC_BRIDGE, { "bridge", key, "word", def }, false, v_word, B(rule[kind]), 0, 0, words }
 #define A(f) offsetof(struct config_sa, conf.f)
 #define P(f) offsetof(struct policy_draft, f)
+#define L(f) offsetof(struct pool_draft, f)
 #define LOG_SUB(name, subsys) \
 	{ SEC_LOG, { "log", name, "level", "(as level)" }, false, v_word, T(log_subsys[subsys]), 0, 0, level_words }
 #define U32 UINT32_MAX
@@ -226,6 +227,10 @@ const struct key_row key_rows[] = {
 	{ SEC_CONN, { "connection", "over_time",     "time",     "(a tenth of the longer of rekey_time and reauth_time)" }, false, v_time_ns, C(c.over_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "rand_time",     "time",     "(over_time)" }, false, v_time_ns, C(c.rand_ns), 0, 0, NULL },
 
+	{ SEC_CONN, { "connection", "vips",          "addresses", "(none)" }, true,  v_addrs, C(vips), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "pools",         "names",    "(none)" }, true,  v_names, C(pools), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "pull",          "boolean",  "yes" },    false, v_bool,  C(pull), 0, 0, NULL },
+
 	{ SEC_LOCAL, { "connection.local", "auth",       "word",     "pubkey" }, false, v_word, H(method), 0, 0, auth_words },
 	{ SEC_LOCAL, { "connection.local", "id",         "identity", "(of the certificate, or our address)" }, false, v_ident, H(id), 0, 0, NULL },
 	{ SEC_LOCAL, { "connection.local", "certs",      "paths",    "(none)" }, true,  NULL,   0, 0, 0, NULL },
@@ -233,12 +238,16 @@ const struct key_row key_rows[] = {
 	{ SEC_LOCAL, { "connection.local", "key",        "paths",    "(in the same file)" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_LOCAL, { "connection.local", "passphrase", "secret",   "(none)" }, false, NULL,   0, 0, 0, NULL },
 	{ SEC_LOCAL, { "connection.local", "rsa_pss",    "boolean",  "no" },     false, v_bool, H(pss), 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "auth2",      "word",     "none" },   false, v_auth2, H(xauth), 0, 0, NULL },
+	{ SEC_LOCAL, { "connection.local", "xauth_id",   "text",     "(none)" }, false, v_string, H(xauth_id), 0, 0, NULL },
 
 	{ SEC_REMOTE, { "connection.remote", "auth",    "word",     "pubkey" }, false, v_word,  H(method), 0, 0, auth_words },
 	{ SEC_REMOTE, { "connection.remote", "id",      "identity", "%any" },   false, v_ident, H(id), 0, 0, NULL },
 	{ SEC_REMOTE, { "connection.remote", "cacerts", "paths",    "(cacerts at the top level)" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_REMOTE, { "connection.remote", "certs",   "paths",    "(none)" }, true,  NULL,    0, 0, 0, NULL },
 	{ SEC_REMOTE, { "connection.remote", "pubkeys", "paths",    "(none)" }, true,  NULL,    0, 0, 0, NULL },
+	{ SEC_REMOTE, { "connection.remote", "auth2",   "word",     "none" },   false, v_auth2, H(xauth), 0, 0, NULL },
+	{ SEC_REMOTE, { "connection.remote", "xauth_id", "text",    "(any user)" }, false, v_string, H(xauth_id), 0, 0, NULL },
 
 	{ SEC_CHILD, { "connection.child", "esp_proposals", "keywords", "default" }, true, NULL, 0, 0, 0, NULL },
 	{ SEC_CHILD, { "connection.child", "ah_proposals",  "keywords", "(none)" }, true, NULL,  0, 0, 0, NULL },
@@ -268,6 +277,18 @@ const struct key_row key_rows[] = {
 
 	{ SEC_SECRET, { "secret", "id",     "identities", "(anybody)" },  true,  NULL, 0, 0, 0, NULL },
 	{ SEC_SECRET, { "secret", "secret", "secret",     "(required)" }, false, NULL, 0, 0, 0, NULL },
+
+	{ SEC_POOL, { "pool", "addrs",         "ranges",    "(required)" }, true, v_range, L(addrs), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "dns",           "addresses", "(none)" }, true,  v_addrs,   L(dns), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "nbns",          "addresses", "(none)" }, true,  v_addrs,   L(nbns), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "split_include", "prefixes",  "(none)" }, true,  v_prefix,  L(include), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "split_exclude", "prefixes",  "(none)" }, true,  v_prefix,  L(exclude), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "domain",        "text",      "(none)" }, false, v_string,  L(p.domain), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "banner",        "text",      "(none)" }, false, v_string,  L(p.banner), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "lease_time",    "time",      "0" },      false, v_time_ns, L(p.keep_ns), 0, 0, NULL },
+
+	{ SEC_USER, { "user", "secret", "secret", "(none)" }, false, NULL, 0, 0, 0, NULL },
+	{ SEC_USER, { "user", "hash",   "text",   "(none)" }, false, NULL, 0, 0, 0, NULL },
 };
 /* clang-format on */
 
@@ -297,7 +318,8 @@ static const struct {
 	[SEC_SA] = { "sa", SEC_TOP, true },	  [SEC_POLICY] = { "policy", SEC_TOP, true },
 	[SEC_CONN] = { "connection", SEC_TOP, true }, [SEC_LOCAL] = { "local", SEC_CONN, false },
 	[SEC_REMOTE] = { "remote", SEC_CONN, false }, [SEC_CHILD] = { "child", SEC_CONN, true },
-	[SEC_SECRET] = { "secret", SEC_TOP, true },
+	[SEC_SECRET] = { "secret", SEC_TOP, true },   [SEC_POOL] = { "pool", SEC_TOP, true },
+	[SEC_USER] = { "user", SEC_TOP, true },
 };
 
 const char *section_name(enum section s)

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libconfig.a
 libconfig_a_SOURCES = \
+	src/config/access.c \
 	src/config/auth.c \
 	src/config/bridge.c \
 	src/config/check.c \

@@ -55,6 +55,8 @@ void kevent_tell(void *keying, const struct ike_event *e)
 
 	if (e->type == IKE_EV_KEYS)
 		keep_ike(k, e->sa_id);
+	if (e->type == IKE_EV_SA_DOWN)
+		knet_dirty(k); /* an address it had given us goes */
 	if (!name)
 		return;
 	json_t *v = json_object();

@@ -108,6 +108,10 @@ static struct ip_addr own_address(const struct keying *k, struct ifaddrs *all,
 	for (unsigned i = 0; t && i < t->n_address; i++)
 		if (ip_range_has(in, &t->address[i].addr))
 			return t->address[i].addr;
+	/* perhaps not on the device yet */
+	for (unsigned i = 0; i < k->more.n_addr; i++)
+		if (ip_range_has(in, &k->more.addr[i]))
+			return k->more.addr[i];
 	for (struct ifaddrs *a = all; a; a = a->ifa_next)
 		if (a->ifa_addr && endpoint_from_sockaddr(a->ifa_addr, &e) == 0 &&
 		    ip_range_has(in, &e.addr))
@@ -207,6 +211,41 @@ static void add_selectors(struct gather *g, const struct kgroup *kg, const struc
 	}
 }
 
+#define VIPS_MAX 64
+
+struct vips {
+	struct ip_addr *v;
+	unsigned n, room;
+	bool full;
+};
+
+static void add_vips(const struct ike_sa_view *v, void *arg)
+{
+	struct vips *a = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!v->vip[i].ver)
+			continue;
+		if (a->n < a->room)
+			a->v[a->n++] = v->vip[i];
+		else
+			a->full = true;
+	}
+}
+
+/* Addresses that peers gave us: the TUN device has them as long as an SA does. */
+static int gather_vips(const struct keying *k, struct netcfg_more *m, unsigned room)
+{
+	struct vips a = { .v = m->addr, .n = m->n_addr, .room = m->n_addr + room };
+
+	if (k->ike)
+		ike_each_sa(k->ike, add_vips, &a);
+	m->n_addr = a.n;
+	if (a.full)
+		log_warn(LOG_NET, "more than %u virtual addresses: not all are on the device", room);
+	return 0;
+}
+
 /* In transport mode packets come from an address of our own, which the TUN device needs, too. */
 static int gather_addrs(const struct keying *k, struct netcfg_more *m)
 {
@@ -214,7 +253,7 @@ static int gather_addrs(const struct keying *k, struct netcfg_more *m)
 
 	for (const struct kgroup *g = k->first; g; g = g->next)
 		max += g->transport ? g->n_sel + g->n_trap : 0;
-	m->addr = calloc(max + 1, sizeof(*m->addr));
+	m->addr = calloc(max + VIPS_MAX, sizeof(*m->addr));
 	if (!m->addr)
 		return -ENOMEM;
 	for (const struct kgroup *g = k->first; g; g = g->next) {
@@ -225,7 +264,7 @@ static int gather_addrs(const struct keying *k, struct netcfg_more *m)
 				m->addr[m->n_addr++] = r->lo;
 		}
 	}
-	return 0;
+	return gather_vips(k, m, VIPS_MAX);
 }
 
 /* Where outer packets may go: where children send, where connections begin, what names mean. */
@@ -275,6 +314,7 @@ const struct netcfg_more *keying_routes(struct keying *k)
 	more_fini(&k->more);
 	if (getifaddrs(&g.own) < 0)
 		g.own = NULL;
+	g.rc = gather_addrs(k, &k->more);
 	for (const struct kgroup *kg = k->first; kg && g.rc == 0; kg = kg->next) {
 		if (kg->sel)
 			add_selectors(&g, kg, kg->sel, kg->n_sel);
@@ -283,8 +323,6 @@ const struct netcfg_more *keying_routes(struct keying *k)
 	}
 	if (g.own)
 		freeifaddrs(g.own);
-	if (g.rc == 0)
-		g.rc = gather_addrs(k, &k->more);
 	if (g.rc == 0)
 		g.rc = gather_peers(k, &k->more);
 	if (g.rc)

@@ -69,6 +69,23 @@ static json_t *ts_json(const struct ts_list *l)
 	return v;
 }
 
+/* Inner addresses of IKEv1's Mode Config; nothing when there are none. */
+static void set_inner(json_t *o, const char *key, const struct ip_addr a[2])
+{
+	char text[IP_ADDR_STRLEN];
+	json_t *v = NULL;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!a[i].ver)
+			continue;
+		if (!v)
+			v = json_array();
+		json_array_append_new(v, json_string(ip_addr_format(&a[i], text)));
+	}
+	if (v)
+		json_object_set_new(o, key, v);
+}
+
 /* ---- IKE SAs and children ---------------------------------------------------------------------
  */
 
@@ -90,6 +107,8 @@ static json_t *sa_view_json(const struct ike_sa_view *v, uint64_t now)
 	json_object_set_new(o, "remote", endpoint_json(&v->remote));
 	json_object_set_new(o, "local_id", ident_json(v->local_id));
 	json_object_set_new(o, "remote_id", ident_json(v->remote_id));
+	set_inner(o, "vips", v->vip);
+	set_inner(o, "leases", v->lease);
 	json_object_set_new(o, "proposal", proposal_json(v->proposal));
 	json_object_set_new(o, "age_s", seconds(v->established_ns, now));
 	json_object_set_new(o, "rekey_in_s", left(v->rekey_ns, now));

@@ -23,6 +23,8 @@ static struct ike_sa_view view_of(const struct ike_sa *sa)
 		.rekey_ns = sa->rekey_ns,
 		.reauth_ns = sa->reauth_ns,
 		.n_children = sa->n_children,
+		.vip = { sa->vip[0], sa->vip[1] },
+		.lease = { sa->lease[0], sa->lease[1] },
 	};
 	memcpy(v.spi_i, sa->spi_i, 8);
 	memcpy(v.spi_r, sa->spi_r, 8);
