@@ -26,6 +26,7 @@ SCENARIOS = \
 	test/scenario/fragments/test.sh \
 	test/scenario/replay/test.sh \
 	test/scenario/tamper/test.sh \
+	test/scenario/audit/test.sh \
 	test/scenario/malformed/test.sh \
 	test/scenario/privileges/test.sh \
 	test/scenario/cleanup/test.sh \
