@@ -42,6 +42,7 @@ struct config_tun {
 	uint32_t mtu;   /* bytes; 1400 */
 	uint32_t table; /* routing table for routes; 0: main, or one of our own when it is needed */
 	bool persist, offload;
+	bool install_routes; /* of connections */
 	char *file;
 	int line;
 };

@@ -151,7 +151,7 @@ struct policy_draft {
 struct tun_draft {
 	struct vec address, routes; /* struct ip_prefix */
 	uint32_t mtu, table;
-	bool persist, offload;
+	bool persist, offload, install_routes;
 };
 
 struct bridge_draft {

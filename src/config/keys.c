@@ -145,6 +145,7 @@ const struct key_row key_rows[] = {
 	{ SEC_TUN, { "tun", "mtu",         "number",    "1400" },   false, v_u32,     N(mtu), 576, 65535, NULL },
 	{ SEC_TUN, { "tun", "routes",      "prefixes",  "(none)" }, true,  v_prefix,  N(routes), 0, 0, NULL },
 	{ SEC_TUN, { "tun", "table",       "number",    "0" },      false, v_u32,     N(table), 0, U32, NULL },
+	{ SEC_TUN, { "tun", "install_routes", "boolean", "yes" },   false, v_bool,    N(install_routes), 0, 0, NULL },
 	{ SEC_TUN, { "tun", "persist",     "boolean",   "no" },     false, v_bool,    N(persist), 0, 0, NULL },
 	{ SEC_TUN, { "tun", "offload",     "boolean",   "yes" },    false, v_bool,    N(offload), 0, 0, NULL },
 

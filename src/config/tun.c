@@ -53,6 +53,7 @@ void tun_build(struct loader *ld, const struct item *it, struct config_tun *out)
 		.n_routes = d.routes.n,
 		.mtu = d.mtu,
 		.table = d.table,
+		.install_routes = d.install_routes,
 		.persist = d.persist,
 		.offload = d.offload,
 		.file = strdup(it->src->path),

@@ -312,10 +312,12 @@ const struct netcfg_more *keying_routes(struct keying *k)
 		return NULL;
 	struct gather g = { .k = k, .m = &k->more };
 	more_fini(&k->more);
+	const struct config_tun *t = k->d->cfg ? k->d->cfg->tun : NULL;
+	bool wanted = !t || t->install_routes;
 	if (getifaddrs(&g.own) < 0)
 		g.own = NULL;
 	g.rc = gather_addrs(k, &k->more);
-	for (const struct kgroup *kg = k->first; kg && g.rc == 0; kg = kg->next) {
+	for (const struct kgroup *kg = wanted ? k->first : NULL; kg && g.rc == 0; kg = kg->next) {
 		if (kg->sel)
 			add_selectors(&g, kg, kg->sel, kg->n_sel);
 		if (kg->trap)

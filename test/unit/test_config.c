@@ -271,7 +271,7 @@ END_TEST
 START_TEST(test_sa_values)
 {
 	struct config *c = load_text(
-	    "allow_weak = yes\nport_nat_t = 10000\ntun bw0 { mtu = 9000 table = 7 persist = yes offload = no }\n"
+	    "allow_weak = yes\nport_nat_t = 10000\ntun bw0 { mtu = 9000 table = 7 persist = yes offload = no install_routes = no }\n"
 	    "sa o { direction = out spi = 4294967295 src = %any dst = \"2001:db8::2\" dst_port = 4510\n"
 	    " cipher = 3des integrity = md5 key = \"00:11:22:33:44:55:66:77 8899aabbccddeeff 0011223344556677\"\n"
 	    " integ_key = 0x000102030405060708090a0b0c0d0e0f esn = yes life_bytes = 1G rekey_bytes = 1M\n"
@@ -307,6 +307,7 @@ START_TEST(test_sa_values)
 	ck_assert_uint_eq(i->conf.replay_window, 0);
 	ck_assert_uint_eq(i->conf.encr_key.len, 0);
 	ck_assert_mem_ne(i->conf.key_id, s->key_id, 16);
+	ck_assert(!c->tun->install_routes);
 	ck_assert(c->tun->persist && !c->tun->offload && c->tun->table == 7 && c->tun->mtu == 9000);
 	ck_assert(!c->policy->mss_clamp);
 	config_free(&c);

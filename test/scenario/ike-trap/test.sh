@@ -26,5 +26,11 @@ wait_for 5 eval '[ "$(sas a true)" = 0 ]'
 gw_stop b
 host_a ping -q -c 3 -W 1 10.2.0.2 >/dev/null 2>&1
 capture_stop "$wire"
+sed -i 's/mtu = 1400/&\n\tinstall_routes = no/' "$work/a.conf"
+ok "reload with install_routes = no" bw a reload
+ok "the route is left to the administrator" not eval 'gw_a ip route get 10.2.0.2 2>&1 | grep -q "dev bw0"'
+sed -i 's/install_routes = no/install_routes = yes/' "$work/a.conf"
+ok "reload with install_routes = yes" bw a reload
+ok "makes it again" eval 'gw_a ip route get 10.2.0.2 | grep -q "dev bw0"'
 is "nothing went in the clear" "$(frames "$work/wire.pcap" 'icmp and net 10.0.0.0/8')" 0
 finish
