@@ -3,6 +3,7 @@ TESTS += \
 	test/interop/ike-rekey/test.sh \
 	test/interop/ike-lifetimes/test.sh \
 	test/interop/ike-v1/test.sh \
+	test/interop/ike-v1-xauth/test.sh \
 	test/interop/ike-nat/test.sh \
 	test/interop/ike-v1-nat/test.sh \
 	test/interop/ike-fragment/test.sh \
