@@ -2,12 +2,13 @@
  * What a stranger, or a peer, can hand to IKEv1 behind the message parser. The first byte chooses:
  * fragments (pieces of 16 bytes of header and what follows), or a decrypted payload list, whose SA
  * payloads are matched against ours, whose notifies and deletes are judged, and whose vendor IDs,
- * NAT-D and lifetimes are read.
+ * NAT-D, lifetimes and the attributes of Mode Config are read.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/rd.h"
+#include "ike/v1/cfg.h"
 #include "ike/v1/fault.h"
 #include "ike/v1/frag.h"
 #include "ike/v1/natd.h"
@@ -46,6 +47,19 @@ static void fragments(struct rd r)
 		free(whole.p);
 	}
 	v1_frags_reset(&f);
+}
+
+/* What was read has no more than there is room for. */
+static void configure(const struct ike_payload *p)
+{
+	static struct v1_cfg c;
+	struct ike_bad bad;
+
+	(void)v1_cfg_is_xauth(&m, p);
+	if (v1_cfg_read(&m, p, &c, &bad) == 0)
+		must(c.n_dns <= 2 * V1_CFG_SERVERS && c.n_nbns <= V1_CFG_SERVERS &&
+		     c.n_include <= V1_CFG_NETS && c.n_exclude <= V1_CFG_NETS &&
+		     memchr(c.domain, 0, V1_CFG_TEXT) && memchr(c.banner, 0, V1_CFG_TEXT));
 }
 
 static void offer(const struct ike_payload *sa)
@@ -93,11 +107,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (unsigned i = 0; i < m.n_payloads; i++) {
 			const struct ike_payload *q = &m.payload[i];
 			if (v1_check_payload(q, &bad))
-				must(v1_fault_of(&bad)->event[0] && bad.why[0]);
+				must(v1_fault_of(&bad) && bad.why[0]);
 			if (q->type == IKE1_SA)
 				offer(q);
 			else if (q->type == IKE1_ID && v1_check_id(q, &bad))
 				must(bad.notify == IKE1_INVALID_ID_INFORMATION);
+			else if (q->type == IKE1_ATTR)
+				configure(q);
 			else if (q->type == IKE1_N)
 				(void)v1_life_read(q->notify.data, false, &life);
 		}
