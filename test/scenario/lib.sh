@@ -104,7 +104,8 @@ declare -A gw_pid=() gw_status=()
 
 cleanup() {
 	local p ns
-	trap - EXIT INT TERM HUP
+	trap - EXIT
+	trap '' INT TERM HUP PIPE # a second one, as make sends it, must not end this half way
 	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
 	for p in "${pids[@]}"; do
 		wait_for 5 gone "$p" || kill -9 "$p" 2>/dev/null
