@@ -254,27 +254,12 @@ void keying_start(struct keying *k)
 	ike_start(k->ike);
 }
 
-/* A file without connections: nothing is allowed any more, all else stays as it was. */
-static struct ike_conf *no_connections(const struct ike_conf *was)
-{
-	struct ike_conf *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	*c = *was;
-	c->conn = NULL;
-	c->n_conn = 0;
-	c->psks = (struct cred_psks){ .n = 0 };
-	c->cas = NULL;
-	c->refs = 1;
-	return c;
-}
-
 void keying_reload(struct keying *k)
 {
 	struct ike_conf *was = k->conf, *now = k->d->cfg->ike;
 
-	now = now ? ike_conf_ref(now) : no_connections(was);
+	/* a file without connections: nothing is allowed any more, all else stays as it was */
+	now = now ? ike_conf_ref(now) : ike_conf_bare(was);
 	if (!now) {
 		log_error(LOG_IKE, "out of memory: connections go on as they were");
 		return;

@@ -96,6 +96,26 @@ void ike_conf_unref(struct ike_conf **cp)
 	free(c);
 }
 
+/* Field by field: a copy of the whole would have to know every pointer it must not take along. */
+struct ike_conf *ike_conf_bare(const struct ike_conf *c)
+{
+	struct ike_conf *bare = calloc(1, sizeof(*bare));
+
+	if (!bare)
+		return NULL;
+	*bare = (struct ike_conf){ .port_nat_t = c->port_nat_t,
+				   .retransmit = c->retransmit,
+				   .cookie_threshold = c->cookie_threshold,
+				   .block_threshold = c->block_threshold,
+				   .half_open_max = c->half_open_max,
+				   .half_open_ns = c->half_open_ns,
+				   .sas_max = c->sas_max,
+				   .keepalive_ns = c->keepalive_ns,
+				   .vendor_id = c->vendor_id,
+				   .refs = 1 };
+	return bare;
+}
+
 static bool hosts_same(const struct ike_host *a, unsigned na, const struct ike_host *b, unsigned nb)
 {
 	if (na != nb)

@@ -153,6 +153,9 @@ static inline uint16_t ike_port_nat_t(const struct ike_conf *c)
 /* By name; NULL: there is none. */
 const struct ike_pool_conf *ike_conf_pool(const struct ike_conf *c, const char *name);
 struct ike_conf *ike_conf_ref(struct ike_conf *c);
+/* The settings of c, and nothing it owns: no connections, secrets, authorities, pools or users. With
+ * one reference, for the caller; NULL: out of memory. */
+struct ike_conf *ike_conf_bare(const struct ike_conf *c);
 /* The last reference wipes and frees everything. */
 void ike_conf_unref(struct ike_conf **c);
 /* Same meaning, so that what runs by a need not be touched for b? Compares everything but file and

@@ -673,6 +673,34 @@ START_TEST(test_refs)
 }
 END_TEST
 
+/* What is left when a file loses its last connection shares no memory with what there was. */
+START_TEST(test_bare)
+{
+	static const char text[] =
+	    "tun t { }\nconnection x {\nremote_addrs = b.example\nlocal { auth = psk }\n"
+	    "remote { auth = psk }\nchild y { }\n}\n" SECRET
+	    "pool p { addrs = 10.9.0.0/24 }\nuser u { secret = s }\n";
+	struct config *c;
+
+	ck_assert_msg(load(text, &c) == 0, "%s", said);
+	struct ike_conf *bare = ike_conf_bare(c->ike);
+
+	ck_assert_uint_eq(c->ike->n_pool, 1);
+	ck_assert_uint_eq(c->ike->n_user, 1);
+	ck_assert_uint_eq(bare->n_conn + bare->n_pool + bare->n_user + bare->psks.n, 0);
+	ck_assert_ptr_null(bare->conn);
+	ck_assert_ptr_null(bare->pool);
+	ck_assert_ptr_null(bare->user);
+	ck_assert_ptr_null(bare->cas);
+	ck_assert_uint_eq(bare->half_open_ns, c->ike->half_open_ns);
+	ck_assert_uint_eq(bare->cookie_threshold, c->ike->cookie_threshold);
+	ck_assert_uint_eq(bare->keepalive_ns, c->ike->keepalive_ns);
+	config_free(&c);
+	ike_conf_unref(&bare);
+	ck_assert_ptr_null(bare);
+}
+END_TEST
+
 static unsigned find_in_heap(const char *needle)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -851,6 +879,7 @@ int main(void)
 	tcase_add_test(tc, test_all_changed);
 	tcase_add_test(tc, test_not_same);
 	tcase_add_test(tc, test_refs);
+	tcase_add_test(tc, test_bare);
 	tcase_add_test(tc, test_wiped);
 	tcase_add_loop_test(tc, test_example, 0, (int)ARRAY_LEN(examples));
 	tcase_add_test(tc, test_mirrors);

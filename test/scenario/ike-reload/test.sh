@@ -16,13 +16,15 @@ second() { # second PEER HERE THERE ACTION
 	printf '\tchild two {\n\t\tlocal_ts = "%s"\n\t\tremote_ts = "%s"\n\t\tstart_action = %s\n\t}\n}\n' "$2" "$3" "$4"
 	printf 'secret second {\n\tid = {a2.example, b2.example}\n\tsecret = "another one"\n}\n'
 }
+# what was on its way when the flood was stopped does not count
+ping_complete() { awk '/packets transmitted/ { found = $1 > 100 && $1 - $4 <= 1 } END { exit !found }' "$work/flood"; }
 ike_pair
 cp "$work/a.conf" "$work/a.first"
 pair_start || finish
 ok "the first connection is up" ike_up
 spi=$(conn a '.sas[0].children[0].spi_in') id=$(conn a '.sas[0].id')
-in_ns "$ns_host_a" ping -q -n -i 0.002 -w 60 10.2.0.2 >"$work/flood" 2>&1 &
-flood=$!
+background "$ns_host_a" "$work/flood" ping -q -n -i 0.002 -w 60 10.2.0.2
+flood=$last
 sleep 0.5
 second b 10.3.0.0/16 10.4.0.0/16 start 192.0.2.1 192.0.2.2 >>"$work/a.conf"
 second a 10.4.0.0/16 10.3.0.0/16 none 192.0.2.2 192.0.2.1 >>"$work/b.conf"
@@ -45,7 +47,7 @@ is "it is closed on both sides" "$(sas a "$q_ike") $(sas b "$q_ike")" "1 1"
 ok "its route is gone" eval '! gw_a ip route show table all | grep -q "10.4.0.0/16 dev bw0"'
 kill -INT "$flood"
 wait "$flood"
-ok "the flood lost nothing" grep -q ' 0% packet loss' "$work/flood"
+ok "the flood lost nothing" ping_complete
 note "$(tail -n 3 "$work/flood")"
 is "the first connection is the same as ever" "$(conn a '.sas[0].children[0].spi_in') $(conn a '.sas[0].id')" "$spi $id"
 sed -i '/^connection/,$d' "$work/a.conf"
