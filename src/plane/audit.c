@@ -225,7 +225,7 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 		const struct pkt_info *info)
 {
 	enum audit id = event_of_in[why];
-	bool inner = why == DROP_POLICY_IN && info;
+	bool inner = (why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE) && info;
 	bool through = sa && p->n_sa && p->sa[p->n_sa - 1] == sa; /* else its header is still there */
 
 	if (why == DROP_TRANSPORT && !through && info && (info->key.proto == IPPROTO_ESP || info->key.proto == IPPROTO_AH))

@@ -31,12 +31,15 @@ struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p)
 	return policy_of_quote(w, DIR_OUT, p->ip, &p->info, &back);
 }
 
-enum drop icmp_error_in(struct worker *w, const struct policy *own, const struct in_pkt *p)
+const struct policy *icmp_error_in(struct worker *w, const struct policy *own, const uint8_t *ip, const struct pkt_info *info,
+				   struct flow_key *back)
 {
-	struct flow_key back;
+	if (!icmp_is_error(&info->key) || !spd_icmp_is_nobodys(own))
+		return NULL;
+	return policy_of_quote(w, DIR_IN, ip, info, back);
+}
 
-	if (!icmp_is_error(&p->info.key) || !spd_icmp_is_nobodys(own))
-		return DROP_POLICY_IN;
-	const struct policy *pol = policy_of_quote(w, DIR_IN, p->ip, &p->info, &back);
-	return pol && inbound_may_carry(pol, p->sa, &back) ? DROP_NONE : DROP_ICMP_QUOTE;
+enum drop icmp_error_refused(const struct policy *own, const struct pkt_info *info)
+{
+	return icmp_is_error(&info->key) && spd_icmp_is_nobodys(own) ? DROP_ICMP_QUOTE : DROP_POLICY_IN;
 }

@@ -277,6 +277,15 @@ bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const stru
 	return false;
 }
 
+/* An ICMP error that nobody knows, about a packet that this SA carries. */
+static bool quote_may_pass(struct worker *w, const struct policy *own, const struct in_pkt *p)
+{
+	struct flow_key back;
+	const struct policy *pol = icmp_error_in(w, own, p->ip, &p->info, &back);
+
+	return pol && inbound_may_carry(pol, p->sa, &back);
+}
+
 static void clamp_mss(struct worker *w, struct in_pkt *p, const struct policy *pol)
 {
 	const struct sa *out = pol->mss_clamp ? policy_first_out(pol) : NULL;
@@ -320,12 +329,9 @@ void inbound_check(struct worker *w)
 		if (unlikely(f->hint != p->sa)) {
 			if (inbound_may_carry(f->verdict, p->sa, &p->info.key)) {
 				f->hint = p->sa;
-			} else {
-				enum drop d = icmp_error_in(w, f->verdict, p);
-				if (d != DROP_NONE) {
-					refuse(w, p, d);
-					continue;
-				}
+			} else if (!quote_may_pass(w, f->verdict, p)) {
+				refuse(w, p, icmp_error_refused(f->verdict, &p->info));
+				continue;
 			}
 		}
 		if (unlikely(p->info.flags & PKT_TCP_SYN))

@@ -14,6 +14,7 @@
 #include "ipsec/transport.h"
 #include "packet/csum.h"
 #include "packet/icmp.h"
+#include "packet/quote.h"
 #include "plane/worker.h"
 
 static int version_of(const uint8_t *ip)
@@ -302,7 +303,8 @@ static enum drop accept_one(struct worker *w, const struct round *r, struct nest
 		d = pkt_parse(p->ip, p->len, info);
 	if (d == DROP_NONE && sa->mode == SA_TRANSPORT && info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
 		d = DROP_TRANSPORT;
-	if (d == DROP_NONE && !selected(sa, &info->key))
+	/* an ICMP error may belong to it by what it quotes: nest_arrive() */
+	if (d == DROP_NONE && !selected(sa, &info->key) && !icmp_is_error(&info->key))
 		d = DROP_POLICY_IN;
 	if (d == DROP_NONE)
 		(void)worker_count(w, sa, 1, p->len);
@@ -322,6 +324,18 @@ static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 	return same;
 }
 
+/* By itself, or as an ICMP error by what it quotes. */
+static bool may_pass(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
+{
+	const struct sa *last = p->sa[p->n_sa - 1];
+	struct flow_key back;
+
+	if (demanded(own, p) && selected(last, &info->key))
+		return true;
+	const struct policy *pol = icmp_error_in(w, own, p->ip, info, &back);
+	return pol && demanded(pol, p) && selected(last, &back);
+}
+
 void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *info)
 {
 	struct in_pkt *in = &w->in[w->n_in];
@@ -329,12 +343,12 @@ void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *in
 	*in = (struct in_pkt) { .ip = p->ip, .info = *info, .sa = p->sa[p->n_sa - 1], .rx = p->rx };
 	in->hash = flow_key_hash(&info->key, w->in_flows.seed);
 	const struct flow_entry *f = inbound_flow(w, in);
-	if (!demanded(f->verdict, p)) {
-		drop(w, p, p->sa[p->n_sa - 1], DROP_POLICY_IN, info);
+	if (!may_pass(w, f->verdict, p, info)) {
+		drop(w, p, p->sa[p->n_sa - 1], icmp_error_refused(f->verdict, info), info);
 		return;
 	}
 	const struct policy *pol = f->verdict;
-	const struct sa *out = pol->mss_clamp ? policy_first_out(pol) : NULL;
+	const struct sa *out = pol && pol->mss_clamp ? policy_first_out(pol) : NULL;
 	uint32_t headers = info->key.ver == 4 ? 40 : 60, mtu = out ? atomic_load_explicit(&out->inner_mtu, memory_order_relaxed) : 0;
 	if (info->flags & PKT_TCP_SYN && mtu > headers &&
 	    tcp_clamp_mss(in->ip, &in->info, (uint16_t)(mtu - headers), false))

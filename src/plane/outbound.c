@@ -191,7 +191,10 @@ static void clamp_mss(struct worker *w, struct out_pkt *p, uint32_t mtu)
 		w->c.mss_clamped++;
 }
 
-/* An ICMP error that no policy is for, about a packet of one that has a single ESP SA: it goes by that. Others find their policy. */
+/*
+ * An ICMP error that no policy is for, about a packet of one that protects: it goes by the SA of that, when there is one. None is
+ * made for it (RFC 4301 6.2).
+ */
 static bool by_its_quote(struct worker *w, struct out_pkt *p)
 {
 	struct policy *pol = icmp_error_out(w, p);
@@ -201,9 +204,13 @@ static bool by_its_quote(struct worker *w, struct out_pkt *p)
 		return false;
 	struct sa *const *sa = policy_out(pol, &n);
 	p->policy = pol;
-	if (n == 1 && sa[0]->proto == SA_ESP)
+	if (n == 1 && sa[0]->proto == SA_ESP && !w->whole)
 		p->sa = sa[0];
-	return p->sa != NULL;
+	else if (n == 0)
+		refuse(w, p, DROP_NO_SA);
+	else
+		not_protected(w, p, pol); /* several, or AH */
+	return true;
 }
 
 /* Looks every packet's flow up; the SAs they lead to are on their way while the next ones are looked at. */

@@ -328,8 +328,12 @@ void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info
 void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
 /* icmp_error.c: a packet that no policy is for: the policy that it goes by, being an ICMP error about its packets; NULL: none. */
 struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p);
-/* The same for one that its SA may not carry by itself; own: the policy that governs it, NULL for none. DROP_NONE: it may pass. */
-enum drop icmp_error_in(struct worker *w, const struct policy *own, const struct in_pkt *p);
+/* The same for one that its SAs may not carry by itself: the policy that its quote belongs to; *back: the key of the traffic that answers what is
+ * quoted, which the SAs must be allowed to carry. own: the policy that governs the packet itself, NULL for none. NULL: none, or it is not such a packet. */
+const struct policy *icmp_error_in(struct worker *w, const struct policy *own, const uint8_t *ip, const struct pkt_info *info,
+				   struct flow_key *back);
+/* Why a packet that may not pass does not: POLICY_IN, or ICMP_QUOTE for what icmp_error_in() has looked into. */
+enum drop icmp_error_refused(const struct policy *own, const struct pkt_info *info);
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);

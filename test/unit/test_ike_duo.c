@@ -155,6 +155,8 @@ START_TEST(test_peer_id_mismatch)
 	duo_conf_psk(d.a.conf, "a.example", NULL, "a secret of both");
 	duo_start(&d);
 	duo_up_fails(&d, &d.a, "b", "expects *.other");
+	ck_assert_uint_eq(d.a.audited[AUDIT_PEER_AUTH], 1);
+	ck_assert_uint_eq(d.b.audited[AUDIT_PEER_AUTH], 0);
 	duo_run(&d, 30 * NS_PER_S);
 	ck_assert_uint_eq(duo_children(&d.b), 0);
 	ck_assert_uint_eq(duo_sas(&d.b), 0);
@@ -746,6 +748,7 @@ START_TEST(test_cert_responder_bad)
 	cred_cas_unref(&d.a.conf->cas);
 	duo_start(&d);
 	duo_up_fails(&d, &d.a, "b", "");
+	ck_assert_uint_eq(d.a.audited[AUDIT_PEER_AUTH], 1);
 	duo_run(&d, 30 * NS_PER_S);
 	ck_assert_uint_eq(duo_sas(&d.b), 0);
 	ck_assert_uint_eq(duo_children(&d.b), 0);

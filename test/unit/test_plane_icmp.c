@@ -37,12 +37,14 @@ static void turn(void)
 	memcpy(pkt + l4 + 2, t, 2);
 }
 
-static void start(int ver, bool errors, bool rest)
+static void start_with(int ver, bool errors, bool rest, struct rig_opts o)
 {
-	struct rig_opts o = { .n_policy = rest ? 2 : 1 };
 	struct pkt_info info = pkt_info_of(pkt, rig_udp(ver, 1, 100, pkt));
 
-	o.policy[0] = (struct rig_policy) { .action = POLICY_PROTECT, .proto = IPPROTO_UDP, .lport = info.key.sport };
+	o.n_policy = rest ? 2 : 1;
+	o.policy[0].action = POLICY_PROTECT;
+	o.policy[0].proto = IPPROTO_UDP;
+	o.policy[0].lport = info.key.sport;
 	o.policy[1] = (struct rig_policy) { .action = POLICY_DISCARD, .local = "0.0.0.0/0", .remote = "0.0.0.0/0" };
 	if (ver == 6) {
 		o.policy[0].local = o.policy[0].remote = "2001::/16";
@@ -53,10 +55,71 @@ static void start(int ver, bool errors, bool rest)
 	spd_policy(plane_spd(rig.pb), 0)->icmp_errors = errors;
 }
 
+static void start(int ver, bool errors, bool rest)
+{
+	start_with(ver, errors, rest, (struct rig_opts) { 0 });
+}
+
 static const char *router(int ver)
 {
 	return ver == 4 ? "172.16.0.1" : "fd00::1";
 }
+
+/* No SA is made for it, and that is an auditable event (RFC 4301 6.2): it neither waits nor asks for one, as the packet it is about would. */
+START_TEST(no_sa_no_acquire)
+{
+	int ver = _i ? 6 : 4;
+	struct audit_event e;
+
+	start_with(ver, true, true, (struct rig_opts) { .policy = { { .reqid = 7 } } });
+	uint32_t n = rig_udp(ver, 1, 100, pkt);
+	turn();
+	n = complain(n, router(ver), ICMP_KIND_TTL);
+	rig_send(&rig, err, n);
+	rig_dropped(rig.a, DROP_NO_SA, 1);
+	rig_event(rig.pa, -1);
+	ck_assert_uint_eq(rig.a->hold.n, 0);
+	ck_assert_uint_eq(plane_audit(rig.pa, &e, 1), 1);
+	ck_assert_uint_eq(e.id, AUDIT_ICMP_NO_SA);
+	ck_assert_uint_eq(e.reason, DROP_NO_SA);
+	ck_assert_uint_eq(e.have & AUDIT_F_INNER, AUDIT_F_INNER);
+	/* what it quotes does */
+	rig_send(&rig, pkt, rig_udp(ver, 1, 100, pkt));
+	rig_event(rig.pa, EV_ACQUIRE);
+	rig_free(&rig);
+}
+END_TEST
+
+/* The same through AH, where the inbound side looks at whole bundles. */
+START_TEST(out_and_in_ah)
+{
+	int ver = _i & 1 ? 6 : 4;
+
+	start_with(ver, true, _i & 2, (struct rig_opts) { .ah = true, .raw = true, .suite = "null-sha256" });
+	uint32_t n = rig_udp(ver, 1, 100, pkt);
+	turn();
+	n = complain(n, router(ver), ICMP_KIND_TTL);
+	rig_send(&rig, err, n);
+	ck_assert_uint_eq(rig.n_wire, 1);
+	rig_in_ah(&rig, rig.wire[0].p, rig.wire[0].len);
+	rig_got_is(&rig, 0, err, n);
+	rig_wire_clear(&rig);
+	/* by the policies of B it is about another port now */
+	struct rig_policy other = { .action = POLICY_PROTECT, .proto = IPPROTO_UDP, .lport = 9 };
+	rig_send(&rig, err, n);
+	struct spd *was = plane_set_spd(rig.pb, rig_spd(&rig, &other, 1, true));
+	spd_free(&was);
+	spd_policy(plane_spd(rig.pb), 0)->icmp_errors = true;
+	rig_in_ah(&rig, rig.wire[0].p, rig.wire[0].len);
+	ck_assert_uint_eq(rig.n_got, 1);
+	rig_dropped(rig.b, DROP_ICMP_QUOTE, 1);
+	struct audit_event e;
+	ck_assert_uint_eq(plane_audit(rig.pb, &e, 1), 1);
+	ck_assert_uint_eq(e.id, AUDIT_ICMP_SELECTORS);
+	ck_assert_uint_eq(e.have & AUDIT_F_INNER, AUDIT_F_INNER);
+	rig_free(&rig);
+}
+END_TEST
 
 /* From our side, about what came in by the SA: it goes back by the SA, and is accepted there. With and without a policy for the rest. */
 START_TEST(out_and_in)
@@ -225,6 +288,8 @@ TCase *tcase_plane_icmp(void)
 	TCase *t = tcase_create("icmp errors");
 
 	tcase_add_loop_test(t, out_and_in, 0, 4);
+	tcase_add_loop_test(t, out_and_in_ah, 0, 4);
+	tcase_add_loop_test(t, no_sa_no_acquire, 0, 2);
 	tcase_add_loop_test(t, not_its_own, 0, 2);
 	tcase_add_test(t, switched_off);
 	tcase_add_test(t, no_error);

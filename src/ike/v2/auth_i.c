@@ -253,6 +253,10 @@ static enum ike_rc accepted(struct v2_exchange *x)
 /* The peer is not who it should be: it must hear that, and there is no SA (RFC 7296 2.21.2). */
 static enum ike_rc reject(struct v2_exchange *x, const char *why)
 {
+	char peer[IDENT_STRLEN];
+
+	ike_audit(x->ike, AUDIT_PEER_AUTH, x->sa, &x->remote, "IKE_AUTH of %s failed: %s",
+		  ident_format(&x->sa->remote_id, peer, sizeof(peer)), why);
 	ike_sa_give_up(x->sa, why);
 	x->to = IKE_ST_DELETING;
 	return IKE_OK;
