@@ -74,8 +74,11 @@ static void check_kind(struct loader *ld, const struct item *it, const struct ik
 	const struct value *v = key_value(it, "ah_proposals");
 	char title[ITEM_STRLEN];
 
-	if (v && key_value(it, "esp_proposals"))
-		report_value(ld, v, "ah_proposals beside esp_proposals; expected one of them");
+	if (v && key_value(it, "esp_proposals") && conn->version != 1)
+		report_value(ld, v,
+			     "ah_proposals beside esp_proposals: only IKEv1 negotiates both at once; "
+			     "expected one of them, or version = 1 in connection %s",
+			     conn->name);
 	if (v && conn->encap)
 		report_value(ld, v,
 			     "ah_proposals in a connection with encap = yes: AH covers the "
@@ -171,10 +174,14 @@ void child_build(struct loader *ld, const struct item *it, const struct ike_conn
 	d.c.life_ns = d.c.life_bytes = d.c.life_packets = UNWRITTEN;
 	d.c.rand_ns = d.c.rand_bytes = d.c.rand_packets = UNWRITTEN;
 	keys_apply(ld, it, &d);
-	bool ah = key_value(it, "ah_proposals") != NULL;
-	d.c.proto = ah ? IKE_CHILD_AH : IKE_CHILD_ESP;
-	proposals_read(ld, it, ah ? "ah_proposals" : "esp_proposals",
-		       ah ? IKE_PROTO_AH : IKE_PROTO_ESP, conn->allow_weak, &d.c.proposals);
+	bool ah = key_value(it, "ah_proposals") != NULL, both = ah && key_value(it, "esp_proposals");
+	d.c.proto = ah && !both ? IKE_CHILD_AH : IKE_CHILD_ESP;
+	if (ah)
+		proposals_read(ld, it, "ah_proposals", IKE_PROTO_AH, conn->allow_weak,
+			       both ? &d.c.ah : &d.c.proposals);
+	if (d.c.proto == IKE_CHILD_ESP)
+		proposals_read(ld, it, "esp_proposals", IKE_PROTO_ESP, conn->allow_weak,
+			       &d.c.proposals);
 	d.c.mss_clamp = d.mss_clamp < 0 ? ld->conf->mss_clamp : d.mss_clamp;
 	if (ld->errors == errors) { /* what was not understood would only be blamed again */
 		limits(ld, it, &d.c);

@@ -33,6 +33,10 @@ static void child(const json_t *c, int indent, FILE *to)
 	fprintf(to, "%s %s%s, %s, spi in %s out %s, reqid %d", text(c, "proto"), text(c, "mode"),
 		strcmp(text(c, "encap"), "udp") == 0 ? " in UDP" : "", text(c, "proposal"),
 		text(c, "spi_in"), text(c, "spi_out"), (int)number(c, "reqid"));
+	const json_t *ah = json_object_get(c, "ah");
+	if (ah)
+		fprintf(to, ", inside ah %s spi in %s out %s", text(ah, "proposal"), text(ah, "spi_in"),
+			text(ah, "spi_out"));
 	in_time(c, "age_s", "installed", to);
 	fprintf(to, "%s", json_is_integer(json_object_get(c, "age_s")) ? " ago" : "");
 	in_time(c, "rekey_in_s", "next rekey in", to);

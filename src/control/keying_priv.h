@@ -29,6 +29,7 @@ struct kpair {
 	struct kgroup *group;  /* NULL: only the SPI is taken */
 	struct kpair *next;    /* of the group; newest first */
 	struct sa *in, *out;   /* references */
+	struct sa *ah_in, *ah_out; /* of a bundle, around them; else NULL */
 	uint32_t conn_id, child_id, spi_out;
 	uint8_t proto;         /* enum sa_proto */
 	bool udp;

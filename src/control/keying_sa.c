@@ -1,7 +1,8 @@
 /*
  * SPIs and children. A number from spi_alloc() becomes a pair with child_add(): both SAs
  * enter the SAD, the group of its reqid gets policies, and outbound traffic of the reqid is
- * switched to it at once or later. child_del() takes the pair out; the last one of a reqid takes
+ * switched to it at once or later. With AH around it the pair is of four, and named by the ESP's SPI
+ * all the same. child_del() takes the pair out; the last one of a reqid takes
  * the policies with it, but those of a trap (keying_group.c). What the SAD reports is turned round:
  * from an SA to its reqid.
  */
@@ -63,13 +64,18 @@ static uint32_t env_spi_alloc(void *ctx, uint8_t proto)
 	return 0;
 }
 
+static void drop_sas(struct kpair *p)
+{
+	sa_unref(&p->in);
+	sa_unref(&p->out);
+	sa_unref(&p->ah_in);
+	sa_unref(&p->ah_out);
+}
+
 static void forget_pair(struct keying *k, struct kpair *p)
 {
 	ktable_take(&k->pairs, &p->node);
-	if (p->in)
-		sa_unref(&p->in);
-	if (p->out)
-		sa_unref(&p->out);
+	drop_sas(p);
 	free(p);
 }
 
@@ -87,8 +93,8 @@ static void env_spi_free(void *ctx, uint8_t proto, uint32_t spi)
 /* ---- children ---------------------------------------------------------------------------------
  */
 
-static int make_sa(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir, struct sa **out,
-		   char *why, size_t whylen)
+/* What all SAs of a pair have in common. */
+static struct sa_conf conf_of(const struct ike_child_up *up, enum ipsec_dir dir)
 {
 	const struct ike_child_conf *cc = up->conf;
 	bool in = dir == DIR_IN;
@@ -100,14 +106,13 @@ static int make_sa(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir
 		.dir = dir,
 		.spi = in ? up->spi_in : up->spi_out,
 		.reqid = up->reqid,
+		.bundle_n = in && up->ah.spi_in ? 2 : 0,
 		.src = src->addr,
 		.dst = dst->addr,
 		.oa_src = in ? up->oa_remote : (struct ip_addr){ .ver = 0 },
 		.oa_dst = in ? up->oa_local : (struct ip_addr){ .ver = 0 },
 		.encap = up->udp ? SA_ENCAP_UDP : SA_ENCAP_NONE,
 		.suite = up->suite,
-		.encr_key = secret_take(in ? &up->encr_in : &up->encr_out),
-		.integ_key = secret_take(in ? &up->integ_in : &up->integ_out),
 		.esn = up->esn,
 		.replay_window = in ? cc->replay_window : 0,
 		.life = up->life,
@@ -123,18 +128,50 @@ static int make_sa(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir
 		c.src_port = src->port;
 		c.dst_port = dst->port;
 	}
+	return c;
+}
+
+static int make_sa(struct keying *k, const struct ike_child_up *up, const char *what,
+		   struct sa_conf *c, struct sa **out, char *why, size_t whylen)
+{
 	snprintf(why, whylen, "out of memory");
 	int rc = -ENOMEM;
-	if (asprintf(&c.name, "%s/%s#%u.%s", up->conn, up->child, up->child_id, in ? "in" : "out") <
-	    0) {
-		c.name = NULL;
+	if (asprintf(&c->name, "%s/%s#%u.%s", up->conn, up->child, up->child_id, what) < 0) {
+		c->name = NULL;
 	} else {
-		kevent_keep_esp(k, &c);
-		rc = sa_new(&c, plane_workers(k->d->plane), out, why, whylen);
+		kevent_keep_esp(k, c);
+		rc = sa_new(c, plane_workers(k->d->plane), out, why, whylen);
 	}
 	if (rc)
-		sa_conf_fini(&c);
+		sa_conf_fini(c);
 	return rc;
+}
+
+static int make_esp(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir, struct sa **out,
+		    char *why, size_t whylen)
+{
+	struct sa_conf c = conf_of(up, dir);
+	bool in = dir == DIR_IN;
+
+	c.encr_key = secret_take(in ? &up->encr_in : &up->encr_out);
+	c.integ_key = secret_take(in ? &up->integ_in : &up->integ_out);
+	return make_sa(k, up, in ? "in" : "out", &c, out, why, whylen);
+}
+
+/* The AH of a bundle: between the same ends, on the packet that the ESP has made. */
+static int make_ah(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir, struct sa **out,
+		   char *why, size_t whylen)
+{
+	struct sa_conf c = conf_of(up, dir);
+	bool in = dir == DIR_IN;
+
+	c.proto = SA_AH;
+	c.mode = SA_TRANSPORT;
+	c.bundle_at = in ? 1 : 0;
+	c.spi = in ? up->ah.spi_in : up->ah.spi_out;
+	c.suite = up->ah.suite;
+	c.integ_key = secret_take(in ? &up->ah.integ_in : &up->ah.integ_out);
+	return make_sa(k, up, in ? "ah.in" : "ah.out", &c, out, why, whylen);
 }
 
 static int set_paths(struct keying *k, struct kpair *p, const struct endpoint *local,
@@ -142,22 +179,55 @@ static int set_paths(struct keying *k, struct kpair *p, const struct endpoint *l
 {
 	static const struct ip_addr none;
 	const struct ip_addr *src = local->addr.ver ? &local->addr : &none;
-	int rc = plane_set_path(k->d->plane, p->in, &none, remote);
+	struct sa *const in[] = { p->in, p->ah_in }, *const out[] = { p->out, p->ah_out };
+	int rc = 0;
 
-	return rc ? rc : plane_set_path(k->d->plane, p->out, src, remote);
+	for (unsigned i = 0; i < 2 && in[i] && rc == 0; i++) {
+		rc = plane_set_path(k->d->plane, in[i], &none, remote);
+		if (rc == 0)
+			rc = plane_set_path(k->d->plane, out[i], src, remote);
+	}
+	return rc;
+}
+
+/* Those of a pair that there are; returns how many. */
+static unsigned sas_of(const struct kpair *p, struct sa *sas[4])
+{
+	unsigned n = 0;
+
+	sas[n++] = p->in;
+	sas[n++] = p->out;
+	if (p->ah_in)
+		sas[n++] = p->ah_in;
+	if (p->ah_out)
+		sas[n++] = p->ah_out;
+	return n;
+}
+
+static int make_all(struct keying *k, struct kpair *p, struct ike_child_up *up, char *why,
+		    size_t whylen)
+{
+	int rc = make_esp(k, up, DIR_IN, &p->in, why, whylen);
+
+	if (rc == 0)
+		rc = make_esp(k, up, DIR_OUT, &p->out, why, whylen);
+	if (rc == 0 && up->ah.spi_in)
+		rc = make_ah(k, up, DIR_IN, &p->ah_in, why, whylen);
+	if (rc == 0 && up->ah.spi_in)
+		rc = make_ah(k, up, DIR_OUT, &p->ah_out, why, whylen);
+	return rc;
 }
 
 static int install(struct keying *k, struct kpair *p, struct ike_child_up *up, char *why,
 		   size_t whylen)
 {
-	struct sad *sad = plane_sad(k->d->plane);
-	int rc = make_sa(k, up, DIR_IN, &p->in, why, whylen);
+	struct sa *sas[4];
+	int rc = make_all(k, p, up, why, whylen);
 
-	if (rc == 0)
-		rc = make_sa(k, up, DIR_OUT, &p->out, why, whylen);
 	if (rc)
 		return rc;
-	if (!draft_has_socket(&k->d->opened, p->out->conf)) {
+	unsigned n = sas_of(p, sas), done = 0;
+	if (!draft_has_socket(&k->d->opened, sas[n - 1]->conf)) {
 		snprintf(why, whylen, "no socket for %s could be opened at the start: %s",
 			 up->udp ? "ESP in UDP of this IP version"
 				 : "packets without UDP, which takes CAP_NET_RAW",
@@ -165,23 +235,34 @@ static int install(struct keying *k, struct kpair *p, struct ike_child_up *up, c
 		return -ENOTCONN;
 	}
 	rc = set_paths(k, p, &up->local, &up->remote);
-	if (rc == 0)
-		rc = sad_install(sad, p->in);
-	if (rc == 0) {
-		rc = sad_install(sad, p->out);
-		if (rc)
-			plane_retire(k->d->plane, p->in);
-	}
-	if (rc)
+	for (; done < n && rc == 0; done++)
+		rc = sad_install(plane_sad(k->d->plane), sas[done]);
+	if (rc) {
+		while (done-- > 0) /* the last is not in, which does no harm */
+			plane_retire(k->d->plane, sas[done]);
 		snprintf(why, whylen, "cannot be put into the SAD: %s", strerror(-rc));
-	else
-		watch_mtu_of(k->d, p->out);
-	return rc;
+		return rc;
+	}
+	for (unsigned i = 0; i < n; i++)
+		watch_mtu_of(k->d, sas[i]);
+	return 0;
+}
+
+/* The SPI of a bundle's AH was given out alone; now it belongs to the pair. */
+static void adopt_ah_spi(struct keying *k, uint32_t spi)
+{
+	struct kpair *p = spi ? find_pair(k, spi, SA_AH) : NULL;
+
+	if (p && !p->group) {
+		forget_pair(k, p);
+		plane_expect(k->d->plane, -1);
+	}
 }
 
 static void switch_to(struct keying *k, struct kgroup *g, struct kpair *p)
 {
-	int rc = plane_switch_out(k->d->plane, g->node.key, p ? &p->out : NULL, p ? 1 : 0);
+	struct sa *const bundle[] = { p ? p->out : NULL, p ? p->ah_out : NULL };
+	int rc = plane_switch_out(k->d->plane, g->node.key, bundle, !p ? 0 : p->ah_out ? 2 : 1);
 
 	if (rc)
 		log_error(LOG_SAD, "%s/%s: traffic cannot be switched to another SA: %s", g->conn,
@@ -210,10 +291,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 		rc = install(k, p, up, why, whylen);
 	if (rc) {
 		free(sel);
-		if (p->in)
-			sa_unref(&p->in);
-		if (p->out)
-			sa_unref(&p->out);
+		drop_sas(p);
 		kgroup_leave(k, g);
 		return rc;
 	}
@@ -233,6 +311,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	if (up->out_now || !g->sending)
 		switch_to(k, g, p);
 	plane_expect(k->d->plane, -1);
+	adopt_ah_spi(k, up->ah.spi_in);
 	return 0;
 }
 
@@ -261,8 +340,10 @@ static void env_child_del(void *ctx, uint32_t reqid, uint8_t proto, uint32_t spi
 	}
 	if (g->sending == p)
 		switch_to(k, g, g->pairs);
-	plane_retire(k->d->plane, p->in);
-	plane_retire(k->d->plane, p->out);
+	struct sa *sas[4];
+	unsigned n = sas_of(p, sas);
+	for (unsigned i = 0; i < n; i++)
+		plane_retire(k->d->plane, sas[i]);
 	forget_pair(k, p);
 	if (!g->pairs) {
 		free(g->sel);
@@ -288,6 +369,8 @@ static void env_child_move(void *ctx, uint32_t reqid, uint32_t spi_in, bool udp,
 				  rc == -EOPNOTSUPP ? "UDP encapsulation begins or ends; rekey it"
 						    : strerror(-rc));
 		watch_mtu_of(k->d, p->out);
+		if (p->ah_out)
+			watch_mtu_of(k->d, p->ah_out);
 		knet_dirty(k); /* routes must not catch the new address */
 	}
 }
@@ -320,10 +403,9 @@ void ksa_fini(struct keying *k)
 	for (unsigned i = 0; i < k->pairs.n_buckets; i++) {
 		while (k->pairs.bucket[i]) {
 			struct kpair *p = pair_of(k->pairs.bucket[i]);
-			if (p->in)
-				sad_remove(plane_sad(k->d->plane), p->in);
-			if (p->out)
-				sad_remove(plane_sad(k->d->plane), p->out);
+			struct sa *sas[4];
+			unsigned n = p->in ? sas_of(p, sas) : 0;
+			sad_remove_many(plane_sad(k->d->plane), sas, n);
 			forget_pair(k, p);
 		}
 	}
@@ -336,11 +418,17 @@ void ksa_fini(struct keying *k)
 /* ---- what the SAD tells -----------------------------------------------------------------------
  */
 
-/* By either SPI of the pair. */
+static bool is_spi(const struct sa *sa, uint32_t spi)
+{
+	return sa && sa->spi == spi;
+}
+
+/* By any SPI of the pair. */
 static struct kpair *pair_by_spi(struct kgroup *g, uint32_t spi)
 {
 	for (struct kpair *p = g ? g->pairs : NULL; p; p = p->next)
-		if (p->node.key == spi || p->spi_out == spi)
+		if (p->node.key == spi || p->spi_out == spi || is_spi(p->ah_in, spi) ||
+		    is_spi(p->ah_out, spi))
 			return p;
 	return NULL;
 }
@@ -394,8 +482,10 @@ void keying_tick(struct keying *k, uint64_t now)
 	for (unsigned i = 0; v && i < k->pairs.n_buckets; i++) {
 		for (struct knode *node = k->pairs.bucket[i]; node; node = node->next) {
 			struct kpair *p = pair_of(node);
-			unsigned bits =
-			    p->group ? sa_check_time(p->in, now) | sa_check_time(p->out, now) : 0;
+			struct sa *sas[4];
+			unsigned bits = 0, count = p->group ? sas_of(p, sas) : 0;
+			for (unsigned s = 0; s < count; s++)
+				bits |= sa_check_time(sas[s], now);
 			if (bits)
 				v[n++] = (struct expired){ p->group->node.key, node->key, bits };
 		}
@@ -409,8 +499,9 @@ void keying_each_sa(struct keying *k, void (*cb)(struct sa *sa, void *arg), void
 {
 	for (struct kgroup *g = k ? k->first : NULL; g; g = g->next) {
 		for (struct kpair *p = g->pairs; p; p = p->next) {
-			cb(p->out, arg);
-			cb(p->in, arg);
+			struct sa *sas[4];
+			for (unsigned i = sas_of(p, sas); i-- > 0;)
+				cb(sas[i], arg);
 		}
 	}
 }

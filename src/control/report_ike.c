@@ -126,6 +126,16 @@ static json_t *traffic_of(const struct sa *sa, uint64_t now)
 			 seconds(sa ? atomic_load(&sa->last_used_ns) : 0, now));
 }
 
+/* The AH of a bundle; its suite is shown as in ah_proposals. */
+static json_t *ah_json(const struct sa *sa, const char *in, const char *out)
+{
+	char name[48];
+	const char *suite = esp_suite_name(&sa->conf->suite, name);
+
+	return json_pack("{s:s, s:s, s:s}", "spi_in", in, "spi_out", out, "proposal",
+			 strncmp(suite, "null-", 5) == 0 ? suite + 5 : suite);
+}
+
 static json_t *child_view_json(const struct keying *k, const struct ike_child_view *v, uint64_t now)
 {
 	const struct kpair *p = ksa_find(k, v->spi_in, v->proto);
@@ -141,6 +151,11 @@ static json_t *child_view_json(const struct keying *k, const struct ike_child_vi
 			      (int)v->esn);
 	if (!o)
 		return NULL;
+	if (p && p->ah_in && p->ah_out) {
+		snprintf(in, sizeof(in), "0x%08x", p->ah_in->spi);
+		snprintf(out, sizeof(out), "0x%08x", p->ah_out->spi);
+		json_object_set_new(o, "ah", ah_json(p->ah_in, in, out));
+	}
 	json_object_set_new(o, "proposal", proposal_json(v->proposal));
 	json_object_set_new(o, "local_ts", ts_json(v->local_ts));
 	json_object_set_new(o, "remote_ts", ts_json(v->remote_ts));

@@ -221,7 +221,7 @@ static bool child_limits_same(const struct ike_child_conf *a, const struct ike_c
 bool ike_child_same(const struct ike_child_conf *a, const struct ike_child_conf *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->proto == b->proto && a->mode == b->mode &&
-	       proposals_same(&a->proposals, &b->proposals) &&
+	       proposals_same(&a->proposals, &b->proposals) && proposals_same(&a->ah, &b->ah) &&
 	       ts_list_eq(&a->local_ts, &b->local_ts) && ts_list_eq(&a->remote_ts, &b->remote_ts) &&
 	       child_limits_same(a, b) && a->start == b->start && a->dpd_action == b->dpd_action &&
 	       a->close_action == b->close_action && a->replay_window == b->replay_window &&

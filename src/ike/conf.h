@@ -68,7 +68,10 @@ struct ike_user {
 struct ike_child_conf {
 	char *name;
 	enum ipsec_proto_choice { IKE_CHILD_ESP, IKE_CHILD_AH } proto;
-	struct proposals proposals;
+	struct proposals proposals; /* for proto */
+	/* with IKE_CHILD_ESP: AH around it, both offered together (RFC 2407 4.4, RFC 2408 4.2); n 0: none.
+	 * Only for version 1: a proposal of IKEv2 has one protocol (RFC 7296 3.3). */
+	struct proposals ah;
 	struct ts_list local_ts, remote_ts;
 	enum sa_mode mode;
 	/* limits; 0: none. Jitter is taken off each time: between 0 and rand_* */

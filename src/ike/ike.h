@@ -32,6 +32,14 @@ struct ike_lookup {
 	struct ike_lookup *next; /* the env's */
 };
 
+/* The AH of a bundle, around the ESP that was agreed on together with it. In transport mode whatever
+ * the mode of the ESP: a tunnel has one outer header. */
+struct ike_ah_up {
+	uint32_t spi_in, spi_out; /* spi_in is one of spi_alloc(SA_AH); 0: no bundle */
+	struct esp_suite suite;
+	struct secret integ_in, integ_out; /* moved out by the receiver */
+};
+
 /* A CHILD SA as it is put into the SAD, both directions, and the policies that go with it. */
 struct ike_child_up {
 	uint32_t reqid;        /* of the child through all its rekeyings; never 0 */
@@ -48,6 +56,8 @@ struct ike_child_up {
 	uint32_t spi_in, spi_out;
 	struct esp_suite suite;
 	struct secret encr_in, integ_in, encr_out, integ_out; /* moved out by the receiver */
+	struct ike_ah_up ah;   /* with proto SA_ESP and without udp. The pair is named by the ESP's SPI ever after:
+				  child_switch(), child_del() and the others mean both */
 	struct sa_lifetime life; /* soft limits raise EV_SOFT_EXPIRE: rekey */
 	const struct ts_list *local_ts, *remote_ts;
 	bool rekey;            /* another pair of this reqid is there: policies stay as they are */

@@ -131,6 +131,9 @@ struct sa_conf {
 	enum ipsec_dir dir;
 	uint32_t spi;
 	uint32_t reqid;              /* of struct sa */
+	/* inbound, with a reqid: how many SAs of it every packet has come through (0: this one alone),
+	 * and which of them this one is, counted from the innermost */
+	uint8_t bundle_n, bundle_at;
 	struct ip_addr src, dst;     /* outer addresses; ver 0 ("%any"): any, or learned */
 	struct ip_addr oa_src, oa_dst; /* inbound, transport mode in UDP: src and dst as the sender
 					  has put them into its packets; ver 0: not known */

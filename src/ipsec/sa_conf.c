@@ -105,7 +105,8 @@ static bool same_selectors(const struct sa_conf *a, const struct sa_conf *b)
 bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
 {
 	return same_text(a->name, b->name) && a->proto == b->proto && a->mode == b->mode &&
-	       a->dir == b->dir && a->spi == b->spi && a->reqid == b->reqid && ip_addr_eq(&a->src, &b->src) &&
+	       a->dir == b->dir && a->spi == b->spi && a->reqid == b->reqid &&
+	       a->bundle_n == b->bundle_n && a->bundle_at == b->bundle_at && ip_addr_eq(&a->src, &b->src) &&
 	       ip_addr_eq(&a->dst, &b->dst) && a->src_port == b->src_port &&
 	       a->dst_port == b->dst_port && a->encap == b->encap &&
 	       ip_addr_eq(&a->oa_src, &b->oa_src) && ip_addr_eq(&a->oa_dst, &b->oa_dst) &&

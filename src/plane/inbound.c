@@ -268,7 +268,7 @@ bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const stru
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
 	/* of several SAs, all must have been passed: nest.c checks that */
-	ok = pol->reqid ? pol->reqid == sa->reqid : pol->n_in == 1 && pol->in[0] == sa;
+	ok = pol->reqid ? pol->reqid == sa->reqid && conf->bundle_n <= 1 : pol->n_in == 1 && pol->in[0] == sa;
 	if (!ok || conf->n_sel == 0)
 		return ok;
 	for (unsigned i = 0; i < conf->n_sel; i++)

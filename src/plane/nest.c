@@ -316,11 +316,13 @@ static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 {
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
-	if (pol->reqid)
-		return p->n_sa == 1 && p->sa[0]->reqid == pol->reqid;
-	bool same = pol->n_in == p->n_sa;
-	for (unsigned i = 0; same && i < p->n_sa; i++)
-		same = pol->in[i] == p->sa[p->n_sa - 1 - i];
+	bool same = pol->reqid || pol->n_in == p->n_sa;
+	for (unsigned i = 0; same && i < p->n_sa; i++) {
+		const struct sa *sa = p->sa[p->n_sa - 1 - i];
+		const struct sa_conf *c = sa->conf;
+		same = pol->reqid ? sa->reqid == pol->reqid && (c->bundle_n ? c->bundle_n : 1) == p->n_sa && c->bundle_at == i
+				  : pol->in[i] == sa;
+	}
 	return same;
 }
 

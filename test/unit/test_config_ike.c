@@ -117,6 +117,38 @@ START_TEST(test_none)
 }
 END_TEST
 
+static const struct ike_conn_conf *conn_of(const struct config *c);
+
+/* ESP, AH, or with IKEv1 both at once. */
+START_TEST(test_esp_and_ah)
+{
+	static const char *const list[] = { "esp_proposals = aes128gcm16", "ah_proposals = sha256",
+					    "esp_proposals = aes128gcm16 ah_proposals = {sha256, sha1}",
+					    "esp_proposals = aes128gcm16 ah_proposals = sha256" };
+	struct config *c[ARRAY_LEN(list)];
+	const struct ike_child_conf *k[ARRAY_LEN(list)];
+	char text[1024];
+
+	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+		snprintf(text, sizeof(text),
+			 "tun t { }\nconnection x {\nversion = 1\n" PSK_ENDS "child y { %s } }\n" SECRET,
+			 list[i]);
+		c[i] = load_quiet(text);
+		k[i] = conn_of(c[i])->child;
+		ck_assert_int_eq(k[i]->proto, i == 1 ? IKE_CHILD_AH : IKE_CHILD_ESP);
+		ck_assert_uint_eq(k[i]->proposals.n, 1);
+		ck_assert_int_eq(k[i]->proposals.p[0].proto, i == 1 ? IKE_PROTO_AH : IKE_PROTO_ESP);
+		ck_assert_uint_eq(k[i]->ah.n, i < 2 ? 0 : 4 - i);
+	}
+	ck_assert_int_eq(k[2]->ah.p[1].proto, IKE_PROTO_AH);
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		for (size_t j = 0; j < ARRAY_LEN(list); j++)
+			ck_assert(ike_child_same(k[i], k[j]) == (i == j));
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		config_free(&c[i]);
+}
+END_TEST
+
 static const struct ike_conn_conf *conn_of(const struct config *c)
 {
 	ck_assert_ptr_nonnull(c->ike);
@@ -862,6 +894,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_esp_and_ah);
 	tcase_add_test(tc, test_none);
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_globals);

@@ -111,6 +111,21 @@ static struct ike_child_up pair(uint32_t reqid, uint32_t id, uint32_t spi_in, ui
 	return u;
 }
 
+/* ... with AH around it, from raw sockets. */
+static struct ike_child_up bundle(uint32_t reqid, uint32_t id, uint32_t spi_in, uint32_t ah_in)
+{
+	struct ike_child_up u = pair(reqid, id, spi_in, 0x1000 + id);
+	uint8_t key[32] = { (uint8_t)id };
+
+	u.udp = false;
+	u.ah.spi_in = ah_in;
+	u.ah.spi_out = 0x2000 + id;
+	ck_assert_int_eq(esp_suite_parse("null-sha256", NULL, &u.ah.suite, why, sizeof(why)), 0);
+	ck_assert_int_eq(secret_copy(&u.ah.integ_in, span_of(key, sizeof(key))), 0);
+	ck_assert_int_eq(secret_copy(&u.ah.integ_out, span_of(key, sizeof(key))), 0);
+	return u;
+}
+
 static uint32_t add(uint32_t reqid, uint32_t id)
 {
 	uint32_t spi = env.spi_alloc(&k, SA_ESP);
@@ -166,6 +181,90 @@ START_TEST(test_child)
 	ck_assert_str_eq(policies(), "");
 	ck_assert_uint_eq(keying_routes(&k)->n_route, 0);
 	ck_assert_uint_eq(k.n_groups, 0);
+}
+END_TEST
+
+static void raw_sockets(void)
+{
+	d.opened.raw4 = d.opened.ah4 = d.opened.whole = true;
+}
+
+static unsigned bundle_len(uint32_t reqid)
+{
+	const struct policy *p = NULL;
+	unsigned n;
+
+	for (unsigned i = 0; i < spd_count(plane_spd(d.plane)); i++)
+		if (spd_policy(plane_spd(d.plane), i)->reqid == reqid)
+			p = spd_policy(plane_spd(d.plane), i);
+	ck_assert_ptr_nonnull(p);
+	struct sa *const *sas = policy_out(p, &n);
+	for (unsigned i = 0; i < n; i++) /* in the order of application */
+		ck_assert_int_eq(sas[i]->proto, i ? SA_AH : SA_ESP);
+	return n;
+}
+
+/* ESP and AH that were agreed on together: four SAs, two of them in one bundle, gone together. */
+START_TEST(test_bundle)
+{
+	uint32_t spi = env.spi_alloc(&k, SA_ESP), ah = env.spi_alloc(&k, SA_AH);
+	struct ike_child_up u = bundle(7, 1, spi, ah);
+	struct endpoint l = at("192.0.2.1", 0), r = at("198.51.100.9", 0);
+
+	raw_sockets();
+	ck_assert_uint_eq(k.pairs.n, 2);
+	ck_assert_msg(env.child_add(&k, &u, why, sizeof(why)) == 0, "%s", why);
+	ck_assert_ptr_null(u.ah.integ_in.p);
+	ck_assert_ptr_null(u.ah.integ_out.p);
+	ck_assert_uint_eq(k.pairs.n, 1); /* the AH's number is the pair's */
+	env.spi_free(&k, SA_AH, ah);
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 4);
+	const struct sa *esp_in = sad_lookup(plane_sad(d.plane), spi, SA_ESP);
+	const struct sa *ah_in = sad_lookup(plane_sad(d.plane), ah, SA_AH);
+	ck_assert(esp_in && ah_in && ah_in->mode == SA_TRANSPORT && esp_in->mode == SA_TUNNEL);
+	ck_assert(esp_in->conf->bundle_n == 2 && esp_in->conf->bundle_at == 0);
+	ck_assert(ah_in->conf->bundle_n == 2 && ah_in->conf->bundle_at == 1);
+	ck_assert_uint_eq(ah_in->reqid, 7);
+	const struct sa *ah_out = sad_by_name(plane_sad(d.plane), "site-b/net#1.ah.out");
+	ck_assert_uint_eq(ah_out->spi, 0x2001);
+	ck_assert_uint_eq(ah_out->conf->bundle_n, 0);
+	ck_assert_uint_eq(bundle_len(7), 2);
+	env.child_move(&k, 7, spi, false, &l, &r);
+	ck_assert(ip_addr_eq(&atomic_load(&ah_out->path)->dst.addr, &r.addr));
+	/* a rekeying, and back */
+	uint32_t spi2 = env.spi_alloc(&k, SA_ESP), ah2 = env.spi_alloc(&k, SA_AH);
+	u = bundle(7, 2, spi2, ah2);
+	u.rekey = true;
+	ck_assert_int_eq(env.child_add(&k, &u, why, sizeof(why)), 0);
+	ck_assert_uint_eq(bundle_len(7), 2);
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 8);
+	env.child_del(&k, 7, SA_ESP, spi);
+	ck_assert_ptr_null(sad_lookup(plane_sad(d.plane), ah, SA_AH));
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 4);
+	env.child_del(&k, 7, SA_ESP, spi2);
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 0);
+	ck_assert_uint_eq(k.pairs.n, 0);
+}
+END_TEST
+
+/* Either all four are in, or none. */
+START_TEST(test_bundle_refused)
+{
+	uint32_t spi = env.spi_alloc(&k, SA_ESP), ah = env.spi_alloc(&k, SA_AH);
+	struct ike_child_up u = bundle(7, 1, spi, ah);
+
+	d.opened.raw4 = true; /* ... but nothing for AH */
+	ck_assert_int_eq(env.child_add(&k, &u, why, sizeof(why)), -ENOTCONN);
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 0);
+	raw_sockets();
+	u = bundle(7, 1, spi, ah);
+	secret_free(&u.ah.integ_out);
+	ck_assert_int_eq(env.child_add(&k, &u, why, sizeof(why)), -EINVAL);
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 0);
+	ck_assert_uint_eq(k.n_groups, 0);
+	env.spi_free(&k, SA_ESP, spi);
+	env.spi_free(&k, SA_AH, ah);
+	ck_assert_uint_eq(k.pairs.n, 0);
 }
 END_TEST
 
@@ -419,6 +518,8 @@ TCase *control_keying_tests(void)
 
 	tcase_add_checked_fixture(c, up, down);
 	tcase_add_test(c, test_child);
+	tcase_add_test(c, test_bundle);
+	tcase_add_test(c, test_bundle_refused);
 	tcase_add_test(c, test_rekey);
 	tcase_add_test(c, test_sender_goes);
 	tcase_add_test(c, test_trap);

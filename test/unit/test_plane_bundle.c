@@ -225,6 +225,51 @@ START_TEST(test_wrong_bundles)
 }
 END_TEST
 
+/* A bundle that keying has made: no policy names its SAs, but all of them are demanded, in their order. */
+START_TEST(test_negotiated)
+{
+	struct rig_policy pol = { .action = POLICY_PROTECT, .local = "0.0.0.0/0", .remote = "0.0.0.0/0", .reqid = 7 };
+	struct rig_opts o = { .raw = true, .policy = { pol }, .n_policy = 1, .reqid = 7 };
+	uint8_t esp[2000];
+
+	n_sa = 0;
+	rig_new(&rig, &o);
+	add_sa(false, false, "192.0.2.1", "192.0.2.2");
+	add_sa(true, true, "192.0.2.1", "192.0.2.2");
+	for (unsigned i = 0; i < 2; i++) {
+		in[i]->reqid = in[i]->conf->reqid = 7;
+		in[i]->conf->bundle_n = 2;
+		in[i]->conf->bundle_at = (uint8_t)i;
+	}
+	ck_assert_int_eq(plane_switch_out(rig.pa, 7, out, 2), 0);
+	uint32_t n = make(false, 100);
+	rig_send(&rig, pkt, n);
+	ck_assert_uint_eq(rig.n_wire, 1);
+	ck_assert_uint_eq(rig.wire[0].p[9], IPPROTO_AH);
+	ck_assert_uint_eq(rig.wire[0].p[20], IPPROTO_ESP);
+	rig_in_ah(&rig, rig.wire[0].p, rig.wire[0].len);
+	rig_got_is(&rig, 0, pkt, n);
+	rig_dropped(rig.b, DROP_NONE, 0);
+
+	/* ESP without its AH, although its SA is of the policy's child */
+	rig_send(&rig, pkt, n);
+	uint32_t esp_len = rig.wire[1].len - 20 - 28;
+	memcpy(esp, rig.wire[1].p + 48, esp_len);
+	rig_in(&rig, esp, esp_len, 0);
+	rig_dropped(rig.b, DROP_POLICY_IN, 1);
+
+	/* AH without ESP in it */
+	ck_assert_int_eq(plane_switch_out(rig.pa, 7, &out[1], 1), 0);
+	n = make(true, 100);
+	rig_send(&rig, pkt, n);
+	ck_assert_uint_eq(rig.n_wire, 3);
+	rig_in_ah(&rig, rig.wire[2].p, rig.wire[2].len);
+	rig_dropped(rig.b, DROP_POLICY_IN, 1);
+	ck_assert_uint_eq(rig.n_got, 1);
+	finish();
+}
+END_TEST
+
 /* Deeper than any bundle may be: taken apart no further. */
 START_TEST(test_too_deep)
 {
@@ -325,6 +370,7 @@ TCase *tcase_plane_bundle(void)
 	tcase_add_test(t, test_iterated_tunnels);
 	tcase_add_test(t, test_other_end);
 	tcase_add_test(t, test_wrong_bundles);
+	tcase_add_test(t, test_negotiated);
 	tcase_add_test(t, test_too_deep);
 	tcase_add_test(t, test_bundle_sizes);
 	tcase_add_test(t, test_esp_behind_options);
