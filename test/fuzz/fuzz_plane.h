@@ -149,6 +149,19 @@ static void fuzz_begin(void)
 	w->batch++;
 }
 
+/* Forgets the fragments of inner packets: an input knows nothing of those before it. */
+static void fuzz_forget(struct fragtab *t)
+{
+	fragtab_fini(t);
+	fuzz_check(!fragtab_init(t, 1), "memory");
+}
+
+/* Fragments that wait for the first of their datagram. */
+static unsigned fuzz_kept(const struct fragtab *t)
+{
+	return atomic_load_explicit(&t->n_kept, memory_order_relaxed);
+}
+
 /* Packets dropped since fuzz_begin(), without what is counted besides them. */
 static uint64_t fuzz_drops(void)
 {
