@@ -224,7 +224,11 @@ static void add_vips(const struct ike_sa_view *v, void *arg)
 	struct vips *a = arg;
 
 	for (unsigned i = 0; i < 2; i++) {
-		if (!v->vip[i].ver)
+		bool there = !v->vip[i].ver;
+		/* one that is being replaced has the same */
+		for (unsigned k = 0; k < a->n && !there; k++)
+			there = ip_addr_eq(&a->v[k], &v->vip[i]);
+		if (there)
 			continue;
 		if (a->n < a->room)
 			a->v[a->n++] = v->vip[i];

@@ -128,6 +128,7 @@ struct ike_sa {
 	unsigned n_held;
 	struct ip_addr vip[2];   /* inner addresses we got of the peer, IPv4 and IPv6; ver 0: none */
 	struct ip_addr lease[2]; /* and those it has of our pools */
+	char *user;              /* the peer's name, proved by XAUTH; NULL: none */
 	struct v1_sa *v1;      /* IKEv1: all of its own; NULL before it begins */
 	struct v2_init *init;  /* what only IKE_SA_INIT and IKE_AUTH need; NULL afterwards */
 
@@ -319,7 +320,7 @@ void ike_sa_close_gate(struct ike_sa *sa);
 /* Something came up that another SA with this peer may do too: with unique = replace it is looked into
  * in a while (v2/life.c). */
 void ike_sa_tidy_later(struct ike_sa *sa);
-/* The first other SA in force of the same connection and peer after `after` (NULL: from the start);
+/* The first other SA in force of the same connection, peer and user after `after` (NULL: from the start);
  * NULL: none. */
 struct ike_sa *ike_sa_twin(const struct ike_sa *sa, const struct ike_sa *after);
 /* Takes over keys: makes seal and open, tells IKE_EV_KEYS. *k is moved. 0 or -errno. */

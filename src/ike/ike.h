@@ -184,6 +184,7 @@ struct ike_sa_view {
 	uint8_t spi_i[8], spi_r[8];
 	struct endpoint local, remote;
 	const struct ident *local_id, *remote_id; /* NULL: not known yet */
+	const char *user;                         /* the peer's, proved by XAUTH; NULL: none */
 	const struct proposal *proposal;          /* NULL: none yet */
 	struct ip_addr vip[2], lease[2]; /* inner addresses it gave us, and has of us; ver 0: none */
 	uint64_t established_ns, rekey_ns, reauth_ns; /* clock_now_ns() of; 0: none */

@@ -148,6 +148,12 @@ static uint64_t peer_hash(const struct ike_sa *sa)
 	return ike_table_hash(&sa->ike->by_peer, v, 3);
 }
 
+/* Members of a group may share one identity: XAUTH tells them apart. */
+static bool same_user(const struct ike_sa *a, const struct ike_sa *b)
+{
+	return a->user && b->user ? strcmp(a->user, b->user) == 0 : !a->user && !b->user;
+}
+
 struct ike_sa *ike_sa_twin(const struct ike_sa *sa, const struct ike_sa *after)
 {
 	struct ike_node *n = after ? ike_table_next(&after->by_peer)
@@ -155,7 +161,8 @@ struct ike_sa *ike_sa_twin(const struct ike_sa *sa, const struct ike_sa *after)
 
 	for (; n; n = ike_table_next(n)) {
 		struct ike_sa *t = list_entry(n, struct ike_sa, by_peer);
-		if (t != sa && t->conn == sa->conn && ident_eq(&t->remote_id, &sa->remote_id))
+		if (t != sa && t->conn == sa->conn && ident_eq(&t->remote_id, &sa->remote_id) &&
+		    same_user(t, sa))
 			return t;
 	}
 	return NULL;
@@ -440,6 +447,7 @@ void ike_sa_free(struct ike_sa *sa)
 	free(sa->proposal);
 	ident_fini(&sa->local_id);
 	ident_fini(&sa->remote_id);
+	free(sa->user);
 	ike_version(sa)->free(sa);
 	if (sa->conn)
 		ike_conn_unref(sa->conn);

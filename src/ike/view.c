@@ -8,7 +8,9 @@ static struct ike_sa_view view_of(const struct ike_sa *sa)
 	struct ike_sa_view v = {
 		.id = sa->id,
 		.conn = sa->conn ? sa->conn->conf->name : NULL,
-		.state = sa->rekeying ? "rekeying" : ike_state_name((enum ike_state)sa->state),
+		.state = sa->rekeying   ? "rekeying"
+			 : sa->replaced ? ike_state_name(IKE_ST_REKEYED)
+					: ike_state_name((enum ike_state)sa->state),
 		.initiator = sa->initiator,
 		.natt = sa->encap,
 		.nat_local = sa->nat_local,
@@ -18,6 +20,7 @@ static struct ike_sa_view view_of(const struct ike_sa *sa)
 		.remote = sa->remote,
 		.local_id = sa->local_id.type ? &sa->local_id : NULL,
 		.remote_id = sa->remote_id.type ? &sa->remote_id : NULL,
+		.user = sa->user,
 		.proposal = sa->proposal,
 		.established_ns = sa->established_ns,
 		.rekey_ns = sa->rekey_ns,

@@ -286,6 +286,9 @@ static void notified(struct ike_sa *sa, const struct ike_payload *p)
 	case IKE1_R_U_THERE_ACK:
 		return;            /* that it came is all: heard_ns */
 	case IKE1_INITIAL_CONTACT: /* some send it behind phase 1 */
+		sa->v1->contact = true;
+		if (!sa->counted) /* XAUTH has yet to say whose it is */
+			return;
 		for (struct ike_sa *t; (t = ike_sa_twin(sa, NULL));)
 			ike_sa_kill(t, IKE_END_REPLACED,
 				    "the peer began anew: it knows nothing of this SA");

@@ -85,7 +85,6 @@ void v1_sa_free(struct ike_sa *sa)
 	v1_frags_reset(&v->frags);
 	v1_phase1_free(&v->ph);
 	free(v->used);
-	free(v->user);
 	free(v->got);
 	free(v);
 	sa->v1 = NULL;
@@ -125,21 +124,25 @@ static void go_keyless(struct ike_sa *sa)
 	keymat_free(&sa->keys);
 }
 
-void v1_peer_deleted(struct ike_sa *sa)
+/* A newer phase 1 with the peer takes the children, if there is one. */
+static bool handed_on(struct ike_sa *sa)
 {
-	if (!sa->counted) {
-		ike_sa_kill(sa, IKE_END_FAILED, "deleted by the peer");
-		return;
-	}
-	/* a newer phase 1 with the peer takes the children at once */
 	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
-		if (t->major == 1 && t->state == IKE_ST_UP &&
+		if (t->major == 1 && t->state == IKE_ST_UP && !t->replaced &&
 		    ip_addr_eq(&t->remote.addr, &sa->remote.addr)) {
 			v1_take_children(t, sa);
-			ike_sa_kill(sa, IKE_END_REPLACED, NULL);
-			return;
+			return true;
 		}
-	if (sa->n_children)
+	return false;
+}
+
+void v1_peer_deleted(struct ike_sa *sa)
+{
+	if (!sa->counted)
+		ike_sa_kill(sa, IKE_END_FAILED, "deleted by the peer");
+	else if (handed_on(sa))
+		ike_sa_kill(sa, IKE_END_REPLACED, NULL);
+	else if (sa->n_children)
 		go_keyless(sa);
 	else
 		ike_sa_kill(sa, IKE_END_PEER, NULL);
@@ -161,7 +164,10 @@ void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
 				v1_delete_notice(sa, list_entry(l, struct ike_child, of_sa));
 		v1_delete_notice(sa, NULL);
 	}
-	/* phase 1 is over, not what it made */
+	/* phase 1 is over, not what it made, though the peer may have used it to the last */
+	if (!sa->over && sa->replaced && end == IKE_END_REPLACED && sa->n_children &&
+	    !handed_on(sa))
+		end = IKE_END_EXPIRED;
 	if (!sa->over && end == IKE_END_EXPIRED && sa->n_children && sa->state == IKE_ST_UP) {
 		ike_order_done(ike, order, sa->conn, sa, true, "closed");
 		go_keyless(sa);
@@ -222,7 +228,7 @@ void v1_sa_rekey(struct ike_sa *sa, uint64_t order)
 	struct ike_want *w;
 
 	sa->rekey_ns = sa->reauth_ns = 0;
-	if (under_way(sa) || sa->over || sa->ike->closing) {
+	if (under_way(sa) || sa->over || sa->replaced || sa->ike->closing) {
 		ike_order_done(sa->ike, order, conn, sa, true, "it is being replaced already");
 		return;
 	}

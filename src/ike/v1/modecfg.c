@@ -31,8 +31,8 @@ static const char *owner(const struct ike_sa *sa, char out[IDENT_STRLEN + 8])
 	char id[IDENT_STRLEN];
 
 	/* a user cannot be taken for somebody whose identity reads the same */
-	if (sa->v1->user)
-		snprintf(out, IDENT_STRLEN + 8, "user %.*s", IDENT_STRLEN, sa->v1->user);
+	if (sa->user)
+		snprintf(out, IDENT_STRLEN + 8, "user %.*s", IDENT_STRLEN, sa->user);
 	else
 		snprintf(out, IDENT_STRLEN + 8, "%s", ident_format(&sa->remote_id, id, sizeof(id)));
 	return out;

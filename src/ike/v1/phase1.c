@@ -13,6 +13,7 @@
 
 #define PORT_NATT      4500
 #define LEFT_NS        (10 * NS_PER_S)
+#define REPLACED_NS    (8 * NS_PER_S) /* of what we replaced ourselves */
 #define LIFE_DEFAULT_S 28800 /* RFC 2407 4.5: of who says nothing */
 
 int v1_copy(struct buf *to, struct span from)
@@ -413,14 +414,17 @@ static void take_life(struct ike_sa *sa, uint64_t seconds)
 	ike_sa_arm_life(sa);
 }
 
-/* It has been replaced. The peer may delete it, or leave it to its lifetime; we wait a little for
- * exchanges under way. */
-static void leave(struct ike_sa *sa)
+/* It has been replaced. The peer may delete it, or leave it to its lifetime. We wait a little: for
+ * exchanges under way, and for a peer that has yet to see the new one through. Some let the children
+ * end with the phase 1 that made them, unless a new one took them over: they must not hear that the
+ * old one is deleted before they hear that XAUTH is over. */
+static void leave(struct ike_sa *sa, uint64_t ns)
 {
-	uint64_t at = clock_now_ns() + LEFT_NS;
+	uint64_t at = clock_now_ns() + ns;
 
 	if (sa->over || sa->v1->keyless)
 		return;
+	sa->replaced = true;
 	sa->rekey_ns = sa->reauth_ns = 0;
 	if (!sa->over_ns || sa->over_ns > at)
 		sa->over_ns = at;
@@ -437,7 +441,15 @@ static void supersede(struct ike_sa *sa, struct ike_sa *twin)
 
 	v1_take_children(to, from);
 	v1_keyless_check(from);
-	leave(from);
+	leave(from, LEFT_NS);
+}
+
+/* Behind one NAT there may be several with one name, where the configuration allows that. */
+static bool same_place(const struct ike_sa *a, const struct ike_sa *b)
+{
+	return ip_addr_eq(&a->remote.addr, &b->remote.addr) &&
+	       (a->conn->conf->unique != IKE_UNIQUE_NEVER || a->remote.port == b->remote.port ||
+		!a->nat_remote);
 }
 
 /*
@@ -458,7 +470,7 @@ static void meet_twins(struct ike_sa *sa)
 				    "the peer began anew: it knows nothing of this SA");
 			continue;
 		}
-		if (ip_addr_eq(&t->remote.addr, &sa->remote.addr)) {
+		if (same_place(sa, t)) {
 			supersede(sa, t);
 		} else if (u == IKE_UNIQUE_REPLACE) {
 			v1_sa_delete(t, IKE_END_REPLACED, 0);
@@ -498,7 +510,7 @@ void v1_in_force(struct ike_sa *sa)
 	struct ike_sa *old = replaces ? ike_sa_by_id(sa->ike, replaces) : NULL;
 	if (old && !old->over) {
 		v1_take_children(sa, old);
-		v1_sa_delete(old, IKE_END_REPLACED, 0);
+		leave(old, REPLACED_NS);
 	}
 	if (!sa->over && !v1_cfg_first(sa))
 		v1_begin_wants(sa);

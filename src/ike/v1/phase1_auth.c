@@ -450,6 +450,14 @@ enum ike_rc v1_check_expected(struct v1_exchange *x, unsigned next)
 
 /* -- what else is said, or decided, with the proofs -- */
 
+bool v1_elsewhere(const struct ike_sa *sa)
+{
+	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
+		if (!ip_addr_eq(&t->remote.addr, &sa->remote.addr))
+			return sa->conn->conf->unique == IKE_UNIQUE_KEEP;
+	return false;
+}
+
 enum ike_rc v1_admit(struct v1_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
@@ -458,12 +466,9 @@ enum ike_rc v1_admit(struct v1_exchange *x)
 	if (x->ike->conf->sas_max && x->ike->stats.established >= x->ike->conf->sas_max)
 		return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED,
 				"there are as many IKE SAs as `sas_limit` allows");
-	if (sa->conn->conf->unique != IKE_UNIQUE_KEEP)
-		return IKE_OK;
-	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
-		if (!ip_addr_eq(&t->remote.addr, &sa->remote.addr))
-			return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED,
-					"there is an SA with this peer already (unique = keep)");
+	if (v1_elsewhere(sa))
+		return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED,
+				"there is an SA with this peer already (unique = keep)");
 	return IKE_OK;
 }
 

@@ -167,7 +167,6 @@ struct v1_sa {
 	enum v1_natt natt;
 	uint8_t proof[2];               /* enum v1_proof of initiator and responder */
 	uint8_t stage;                  /* enum v1_stage */
-	char *user;                     /* the peer's name, proved by XAUTH; NULL: none */
 	struct v1_cfg *got;             /* what Mode Config gave us; NULL: nothing */
 	uint8_t last_iv[CBC_BLOCK_MAX]; /* end of phase 1's chain */
 	struct v1_frags frags;
@@ -269,6 +268,8 @@ enum ike_rc v1_expect_peer(struct v1_exchange *x);
 enum ike_rc v1_check_expected(struct v1_exchange *x, unsigned next);
 /* Responder: may this peer, which has proved itself, come in? Takes note of INITIAL-CONTACT. */
 enum ike_rc v1_admit(struct v1_exchange *x);
+/* Is the peer in force from another place, and does unique = keep protect that one? */
+bool v1_elsewhere(const struct ike_sa *sa);
 int v1_add_contact(struct v1_exchange *x, bool inner);
 /* main.c: what is in the clear is believed later, if at all; the peer's cookie is taken over. */
 enum ike_rc v1_doubt(struct v1_exchange *x, const char *text);

@@ -180,6 +180,7 @@ static const char *printable(struct span name, char out[NAME_MAX_LEN + 1])
 	return out;
 }
 
+/* Sets sa->user, or ph->why. */
 static enum ike_rc judge(struct v1_exchange *x, bool good, struct span name)
 {
 	struct ike_sa *sa = x->sa;
@@ -200,10 +201,16 @@ static enum ike_rc judge(struct v1_exchange *x, bool good, struct span name)
 			 "XAUTH: user \"%s\" may not use connection %s, whose xauth_id is another",
 			 text, sa->conn->conf->name);
 	else
-		sa->v1->user = strdup(u->name);
+		sa->user = strdup(u->name);
+	if (sa->user && v1_elsewhere(sa)) {
+		snprintf(sa->v1->ph->why, sizeof(sa->v1->ph->why),
+			 "XAUTH: there is an SA with user \"%s\" already (unique = keep)", text);
+		free(sa->user);
+		sa->user = NULL;
+	}
 	x->done = true;
-	x->after = sa->v1->user ? tell_ok : tell_failed;
-	if (sa->v1->user)
+	x->after = sa->user ? tell_ok : tell_failed;
+	if (sa->user)
 		ike_sa_log(sa, LOG_LVL_INFO, "XAUTH: user \"%s\" is who it says", text);
 	return IKE_OK;
 }

@@ -84,6 +84,8 @@ certs = {\"$pki/a.pem\"}
 key = {\"$pki/a.key\"}"
 	swan_cred b b root
 }
+order() { timeout 20 "$bin" "$@" --run-dir "$work/a.run"; }
+other_sa() { [ "$before" != "$(ike_sa_spi a)" ] && ike_ready a; }
 not_ok() { ! "$@"; }
 our_address() { in_ns "$ns_a" ip -o addr show dev bw0 | grep -q "10.9.0.1/32"; }
 
@@ -95,6 +97,12 @@ client() {
 	is "$what: XAUTH user" "$(swan_value b remote-xauth-id)" alice
 	ok "$what: our address is on the device" wait_for 3 our_address
 	ok "$what: ping from that address" wait_for 3 ping_ok "$ns_a" 10.2.0.2 || show
+	ok "$what: phase 1 anew" order rekey site-b || show
+	ok "$what: the children are there at both ends" wait_for 3 ping_ok "$ns_a" 10.2.0.2 || show
+	ok "$what: the old phase 1 goes" wait_for 15 eval '[ "$(ike_count a true) $(swan_ike b)" = "1 1" ]' || show
+	ok "$what: and leaves them" ping_ok "$ns_a" 10.2.0.2 || show
+	ok "$what: the child anew" order rekey site-b/net || show
+	ok "$what: ping under new keys" wait_for 3 ping_ok "$ns_a" 10.2.0.2 || show
 	ok "$what: taken down" ike_down a site-b
 	ok "$what: the address is gone" wait_for 3 eval '! our_address'
 	end
@@ -107,6 +115,9 @@ gateway() {
 	ok "$what: bumpwire has the child" wait_for 5 ike_ready a || show
 	is "$what: its address" "$(bw a list sas --json | jq -r '[.[] | .leases? // [] | .[]][0]')" 10.9.0.1
 	ok "$what: ping to that address" wait_for 5 ping_ok "$ns_host_a" 10.9.0.1 || show
+	before=$(ike_sa_spi a)
+	ok "$what: strongSwan makes phase 1 anew" eval 'swan b --rekey --ike peer && wait_for 5 other_sa' || show
+	ok "$what: the children are there at both ends" wait_for 5 ping_ok "$ns_host_a" 10.9.0.1 || show
 	ok "$what: strongSwan takes it down" swan_down b peer
 	ok "$what: nothing is left" wait_for 5 ike_idle a
 	ok "$what: once more" swan_up b net || show
