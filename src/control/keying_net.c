@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <ifaddrs.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,14 @@ int keying_policies(const struct keying *k, struct policy **v, unsigned *n)
 /* ---- addresses of ours ------------------------------------------------------------------------
  */
 
+/* Can packets to others come from it? Not from 127.0.0.1 or fe80::1, which are in "everything", too. */
+static bool is_own(const struct ip_addr *a)
+{
+	if (a->ver == 4)
+		return a->b[0] != 127 && !(a->b[0] == 169 && a->b[1] == 254);
+	return !(a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80) && memcmp(a->b, in6addr_loopback.s6_addr, 16) != 0;
+}
+
 /* An address of this host inside the range, for packets of its own; the TUN device's before
  * others'. */
 static struct ip_addr own_address(const struct keying *k, struct ifaddrs *all,
@@ -114,7 +123,7 @@ static struct ip_addr own_address(const struct keying *k, struct ifaddrs *all,
 			return k->more.addr[i];
 	for (struct ifaddrs *a = all; a; a = a->ifa_next)
 		if (a->ifa_addr && endpoint_from_sockaddr(a->ifa_addr, &e) == 0 &&
-		    ip_range_has(in, &e.addr))
+		    ip_range_has(in, &e.addr) && is_own(&e.addr))
 			return e.addr;
 	return (struct ip_addr){ .ver = 0 };
 }

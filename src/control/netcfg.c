@@ -10,6 +10,8 @@
 #include "base/log.h"
 
 #define RT_TABLE_MAIN_NUMBER 254u
+#define OWN_PREFIXES 16u     /* of one range; one that takes more is not left out */
+#define CLEAR_POLICIES 4096u /* of which bypass is looked at */
 
 /* ---- what is wanted ---------------------------------------------------------------------------
  */
@@ -114,18 +116,74 @@ static bool is_caught(const struct netcfg *n, const struct ip_prefix *p)
 	return false;
 }
 
-static void keep_own(const struct netcfg_more *more, struct netcfg *out)
+/* Networks on our side are left to the other tables. out->route has room for them. */
+static void keep_own(const struct ip_prefix *own, unsigned n_own, struct netcfg *out)
 {
-	unsigned n = out->n_route;
+	struct netcfg routed = { .route = out->route, .n_route = out->n_route };
 
-	for (unsigned i = 0; i < more->n_own; i++) {
-		struct netcfg routed = { .route = out->route, .n_route = n };
-		if (is_caught(&routed, &more->own[i]))
-			out->route[out->n_route++] = (struct net_item){ .prefix = more->own[i],
+	for (unsigned i = 0; i < n_own; i++)
+		if (is_caught(&routed, &own[i]))
+			out->route[out->n_route++] = (struct net_item){ .prefix = own[i],
 									.optional = true,
 									.away = true };
-	}
 	sort_routes(out);
+}
+
+static bool is_all(const struct ip_range *r)
+{
+	struct ip_range all = ip_range_all(r->lo.ver);
+
+	return ip_range_covers(r, &all);
+}
+
+static bool overlap(const struct ip_range *a, const struct ip_range *b)
+{
+	return ip_range_has(a, &b->lo) || ip_range_has(b, &a->lo);
+}
+
+/* Does everything to the selector's remote side go in the clear, whatever it is? Then it need not come to the device: packets of this host
+ * would have the tunnel's source address there. */
+static bool always_clear(const struct config *c, unsigned policy, const struct selector *s)
+{
+	if (!is_all(&s->local) || s->proto != PROTO_ANY || s->local_port.match != PORT_ANY ||
+	    s->remote_port.match != PORT_ANY || policy >= CLEAR_POLICIES)
+		return false;
+	for (unsigned i = 0; i < policy; i++) {
+		const struct config_policy *p = &c->policy[i];
+		for (unsigned j = 0; p->action != POLICY_BYPASS && (p->dirs & POLICY_DIR_OUT) && j < p->n_sel; j++)
+			if (overlap(&p->sel[j].remote, &s->remote))
+				return false;
+	}
+	return true;
+}
+
+/* Networks that routes to the device must not catch: those on our side, of connections and of the file's policies that protect, and those
+ * that are always reached in the clear. *own is the caller's. How many, or -ENOMEM. */
+static int own_side(const struct config *c, const struct netcfg_more *more, struct ip_prefix **own)
+{
+	unsigned n_more = more ? more->n_own : 0, room = n_more + 1, n = n_more;
+
+	for (unsigned i = 0; i < c->n_policy; i++)
+		room += c->policy[i].n_sel * OWN_PREFIXES;
+	struct ip_prefix *v = calloc(room, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	if (n)
+		memcpy(v, more->own, n * sizeof(*v));
+	for (unsigned i = 0; i < c->n_policy; i++) {
+		const struct config_policy *p = &c->policy[i];
+		for (unsigned j = 0; p->sel && (p->dirs & POLICY_DIR_OUT) && j < p->n_sel; j++) {
+			const struct ip_range *r = &p->sel[j].local;
+			if (p->action == POLICY_BYPASS && always_clear(c, i, &p->sel[j]))
+				r = &p->sel[j].remote;
+			else if (p->action != POLICY_PROTECT)
+				continue;
+			int count = ip_range_to_prefixes(r, v + n, OWN_PREFIXES);
+			n += count > 0 ? (unsigned)count : 0;
+		}
+	}
+	*own = v;
+	return (int)n;
 }
 
 static void collect(const struct config_tun *t, const struct netcfg_more *more, struct netcfg *out)
@@ -156,11 +214,16 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 	*out = (struct netcfg){ .mark = mark };
 	if (!t)
 		return 0;
+	struct ip_prefix *own = NULL;
+	int n_own = own_side(c, more, &own);
+	if (n_own < 0)
+		return n_own;
 	struct ip_addr *sorted = calloc(n + n_more + 1, sizeof(*sorted));
 	out->addr = calloc(t->n_address + (more ? more->n_addr : 0) + 1, sizeof(*out->addr));
-	out->route = calloc(t->n_routes + (more ? more->n_route + more->n_own : 0) + 1,
+	out->route = calloc(t->n_routes + (more ? more->n_route : 0) + (unsigned)n_own + 1,
 			    sizeof(*out->route));
 	if (!out->addr || !out->route || !sorted) {
+		free(own);
 		free(sorted);
 		netcfg_fini(out);
 		return -ENOMEM;
@@ -175,9 +238,11 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 	bool rule = mark && t->table != RT_TABLE_MAIN_NUMBER &&
 		    needs_table(c, out, sorted, n + n_more);
 	free(sorted);
-	if (rule && more)
-		keep_own(more, out);
+	if (rule)
+		keep_own(own, (unsigned)n_own, out);
+	free(own);
 	out->mtu = t->mtu;
+	snprintf(out->dev, sizeof(out->dev), "%s", t->name);
 	if (t->table != RT_TABLE_MAIN_NUMBER)
 		out->table = t->table || !rule ? t->table : NETCFG_TABLE;
 	for (unsigned i = 0; i < out->n_route; i++) {
@@ -193,7 +258,8 @@ int netcfg_plan(const struct config *c, const struct ip_addr *peers, unsigned n,
 
 static bool same_rule(const struct netcfg *a, const struct netcfg *b, int v6)
 {
-	return a->rule[v6] && b->rule[v6] && a->mark == b->mark && a->table == b->table;
+	return a->rule[v6] && b->rule[v6] && a->mark == b->mark && a->table == b->table &&
+	       strcmp(a->dev, b->dev) == 0;
 }
 
 static const char *table_name(uint32_t table, char out[24])
@@ -255,8 +321,8 @@ static int add_routes(struct netlink *nl, int ifindex, const struct netcfg *have
 			     "route");
 		int rc = netlink_route_add(nl, r->away ? 0 : ifindex, &r->prefix, r->table,
 					   r->src.ver ? &r->src : NULL, 0);
-		if (rc == -EEXIST && r->away) {
-			r->ours = true; /* an earlier run left it behind after a crash */
+		if (rc == -EEXIST && (r->away || r->table == NETCFG_TABLE)) {
+			r->ours = true; /* an earlier run left it behind after a crash, with its device */
 			continue;
 		}
 		if (rc == -EEXIST) {
@@ -298,6 +364,12 @@ static int add_rules(struct netlink *nl, const struct netcfg *have, struct netcf
 			return rc;
 		}
 		want->rule_ours[v6] = true;
+		rc = netlink_rule_from_add(nl, v6 ? 6 : 4, want->dev, NETCFG_FROM_PRIORITY);
+		if (rc && rc != -EEXIST) {
+			snprintf(why, whylen, "routing rule for %s: %s", want->dev,
+				 netlink_why(nl));
+			return rc;
+		}
 	}
 	return 0;
 }
@@ -324,12 +396,17 @@ void netcfg_drop(struct netlink *nl, int ifindex, const struct netcfg *have,
 
 	if (!want)
 		want = &nothing;
-	for (int v6 = 0; v6 < 2; v6++)
-		if (have->rule[v6] && have->rule_ours[v6] && !same_rule(have, want, v6))
-			gone(nl,
-			     netlink_rule_del(nl, v6 ? 6 : 4, have->mark, have->table,
-					      NETCFG_RULE_PRIORITY),
-			     "routing rule");
+	for (int v6 = 0; v6 < 2; v6++) {
+		int ver = v6 ? 6 : 4;
+		if (!have->rule[v6] || !have->rule_ours[v6] || same_rule(have, want, v6))
+			continue;
+		gone(nl,
+		     netlink_rule_del(nl, ver, have->mark, have->table, NETCFG_RULE_PRIORITY),
+		     "routing rule");
+		if (!want->rule[v6] || strcmp(have->dev, want->dev) != 0)
+			gone(nl, netlink_rule_from_del(nl, ver, have->dev, NETCFG_FROM_PRIORITY),
+			     "routing rule of the device");
+	}
 	for (unsigned i = 0; i < have->n_route; i++) {
 		struct net_item *r = &have->route[i];
 		if (!r->ours || find(want->route, want->n_route, r))

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "io/netlink.h"
+#include "io/tun.h"
 
 /*
  * Routes of the TUN device must not catch our own packets: those to the peers, and those a bypass
@@ -18,6 +19,9 @@
  */
 #define NETCFG_TABLE         25186u
 #define NETCFG_RULE_PRIORITY 25186u
+/* Before that one: what comes out of the tunnel goes to networks that the main table knows, and not
+ * back into the device because of a route that covers them. */
+#define NETCFG_FROM_PRIORITY 25185u
 #define NETCFG_MARK          0x6277u
 
 struct net_item {
@@ -51,8 +55,9 @@ struct netcfg {
 	uint32_t mtu;
 	struct net_item *addr, *route;
 	unsigned n_addr, n_route;
-	uint32_t mark, table;       /* of the rules */
-	bool rule[2], rule_ours[2]; /* IPv4, IPv6 */
+	char dev[TUN_NAME_LEN];     /* of the rules */
+	uint32_t mark, table;
+	bool rule[2], rule_ours[2]; /* IPv4, IPv6: both rules */
 };
 
 /* What the configuration wants, and the connections (more; NULL: none). peers[0..n): where outer

@@ -66,6 +66,11 @@ int netlink_rule_add(struct netlink *n, int ver, uint32_t mark, uint32_t table,
 		     uint32_t priority) warn_unused;
 int netlink_rule_del(struct netlink *n, int ver, uint32_t mark, uint32_t table,
 		     uint32_t priority) warn_unused;
+/* "iif dev lookup main suppress_prefixlength 0": what comes from the device goes where the main
+ * table has a route for it that is not the default one; for the rest the rules behind decide. -EEXIST
+ * and -ENOENT as above. */
+int netlink_rule_from_add(struct netlink *n, int ver, const char *dev, uint32_t priority) warn_unused;
+int netlink_rule_from_del(struct netlink *n, int ver, const char *dev, uint32_t priority) warn_unused;
 
 struct netlink_route {
 	int ifindex;        /* outgoing interface */

@@ -100,22 +100,30 @@ int netlink_route_del(struct netlink *n, int index, const struct ip_prefix *dst,
 
 /* --- rules --- */
 
+/* A rule that looks a table up; what it matches is the caller's. */
+static void rule_req(struct netlink_req *r, uint16_t type, uint16_t flags, int ver, uint32_t table,
+		     uint32_t priority)
+{
+	struct fib_rule_hdr *frh;
+
+	netlink_req_init(r, type, flags, sizeof(*frh));
+	frh = r->body;
+	frh->family = ver == 6 ? AF_INET6 : AF_INET;
+	frh->action = FR_ACT_TO_TBL;
+	frh->table = table_byte(table);
+	mnl_attr_put_u32(r->nlh, FRA_TABLE, table);
+	mnl_attr_put_u32(r->nlh, FRA_PRIORITY, priority);
+}
+
 static int rule_talk(struct netlink *n, uint16_t type, uint16_t flags, int ver, uint32_t mark,
 		     uint32_t table, uint32_t priority)
 {
 	struct netlink_req r;
-	struct fib_rule_hdr *frh;
 
-	netlink_req_init(&r, type, flags, sizeof(*frh));
-	frh = r.body;
-	frh->family = ver == 6 ? AF_INET6 : AF_INET;
-	frh->action = FR_ACT_TO_TBL;
-	frh->flags = FIB_RULE_INVERT;
-	frh->table = table_byte(table);
+	rule_req(&r, type, flags, ver, table, priority);
+	((struct fib_rule_hdr *)r.body)->flags = FIB_RULE_INVERT;
 	mnl_attr_put_u32(r.nlh, FRA_FWMARK, mark);
 	mnl_attr_put_u32(r.nlh, FRA_FWMASK, UINT32_MAX);
-	mnl_attr_put_u32(r.nlh, FRA_TABLE, table);
-	mnl_attr_put_u32(r.nlh, FRA_PRIORITY, priority);
 	return netlink_talk(n, &r, NULL, NULL);
 }
 
@@ -127,6 +135,27 @@ int netlink_rule_add(struct netlink *n, int ver, uint32_t mark, uint32_t table, 
 int netlink_rule_del(struct netlink *n, int ver, uint32_t mark, uint32_t table, uint32_t priority)
 {
 	return rule_talk(n, RTM_DELRULE, 0, ver, mark, table, priority);
+}
+
+static int rule_from_talk(struct netlink *n, uint16_t type, uint16_t flags, int ver,
+			  const char *dev, uint32_t priority)
+{
+	struct netlink_req r;
+
+	rule_req(&r, type, flags, ver, RT_TABLE_MAIN, priority);
+	mnl_attr_put_strz(r.nlh, FRA_IIFNAME, dev);
+	mnl_attr_put_u32(r.nlh, FRA_SUPPRESS_PREFIXLEN, 0);
+	return netlink_talk(n, &r, NULL, NULL);
+}
+
+int netlink_rule_from_add(struct netlink *n, int ver, const char *dev, uint32_t priority)
+{
+	return rule_from_talk(n, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, ver, dev, priority);
+}
+
+int netlink_rule_from_del(struct netlink *n, int ver, const char *dev, uint32_t priority)
+{
+	return rule_from_talk(n, RTM_DELRULE, 0, ver, dev, priority);
 }
 
 /* --- what routing would do --- */

@@ -147,5 +147,8 @@ int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why,
  * or -errno: -EINVAL when it is not such a packet, -EMSGSIZE when it is longer than the outgoing
  * link's MTU. */
 int sock_send_clear(struct sock *s, const uint8_t *ip, uint32_t len) warn_unused;
+/* The MTU of the way that such a packet to dst (of the socket's version) takes, as far as the kernel knows it, in bytes; or -errno. Costs
+ * three system calls. */
+int sock_clear_mtu(struct sock *s, const struct ip_addr *dst) warn_unused;
 
 #endif

@@ -346,3 +346,20 @@ int sock_send_clear(struct sock *s, const uint8_t *ip, uint32_t len)
 		return -errno;
 	return 0;
 }
+
+int sock_clear_mtu(struct sock *s, const struct ip_addr *dst)
+{
+	struct endpoint to = { .addr = *dst };
+	struct sockaddr_storage sa;
+	socklen_t sa_len = endpoint_to_sockaddr(&to, &sa), n = sizeof(int);
+	int mtu = 0, rc = 0;
+
+	if (connect(s->fd, (const struct sockaddr *)&sa, sa_len) < 0)
+		return -errno;
+	if (getsockopt(s->fd, s->ver == 4 ? IPPROTO_IP : IPPROTO_IPV6, s->ver == 4 ? IP_MTU : IPV6_MTU, &mtu, &n) < 0)
+		rc = -errno;
+	/* or the source address that was chosen now would choose the way of packets to others */
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	(void)!connect(s->fd, &nowhere, sizeof(nowhere));
+	return rc ? rc : mtu;
+}

@@ -134,7 +134,8 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 		}
 		for (unsigned i = 0; i < g.segs; i++) { /* frames are not in use yet: their arena is free */
 			gso_segment(&g, i, w->frame_arena);
-			send_clear(w, w->frame_arena, gso_segment_len(&g, i));
+			if (!send_clear(w, p, w->frame_arena, gso_segment_len(&g, i)))
+				break;
 		}
 	}
 }

@@ -3,6 +3,10 @@
  * one size (the last may be shorter) becomes one message, which the kernel cuts up (UDP_SEGMENT).
  */
 
+#include <errno.h>
+
+#include "base/clock.h"
+#include "packet/frag.h"
 #include "plane/worker.h"
 
 #define MESSAGE_SEGS 64       /* kernels before 5.18 allow no more */
@@ -69,14 +73,55 @@ void send_frames(struct worker *w)
 	send_messages(w, to, tx, n);
 }
 
-void send_clear(struct worker *w, const uint8_t *ip, uint32_t len)
+/* Into w->clear_way: the MTU of the way to the packet's destination, asked for at most once a second while packets to it are too large. */
+static uint32_t clear_mtu(struct worker *w, struct sock *s, const struct out_pkt *p)
+{
+	struct ip_addr to = flow_key_dst(&p->info.key);
+
+	if (w->clear_way.mtu && w->now_ns - w->clear_way.ns < NS_PER_S && ip_addr_eq(&w->clear_way.to, &to))
+		return w->clear_way.mtu;
+	int mtu = sock_clear_mtu(s, &to);
+	w->clear_way.to = to;
+	w->clear_way.ns = w->now_ns;
+	w->clear_way.mtu = mtu > 0 ? (uint32_t)mtu : 0;
+	return w->clear_way.mtu;
+}
+
+/* Larger than the link it is to leave by, which the kernel does not do for us: what a router does with it (RFC 1812 4.2.2.7, 5.2.7.1). */
+static int send_too_big(struct worker *w, struct sock *s, const struct out_pkt *p, const uint8_t *ip, uint32_t len)
+{
+	uint32_t mtu = clear_mtu(w, s, p);
+	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
+	unsigned n = may_fragment && mtu ? frag4_count(ip, len, mtu) : 0;
+
+	if (!may_fragment && mtu) {
+		reply_too_big(w, p, mtu);
+		return -EMSGSIZE;
+	}
+	if (n < 2 || mtu > SIDE_ARENA)
+		return -EINVAL;
+	w->c.fragmented++;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t part = frag4_make(ip, len, mtu, i, w->side_arena);
+		int rc = sock_send_clear(s, w->side_arena, part);
+		if (rc)
+			return rc == -EMSGSIZE ? -EINVAL : rc;
+	}
+	return 0;
+}
+
+bool send_clear(struct worker *w, const struct out_pkt *p, const uint8_t *ip, uint32_t len)
 {
 	struct sock *s = &w->clear[ip[0] >> 4 == 6];
+	int rc = s->fd < 0 ? -EBADF : sock_send_clear(s, ip, len);
 
-	if (s->fd < 0 || sock_send_clear(s, ip, len) < 0) {
-		worker_drop(w, DROP_BYPASS);
-		return;
+	if (unlikely(rc == -EMSGSIZE))
+		rc = send_too_big(w, s, p, ip, len);
+	if (rc) {
+		worker_drop(w, rc == -EMSGSIZE ? DROP_TOO_BIG : DROP_BYPASS);
+		return rc != -EMSGSIZE;
 	}
 	w->c.bypass_packets++;
 	w->c.bypass_bytes += len;
+	return true;
 }

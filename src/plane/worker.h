@@ -211,6 +211,11 @@ struct worker {
 	struct gro_slot gro[GRO_FLOWS];
 
 	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the packet in question */
+	struct {
+		struct ip_addr to;
+		uint64_t ns;
+		uint32_t mtu;
+	} clear_way;              /* of what was too large, last: send.c */
 	uint64_t icmp_tokens_ns;  /* token bucket of ICMP errors: time up to which they are used */
 	struct worker_counters c;
 	struct event_ring events;
@@ -240,8 +245,9 @@ static inline uint32_t outbound_room(uint32_t len)
 void outbound_batch(struct worker *w, void (*flush)(struct worker *w));
 /* send.c: w->frame[0..n_frame) to the sockets; empties the frame arena. */
 void send_frames(struct worker *w);
-/* An inner packet in the clear. */
-void send_clear(struct worker *w, const uint8_t *ip, uint32_t len);
+/* An inner packet in the clear: p, or the segment ip[0..len) of it. What is larger than its link goes in fragments where it may; else its
+ * sender is told. False: the same is true for all segments of p. */
+bool send_clear(struct worker *w, const struct out_pkt *p, const uint8_t *ip, uint32_t len);
 
 /* inbound.c: receives from one socket and works on what came; packets that pass go to `deliver`. */
 void inbound_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker *w));

@@ -23,6 +23,7 @@ SCENARIOS = \
 	test/scenario/pmtu/test.sh \
 	test/scenario/policies/test.sh \
 	test/scenario/router/test.sh \
+	test/scenario/full-tunnel/test.sh \
 	test/scenario/fragments/test.sh \
 	test/scenario/replay/test.sh \
 	test/scenario/tamper/test.sh \

@@ -299,6 +299,7 @@ TCase *control_parts_tests(void)
 /* ---- network ----------------------------------------------------------------------------------
  */
 
+static char tun_name[] = "bw0";
 static struct ip_prefix routes[2], addresses[1];
 static struct config_tun tun;
 static struct config_policy policy;
@@ -310,7 +311,8 @@ static void net_config(const char *r0, const char *r1)
 	ck_assert_int_eq(ip_prefix_parse(r0, &routes[0]), 0);
 	if (r1)
 		ck_assert_int_eq(ip_prefix_parse(r1, &routes[1]), 0);
-	tun = (struct config_tun){ .address = addresses,
+	tun = (struct config_tun){ .name = tun_name,
+				   .address = addresses,
 				   .n_address = 1,
 				   .routes = routes,
 				   .n_routes = r1 ? 2 : 1,
@@ -397,6 +399,48 @@ START_TEST(test_net_reasons)
 	tun.n_routes = 0;
 	policy.dirs = POLICY_DIR_OUT;
 	ck_assert(!needs_table(NULL, 0));
+}
+END_TEST
+
+static bool is_away(const char *prefix)
+{
+	struct netcfg n;
+	struct ip_prefix p;
+	bool yes = false;
+
+	ck_assert_int_eq(ip_prefix_parse(prefix, &p), 0);
+	ck_assert_int_eq(netcfg_plan(&conf, NULL, 0, NULL, 7, &n), 0);
+	for (unsigned i = 0; i < n.n_route; i++)
+		yes |= n.route[i].away && n.route[i].prefix.len == p.len && ip_addr_eq(&n.route[i].prefix.addr, &p.addr);
+	netcfg_fini(&n);
+	return yes;
+}
+
+/* Everything goes to the device, but for networks on our side, and those that nothing else than bypass is for. */
+START_TEST(test_net_beside)
+{
+	struct selector sel[2] = { { .proto = PROTO_ANY }, { .proto = PROTO_ANY } };
+	struct config_policy two[2] = { { .action = POLICY_PROTECT, .dirs = POLICY_DIR_OUT, .sel = &sel[0], .n_sel = 1 },
+					{ .action = POLICY_BYPASS, .dirs = POLICY_DIR_OUT, .sel = &sel[1], .n_sel = 1 } };
+
+	net_config("0.0.0.0/0", NULL);
+	conf.policy = two;
+	conf.n_policy = 2;
+	ck_assert_int_eq(ip_range_parse("10.1.0.0/16", &sel[0].local), 0);
+	ck_assert_int_eq(ip_range_parse("10.2.0.0/16", &sel[0].remote), 0);
+	sel[1].local = ip_range_all(4);
+	ck_assert_int_eq(ip_range_parse("10.9.0.0/24", &sel[1].remote), 0);
+	ck_assert(is_away("10.1.0.0/16"));
+	ck_assert(is_away("10.9.0.0/24"));
+	sel[1].proto = IPPROTO_UDP; /* the rest of it is to be seen */
+	ck_assert(!is_away("10.9.0.0/24"));
+	sel[1].proto = PROTO_ANY;
+	sel[1].local = sel[0].local;
+	ck_assert(!is_away("10.9.0.0/24"));
+	sel[1].local = ip_range_all(4);
+	ck_assert_int_eq(ip_range_parse("10.0.0.0-10.9.0.7", &sel[0].remote), 0); /* another policy's first */
+	ck_assert(!is_away("10.9.0.0/24"));
+	ck_assert(is_away("10.1.0.0/16"));
 }
 END_TEST
 
@@ -512,6 +556,7 @@ TCase *control_net_tests(void)
 	tcase_add_test(c, test_net_main_table);
 	tcase_add_test(c, test_net_own_table);
 	tcase_add_test(c, test_net_reasons);
+	tcase_add_test(c, test_net_beside);
 	tcase_add_test(c, test_net_of_connections);
 	tcase_add_test(c, test_net_own_side);
 	tcase_add_test(c, test_sockets_of_sa);

@@ -185,6 +185,12 @@ START_TEST(test_nl_rule)
 	ck_assert_int_eq(route_to(there, 0).ifindex, full.ifindex);
 	ck_assert_int_eq(route_to(there, 1).ifindex, full.ifindex);
 	ck_assert_int_eq(route_to(there, mark).ifindex, tun.ifindex);
+	/* what comes from the device: only by routes of the main table that say more than "all" */
+	ck_assert_int_eq(netlink_rule_from_add(nl, ver, "bw1", priority - 1), 0);
+	ck_assert_int_eq(netlink_rule_from_add(nl, ver, "bw1", priority - 1), -EEXIST);
+	ck_assert_int_eq(route_to(there, 0).ifindex, full.ifindex);
+	ck_assert_int_eq(netlink_rule_from_del(nl, ver, "bw1", priority - 1), 0);
+	ck_assert_int_eq(netlink_rule_from_del(nl, ver, "bw1", priority - 1), -ENOENT);
 	ck_assert_int_eq(netlink_rule_del(nl, ver, mark, table, priority), 0);
 	ck_assert_int_eq(netlink_rule_del(nl, ver, mark, table, priority), -ENOENT);
 	ck_assert_int_eq(route_to(there, 0).ifindex, tun.ifindex);

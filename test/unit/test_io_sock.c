@@ -553,6 +553,8 @@ START_TEST(test_clear)
 	else
 		store_be16(pkt + 4, 1461);
 	ck_assert_int_eq(sock_send_clear(&s, pkt, 1501), -EMSGSIZE);
+	ck_assert_int_eq(sock_clear_mtu(&s, &dst), 1500);
+	ck_assert_int_eq(sock_clear_mtu(&s, &src), 1500);
 	pkt[0] ^= 0x20;
 	ck_assert_int_eq(sock_send_clear(&s, pkt, (uint32_t)len), -EINVAL);
 	sock_close(&s);

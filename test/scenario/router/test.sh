@@ -64,6 +64,25 @@ quick() { # fails, and by itself
 ok "reject answers TCP at once" quick nc -z -w 2 203.0.113.7 22
 ok "reject answers TCP over IPv6 at once" quick nc -z -w 2 fd02::2 22
 echo x | in_ns "$ns_host_a" timeout 2 nc -u -w 1 203.0.113.7 22
+
+# the provider's link is the smaller one
+ip -n "$ns_a" link set isp mtu 1280
+ip -n "$ns_net" link set eth0 mtu 1280
+capture "$ns_net" eth0 "$work/small.pcap" && p_small=$last
+ok "bypass, larger than the link: in fragments" ping_ok "$ns_host_a" 203.0.113.7 -s 1340 -M dont
+said() { in_ns "$ns_host_a" ping -n -c 2 -i 0.2 -W 1 "$@" 2>&1; }
+ok "bypass, larger than the link, with DF: the sender is told" eval 'said -s 1340 -M do 203.0.113.7 | grep -q "mtu.*1280"'
+ok "bypass, larger than the link, IPv6: the sender is told" eval 'said -6 -s 1340 -M do 2001:db8:7::7 | grep -qi "too big.*1280"'
+ok "a file over it" send_file "$ns_host_a" "$ns_net" 203.0.113.7 7302 "$work/file"
+ok "a file over it, IPv6" send_file "$ns_host_a" "$ns_net" 2001:db8:7::7 7303 "$work/file"
+capture_stop "$p_small"
+is "bypass, larger than the link: two fragments each" \
+	"$(frames "$work/small.pcap" 'src 10.1.0.2 and ip proto 1 and ip[6:2] & 0x3fff != 0')" 6
+num "counted as fragmented" "$(status a .work.fragmented)" -ge 3
+is "counted as failed" "$(drops a bypass_failed)" 0
+ip -n "$ns_a" link set isp mtu 1500
+ip -n "$ns_net" link set eth0 mtu 1500
+
 capture_stop "$p_dmz"
 capture_stop "$p_net"
 capture_stop "$p_wire"
