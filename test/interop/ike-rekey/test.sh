@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # New keys against strongSwan while a TCP stream and 100 pings a second pass: of the child, of the IKE SA, and
 # authentication anew, asked for at either side, with and without a key exchange of the child's own (PFS). Nothing is
-# lost, and nothing of what was replaced stays. The same by lifetimes: ike-lifetimes.
+# lost, nothing goes in the clear, and nothing of what was replaced stays. The same by lifetimes: ike-lifetimes.
 . "$(dirname "$0")/../../scenario/lib.sh"
 . "$(dirname "$0")/../lib-strongswan.sh"
 . "$(dirname "$0")/../lib-ike.sh"
@@ -30,6 +30,8 @@ settles() { ok "$1: one IKE SA and one child are left on both sides" wait_for 10
 
 ike_swan_start
 ok "up" ike_up a site-b
+capture "$ns_a" wan "$work/plain.pcap"
+cap=$last
 changes "child, by bumpwire" child order rekey site-b/net
 changes "child, by strongSwan" child asks --child net
 is "without PFS: no group of the child's own" "$(child_group)" ""
@@ -38,16 +40,22 @@ changes "IKE SA, by strongSwan" sa asks --ike peer
 changes "authentication, by bumpwire" sa order rekey --reauth site-b
 changes "authentication, by strongSwan" sa asks --ike peer --reauth
 settles "without PFS"
+capture_stop "$cap"
+ike_wire "without PFS" "$work/plain.pcap"
 ike_swan_end
 
 sw_charon='delete_rekeyed_delay = 1'
 ik_esp='"aes128gcm16-ecp256"' sw_esp=aes128gcm16-ecp256
 ike_swan_start
 ok "up by strongSwan, with PFS" swan_up b net
+capture "$ns_a" wan "$work/pfs.pcap"
+cap=$last
 changes "PFS, by bumpwire" child order rekey site-b/net
 is "PFS, by bumpwire: the child's own group" "$(child_group)" ECP_256
 changes "PFS, by strongSwan" child asks --child net
 is "PFS, by strongSwan: the child's own group" "$(child_group)" ECP_256
 settles PFS
+capture_stop "$cap"
+ike_wire PFS "$work/pfs.pcap"
 ike_swan_end
 finish
