@@ -19,6 +19,7 @@
 #include "control/format.h"
 #include "control/keys.h"
 #include "control/version.h"
+#include "control/wiped.h"
 #include "crypto/crypt.h"
 
 enum { STATUS_DONE, STATUS_FAILED, STATUS_USAGE };
@@ -409,6 +410,7 @@ int main(int argc, char **argv)
 	struct cli c = { .json = false };
 	unsigned seen = 0;
 
+	wiped_json();
 	int rc = parse(&c, argc, argv, true, &seen);
 	if (rc >= 0)
 		return rc == STATUS_USAGE ? wrong_usage(NULL) : rc;

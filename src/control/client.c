@@ -11,6 +11,7 @@
 #include "control/format.h"
 #include "control/linebuf.h"
 #include "control/rundir.h"
+#include "control/wiped.h"
 
 #define ANSWER_MAX ((size_t)1 << 30) /* 100,000 SAs are some 60 MB */
 
@@ -47,7 +48,7 @@ static bool send_line(int fd, const json_t *v)
 		ok = n > 0 || (n < 0 && errno == EINTR);
 		sent += n > 0 ? (size_t)n : 0;
 	}
-	free(text);
+	wiped_free(text);
 	return ok;
 }
 

@@ -1,8 +1,9 @@
 /* A buffer that grows up to its limit and is moved to the front when space runs out. */
 #include "control/linebuf.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "control/wiped.h"
 
 #define STEP 4096
 
@@ -13,7 +14,7 @@ void linebuf_init(struct linebuf *b, size_t max)
 
 void linebuf_fini(struct linebuf *b)
 {
-	free(b->p);
+	wiped_free(b->p);
 	*b = (struct linebuf){ .max = b->max };
 }
 
@@ -30,7 +31,7 @@ char *linebuf_room(struct linebuf *b, size_t *room)
 		if (b->cap >= limit)
 			return NULL;
 		size_t cap = b->cap < STEP ? STEP : b->cap * 2;
-		char *p = realloc(b->p, cap > limit ? limit : cap);
+		char *p = wiped_grow(b->p, b->len, cap > limit ? limit : cap);
 		if (!p)
 			return NULL;
 		b->p = p;

@@ -60,4 +60,6 @@ libcontrol_a_SOURCES = \
 	src/control/state.h \
 	src/control/version.c \
 	src/control/version.h \
-	src/control/watch.c
+	src/control/watch.c \
+	src/control/wiped.c \
+	src/control/wiped.h

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "control/linebuf.h"
+#include "control/wiped.h"
 
 struct client {
 	struct server *s;
@@ -50,7 +52,7 @@ static void client_drop(struct client *c)
 	close(c->fd);
 	c->fd = -1;
 	linebuf_fini(&c->in);
-	free(c->out);
+	wiped_free(c->out);
 	c->out = NULL;
 	c->sent = c->len = c->cap = 0;
 }
@@ -70,6 +72,7 @@ static bool client_flush(struct client *c)
 		c->sent += (size_t)n;
 		ev_timer_again(c->s->loop, &c->idle); /* it is reading */
 	}
+	wipe(c->out, c->len); /* keys may have been in it */
 	c->sent = c->len = 0;
 	return true;
 }
@@ -89,7 +92,7 @@ static bool client_line(struct client *c, const json_t *v, size_t max)
 	}
 	if (ok && c->len + len + 1 > c->cap) {
 		size_t cap = c->len + len + 1 + 4096;
-		char *p = realloc(c->out, cap);
+		char *p = wiped_grow(c->out, c->len, cap);
 		ok = p != NULL;
 		if (ok) {
 			c->out = p;
@@ -101,7 +104,7 @@ static bool client_line(struct client *c, const json_t *v, size_t max)
 		c->out[c->len + len] = '\n';
 		c->len += len + 1;
 	}
-	free(text);
+	wiped_free(text);
 	return ok;
 }
 

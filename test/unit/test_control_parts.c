@@ -2,6 +2,7 @@
  * export of keys; and what network a configuration wants. */
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include "control/netcfg.h"
 #include "control/notify.h"
 #include "control/rundir.h"
+#include "control/wiped.h"
 #include "test_control.h"
 
 /* ---- lines ------------------------------------------------------------------------------------
@@ -72,6 +74,55 @@ START_TEST(test_line_limit)
 	ck_assert_ptr_null(linebuf_next(&b));
 	ck_assert_ptr_null(linebuf_room(&b, &room));
 	linebuf_fini(&b);
+}
+END_TEST
+
+/* ---- wiped memory -----------------------------------------------------------------------------
+ */
+
+/* How often the bytes are in the heap. */
+static unsigned find_in_heap(const char *needle, size_t len)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned found = 0;
+
+	while (maps && fgets(line, sizeof(line), maps)) {
+		unsigned long lo, hi;
+		if (sscanf(line, "%lx-%lx rw", &lo, &hi) != 2 || !strstr(line, "[heap]"))
+			continue;
+		for (const char *p = (const char *)lo; (p = memmem(p, hi - (size_t)p, needle, len));
+		     p++)
+			found++;
+	}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* What `bumpwire keys` is told, through JSON and lines: while it is in use it is there, then not. */
+START_TEST(test_wiped)
+{
+	char key[] = "0xfeedC0DEfeedBABE0123", line[64];
+	struct linebuf b;
+
+	wiped_json();
+	snprintf(line, sizeof(line), "{\"key\":\"%s\"}\n", key);
+	linebuf_init(&b, 100000);
+	for (unsigned i = 0; i < 300; i++) /* grows, and so moves */
+		feed(&b, line, 1000);
+	json_t *v = json_loads(linebuf_next(&b), 0, NULL);
+	char *text = json_dumps(v, JSON_COMPACT);
+	ck_assert_ptr_nonnull(strstr(text, key));
+#if !defined(__SANITIZE_ADDRESS__) /* has a heap of its own */
+	ck_assert_uint_gt(find_in_heap(key, strlen(key)), 300);
+#endif
+	json_decref(v);
+	wiped_free(text);
+	linebuf_fini(&b);
+	ck_assert_uint_eq(find_in_heap(key, strlen(key)), 0);
+	wiped_free(NULL);
+	json_set_alloc_funcs(malloc, free);
 }
 END_TEST
 
@@ -285,6 +336,7 @@ TCase *control_parts_tests(void)
 	TCase *c = tcase_create("parts");
 
 	tcase_add_loop_test(c, test_lines, 0, 6);
+	tcase_add_test(c, test_wiped);
 	tcase_add_test(c, test_line_limit);
 	tcase_add_loop_test(c, test_notify, 0, 2);
 	tcase_add_test(c, test_notify_nobody);
