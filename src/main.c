@@ -145,13 +145,14 @@ static int cmd_list(struct cli *c)
 		    { "policies", format_policies },
 		    { "conns", format_conns },
 		    { "certs", format_certs },
+		    { "leases", format_leases },
 		    { "drops", format_drops } };
 
 	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
 		if (strcmp(c->arg[0], row[i].what) == 0)
 			return ask(c, json_pack("{s:s, s:s}", "cmd", "list", "what", row[i].what),
 				   row[i].format);
-	complain("list: \"%s\" is not sas, policies, conns, certs or drops", c->arg[0]);
+	complain("list: \"%s\" is not sas, policies, conns, certs, leases or drops", c->arg[0]);
 	return STATUS_USAGE;
 }
 
@@ -293,7 +294,7 @@ static const struct command commands[] = {
 	  TAKES_CONFIG, 0, 0, cmd_check },
 	{ "status", "[--json]", "what is up, since when, how much traffic, the last error",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 0, 0, cmd_status },
-	{ "list", "sas|conns|certs|policies|drops [--json]",
+	{ "list", "sas|conns|certs|leases|policies|drops [--json]",
 	  "the databases, and every reason for drops with its count",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_JSON, 1, 1, cmd_list },
 	{ "up", "NAME [--json]", "bring a connection up, or one child: CONNECTION/CHILD",

@@ -166,6 +166,7 @@ static bool start_state(struct daemon *d, const struct config *c)
 			 dir, strerror(-rc));
 		return true;
 	}
+	d->state_dir = strdup(dir);
 	return seqstore_open(dir, &d->seqs, why, sizeof(why)) == 0 || failed("", why);
 }
 
@@ -357,6 +358,7 @@ static void stop(struct daemon *d)
 	rundir_release(d->run_dir, &d->lock_fd);
 	notify_close(&d->notify);
 	free(d->run_dir);
+	free(d->state_dir);
 	free(d->conf_path);
 }
 

@@ -13,6 +13,7 @@ void format_sas(const json_t *sas, FILE *to);
 void format_policies(const json_t *policies, FILE *to);
 void format_conns(const json_t *conns, FILE *to);
 void format_certs(const json_t *certs, FILE *to);
+void format_leases(const json_t *leases, FILE *to);
 void format_drops(const json_t *drops, FILE *to);
 void format_event(const json_t *event, FILE *to);
 /* An event of an order that somebody at a terminal waits for. */

@@ -60,6 +60,28 @@ static const char *nat_words(const json_t *nat)
 	return there ? ", NAT in front of the peer" : "";
 }
 
+/* What only peers from afar have. */
+static void inner(const json_t *sa, int indent, FILE *to)
+{
+	static const struct {
+		const char *key, *words;
+	} row[] = { { "vips", "our address by it: " }, { "leases", "the peer's address by us: " } };
+
+	if (json_is_string(json_object_get(sa, "user"))) {
+		pad(indent, to);
+		fprintf(to, "user %s\n", text(sa, "user"));
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(row); i++) {
+		const json_t *v = json_object_get(sa, row[i].key);
+		if (!json_array_size(v))
+			continue;
+		pad(indent, to);
+		fputs(row[i].words, to);
+		format_names(v, ", ", to);
+		fputc('\n', to);
+	}
+}
+
 void format_ike_sa(const json_t *sa, int indent, FILE *to)
 {
 	char t[FORMAT_LEN];
@@ -77,6 +99,7 @@ void format_ike_sa(const json_t *sa, int indent, FILE *to)
 	pad(indent + 2, to);
 	fprintf(to, "%s (%s) === %s (%s)\n", text(sa, "local"), text(sa, "local_id"),
 		text(sa, "remote"), text(sa, "remote_id"));
+	inner(sa, indent + 2, to);
 	pad(indent + 2, to);
 	fprintf(to, "%s", text(sa, "proposal"));
 	in_time(sa, "rekey_in_s", "next rekey in", to);
@@ -131,6 +154,19 @@ void format_connections(const json_t *conns, FILE *to)
 	}
 }
 
+static const char *auth_words(const char *auth)
+{
+	static const char *const row[][2] = { { "psk", "shared secret" },
+					      { "psk+xauth", "shared secret, then XAUTH" },
+					      { "pubkey+xauth", "public key, then XAUTH" },
+					      { "xauth", "XAUTH alone" } };
+
+	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
+		if (strcmp(row[i][0], auth) == 0)
+			return row[i][1];
+	return "public key";
+}
+
 static void side(const json_t *conn, const char *key, FILE *to)
 {
 	const json_t *s = json_object_get(conn, key);
@@ -139,7 +175,7 @@ static void side(const json_t *conn, const char *key, FILE *to)
 	format_names(json_object_get(s, "addrs"), ", ", to);
 	fprintf(to, ", id %s, by %s\n",
 		json_is_string(json_object_get(s, "id")) ? text(s, "id") : "%any",
-		strcmp(text(s, "auth"), "psk") == 0 ? "shared secret" : "public key");
+		auth_words(text(s, "auth")));
 }
 
 void format_conns(const json_t *conns, FILE *to)
@@ -171,6 +207,26 @@ void format_conns(const json_t *conns, FILE *to)
 		}
 		sas_of(c, 2, to);
 		last_failure(c, 2, to);
+	}
+}
+
+/* ---- leases ------------------------------------------------------------------------------------
+ */
+
+void format_leases(const json_t *leases, FILE *to)
+{
+	char t[FORMAT_LEN];
+	size_t i;
+	json_t *l;
+
+	json_array_foreach(leases, i, l)
+	{
+		fprintf(to, "%s: %s, pool %s, ", text(l, "addr"), text(l, "who"), text(l, "pool"));
+		if (number(l, "held"))
+			fprintf(to, "in use at %s\n", text(l, "peer"));
+		else
+			fprintf(to, "given back %s\n",
+				format_when((time_t)number(l, "returned"), t));
 	}
 }
 

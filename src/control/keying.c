@@ -210,6 +210,20 @@ static int make_engine(struct keying *k, const struct config *c, char *why, size
 	return ike_new(&env, k->conf, &k->ike, why, whylen);
 }
 
+/* Going on without is no harm but to peers that would like to have their address again. */
+static void open_leases(struct keying *k)
+{
+	char note[512];
+
+	if (!k->d->state_dir)
+		return;
+	int rc = leasestore_open(k->d->state_dir, ike_leases_of(k->ike), clock_wall_ns(), &k->leases,
+				 note, sizeof(note));
+	if (*note)
+		log_warn(LOG_IKE, "leases: %s%s", note,
+			 rc ? ": those of before are forgotten, and new ones are not kept" : "");
+}
+
 int keying_new(struct daemon *d, const struct config *c, char *why, size_t whylen)
 {
 	struct keying *k = calloc(1, sizeof(*k));
@@ -234,6 +248,8 @@ int keying_new(struct daemon *d, const struct config *c, char *why, size_t whyle
 		rc = lookup_new(knet_named, k, &k->lookup);
 	if (rc == 0)
 		rc = make_engine(k, c, why, whylen);
+	if (rc == 0)
+		open_leases(k);
 	if (rc)
 		keying_free(&d->keying);
 	return rc;
@@ -288,6 +304,8 @@ void keying_free(struct keying **kp)
 	if (k->pool)
 		pool_drain(k->pool);
 	lookup_free(&k->lookup);
+	if (leasestore_close(&k->leases))
+		log_error(LOG_IKE, "leases could not be written: peers may get other addresses next time");
 	if (k->ike)
 		ike_free(&k->ike);
 	pool_free(&k->pool);

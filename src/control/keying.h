@@ -66,6 +66,7 @@ int keying_order(struct keying *k, enum keying_order what, const char *name, uin
 
 json_t *report_conns(struct daemon *d);
 json_t *report_certs(struct daemon *d);
+json_t *report_leases(struct daemon *d);
 /* IKE SAs as entries of `list sas`, appended. */
 void report_ike_sas(struct daemon *d, json_t *list);
 /* For `status`: counters and threads; null without connections. */

@@ -31,6 +31,8 @@ static const char *const event_name[] = {
 	[IKE_EV_DONE] = "order_done",
 	[IKE_EV_FAILED] = "ike_failed",
 	[IKE_EV_PEER_MOVED] = "ike_peer_moved",
+	[IKE_EV_LEASE_GIVEN] = "lease_given",
+	[IKE_EV_LEASE_BACK] = "lease_returned",
 	[IKE_EV_KEYS] = NULL, /* nobody's business */
 };
 
@@ -44,6 +46,15 @@ static void set_number(json_t *v, const char *key, uint64_t n)
 {
 	if (n)
 		json_object_set_new(v, key, json_integer((json_int_t)n));
+}
+
+static void set_lease(json_t *v, const struct ike_lease *l)
+{
+	char addr[IP_ADDR_STRLEN];
+
+	set_text(v, "pool", l->pool);
+	set_text(v, "addr", ip_addr_format(&l->addr, addr));
+	set_text(v, "who", l->who);
 }
 
 static void keep_ike(struct keying *k, uint32_t sa_id);
@@ -65,6 +76,8 @@ void kevent_tell(void *keying, const struct ike_event *e)
 	set_number(v, "ike", e->sa_id);
 	set_number(v, "id", e->child_id);
 	set_number(v, "order", e->order);
+	if (e->lease)
+		set_lease(v, e->lease);
 	set_text(v, "text", e->text);
 	if (e->order && v) {
 		json_t *told = json_copy(v);

@@ -3,6 +3,7 @@
 #define CONTROL_KEYING_PRIV_H
 
 #include "control/keying.h"
+#include "control/leasestore.h"
 #include "control/lookup.h"
 #include "control/netcfg.h"
 #include "control/pool.h"
@@ -58,6 +59,7 @@ struct keying {
 	struct udp udp[2];     /* port 500: IPv4, IPv6; fd -1: none */
 	struct pool *pool;
 	struct lookup *lookup;
+	struct leasestore *leases; /* NULL: there is no place to keep them */
 	bool running;          /* messages are read */
 	/* keying_sa.c, keying_group.c */
 	struct ktable pairs, groups;

@@ -468,6 +468,16 @@ bool keying_sad_event(struct keying *k, const struct ipsec_event *e)
 	return true;
 }
 
+static void keep_leases(struct keying *k, uint64_t now)
+{
+	static struct log_limit limit = { .burst = 1, .every_ns = 60 * NS_PER_S };
+	uint32_t swallowed;
+	int rc = leasestore_tick(k->leases, now);
+
+	if (rc && log_limit_pass(&limit, &swallowed))
+		log_error(LOG_IKE, "leases cannot be kept for the next start: %s", strerror(-rc));
+}
+
 /* What has reached a limit of time: gathered first, because the engine changes the table. */
 struct expired {
 	uint32_t reqid, spi_in;
@@ -493,6 +503,7 @@ void keying_tick(struct keying *k, uint64_t now)
 	for (unsigned i = 0; i < n; i++)
 		ike_child_expired(k->ike, v[i].reqid, v[i].spi_in, v[i].bits & SA_HARD);
 	free(v);
+	keep_leases(k, now);
 }
 
 void keying_each_sa(struct keying *k, void (*cb)(struct sa *sa, void *arg), void *arg)

@@ -29,6 +29,8 @@ libcontrol_a_SOURCES = \
 	src/control/keying_sa.c \
 	src/control/keys.c \
 	src/control/keys.h \
+	src/control/leasestore.c \
+	src/control/leasestore.h \
 	src/control/linebuf.c \
 	src/control/linebuf.h \
 	src/control/lookup.c \

@@ -107,6 +107,8 @@ static json_t *sa_view_json(const struct ike_sa_view *v, uint64_t now)
 	json_object_set_new(o, "remote", endpoint_json(&v->remote));
 	json_object_set_new(o, "local_id", ident_json(v->local_id));
 	json_object_set_new(o, "remote_id", ident_json(v->remote_id));
+	if (v->user)
+		json_object_set_new(o, "user", json_string(v->user));
 	set_inner(o, "vips", v->vip);
 	set_inner(o, "leases", v->lease);
 	json_object_set_new(o, "proposal", proposal_json(v->proposal));
@@ -256,10 +258,19 @@ static json_t *hosts_json(const struct ike_host *h, unsigned n)
 	return v;
 }
 
+static const char *auth_word(const struct ike_auth_conf *a)
+{
+	if (a->method == IKE_BY_XAUTH)
+		return "xauth";
+	if (a->method == IKE_BY_PSK)
+		return a->xauth ? "psk+xauth" : "psk";
+	return a->xauth ? "pubkey+xauth" : "pubkey";
+}
+
 static json_t *side_json(const struct ike_auth_conf *a, const struct ike_host *h, unsigned n)
 {
 	return json_pack("{s:o, s:o, s:s}", "addrs", hosts_json(h, n), "id", ident_json(&a->id),
-			 "auth", a->method == IKE_BY_PSK ? "psk" : "pubkey");
+			 "auth", auth_word(a));
 }
 
 static json_t *child_conf_json(const struct ike_child_conf *c)
@@ -352,6 +363,29 @@ json_t *report_ike(struct daemon *d)
 	json_t *v = json_object();
 	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
 		json_object_set_new(v, row[i].name, u64(row[i].n));
+	return v;
+}
+
+/* ---- leases ------------------------------------------------------------------------------------
+ */
+
+static json_t *lease_json(const struct ike_lease *l)
+{
+	char addr[IP_ADDR_STRLEN];
+
+	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "addr", ip_addr_format(&l->addr, addr),
+			 "pool", l->pool, "who", l->who, "held", (int)l->held, "peer",
+			 l->held ? endpoint_json(&l->peer) : json_null(), "returned",
+			 l->held ? json_null() : u64(l->left_ns / NS_PER_S));
+}
+
+json_t *report_leases(struct daemon *d)
+{
+	const struct ike_leases *all = d->keying ? ike_leases_of(d->keying->ike) : NULL;
+	json_t *v = json_array();
+
+	for (unsigned i = 0; all && i < ike_leases_count(all); i++)
+		json_array_append_new(v, lease_json(ike_leases_nth(all, i)));
 	return v;
 }
 

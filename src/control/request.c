@@ -39,13 +39,14 @@ static json_t *do_list(struct daemon *d, const json_t *req, struct server_wants 
 		    { "policies", report_policies },
 		    { "conns", report_conns },
 		    { "certs", report_certs },
+		    { "leases", report_leases },
 		    { "drops", report_drops } };
 	const char *what = text_of(req, "what");
 
 	for (unsigned i = 0; what && i < ARRAY_LEN(row); i++)
 		if (strcmp(row[i].what, what) == 0)
 			return done(row[i].make(d));
-	return failed("list: \"what\" is sas, policies, conns, certs or drops");
+	return failed("list: \"what\" is sas, policies, conns, certs, leases or drops");
 }
 
 static json_t *do_monitor(struct daemon *d, const json_t *req, struct server_wants *wants)

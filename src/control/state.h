@@ -50,6 +50,7 @@ struct daemon {
 	struct plane *plane;      /* NULL: neither tun nor bridge section, nothing to carry */
 	struct managed_sa *sas;   /* in the order of the file */
 	unsigned n_sas;
+	char *state_dir;       /* NULL: there is none */
 	struct seqstore *seqs; /* NULL: there is no place to keep sequence numbers */
 	struct keying *keying; /* NULL: no connections were configured at the start */
 	struct server *server;

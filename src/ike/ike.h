@@ -76,16 +76,20 @@ enum ike_event_type {
 	IKE_EV_FAILED,     /* a negotiation or an order failed: text says what to change, and where; of
 			      an order the last event, unless it goes on trying (then PROGRESS) */
 	IKE_EV_PEER_MOVED,
+	IKE_EV_LEASE_GIVEN, /* an address of a pool has a new holder */
+	IKE_EV_LEASE_BACK,
 	IKE_EV_KEYS,       /* an IKE SA's keys are known: for `keys --wireshark` */
 	IKE_EV_TYPES
 };
 struct ike_sa; /* see ike_list() */
+struct ike_lease;
 struct ike_event {
 	enum ike_event_type type;
 	const char *conn, *child; /* NULL: none */
 	uint32_t sa_id, child_id; /* 0: none */
 	uint64_t order;           /* of ike_initiate() and the like, 0: nobody's */
 	const char *text;         /* in words */
+	const struct ike_lease *lease; /* of IKE_EV_LEASE_..., else NULL */
 };
 
 struct ike_env {
@@ -211,6 +215,9 @@ struct ike_conn_view {
 	unsigned n_sas, n_children;
 };
 void ike_each_conn(struct ike *ike, void (*cb)(const struct ike_conn_view *v, void *arg), void *arg);
+/* The leases of all pools (ike/pool.h), the engine's. */
+struct ike_leases;
+struct ike_leases *ike_leases_of(struct ike *ike);
 /* Keys for a decryption table (RFC names); only while IKE_EV_KEYS of that SA is being told. */
 struct ike_keys;
 int ike_keys_of(struct ike *ike, uint32_t sa_id, struct ike_sa_view *sa, const struct ike_keys **keys,

@@ -41,6 +41,8 @@ libike_a_SOURCES = \
 	src/ike/names.c \
 	src/ike/names.h \
 	src/ike/order.c \
+	src/ike/lease.c \
+	src/ike/lease.h \
 	src/ike/pool.c \
 	src/ike/pool.h \
 	src/ike/proposal.c \

@@ -266,6 +266,11 @@ void ike_lease_move(struct ike_leases *l, const struct ip_addr *addr, const stru
 		e->peer = *peer;
 }
 
+const struct ike_lease *ike_lease_find(const struct ike_leases *l, const struct ip_addr *addr)
+{
+	return find(l, addr);
+}
+
 unsigned ike_leases_count(const struct ike_leases *l)
 {
 	return l->n;

@@ -42,6 +42,8 @@ void ike_lease_give(struct ike_leases *l, const struct ip_addr *addr, uint64_t w
 /* The peer that holds the address is elsewhere now. */
 void ike_lease_move(struct ike_leases *l, const struct ip_addr *addr, const struct endpoint *peer);
 
+/* NULL: the address has none. Valid until the next call that takes one. */
+const struct ike_lease *ike_lease_find(const struct ike_leases *l, const struct ip_addr *addr);
 unsigned ike_leases_count(const struct ike_leases *l);
 const struct ike_lease *ike_leases_nth(const struct ike_leases *l, unsigned i); /* by address */
 /* Counts every change that ike_leases_write() would show. */

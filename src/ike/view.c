@@ -44,6 +44,11 @@ void ike_each_sa(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *
 	}
 }
 
+struct ike_leases *ike_leases_of(struct ike *ike)
+{
+	return ike->leases;
+}
+
 static const char *child_state(const struct ike_child *c)
 {
 	switch (c->state) {

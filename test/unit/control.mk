@@ -1,5 +1,5 @@
 # test programs of src/control
-check_PROGRAMS += test/unit/test_control test/unit/test_seqstore
+check_PROGRAMS += test/unit/test_control test/unit/test_leasestore test/unit/test_seqstore
 test_unit_test_control_SOURCES = \
 	test/unit/test_control.c \
 	test/unit/test_control.h \
@@ -12,7 +12,11 @@ test_unit_test_control_SOURCES = \
 test_unit_test_control_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_control_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
 
+test_unit_test_leasestore_SOURCES = test/unit/test_leasestore.c
+test_unit_test_leasestore_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_leasestore_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
+
 test_unit_test_seqstore_SOURCES = test/unit/test_seqstore.c
 test_unit_test_seqstore_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_seqstore_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
-TESTS += test/unit/test_control test/unit/test_seqstore
+TESTS += test/unit/test_control test/unit/test_leasestore test/unit/test_seqstore

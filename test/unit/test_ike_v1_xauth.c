@@ -331,6 +331,8 @@ START_TEST(test_pull_and_push)
 	const struct ike_lease *e = ike_leases_nth(d.b.ike->leases, 0);
 	ck_assert_str_eq(e->who, _i & 2 ? "user alice" : "a.example");
 	ck_assert_uint_eq(e->held, 1);
+	ck_assert_uint_eq(d.b.count[IKE_EV_LEASE_GIVEN], 1);
+	ck_assert_uint_eq(d.b.count[IKE_EV_LEASE_BACK], 0);
 	const struct v1_cfg *got = sa_of(&d.a)->v1->got;
 	ck_assert_uint_eq(got->n_dns, 1);
 	ck_assert_uint_eq(got->n_include, 1);
@@ -338,6 +340,9 @@ START_TEST(test_pull_and_push)
 	duo_down(&d, &d.a, "b");
 	duo_settle(&d);
 	ck_assert_uint_eq(ike_leases_nth(d.b.ike->leases, 0)->held, 0);
+	ck_assert_str_eq(duo_last(&d.b, IKE_EV_LEASE_BACK)->text,
+			 _i & 2 ? "user alice gives back 10.9.0.1 of pool p"
+				: "a.example gives back 10.9.0.1 of pool p");
 	duo_up(&d, &d.a, "b");
 	duo_settle(&d);
 	has_address("10.9.0.1", "10.9.0.1/32");
@@ -404,6 +409,8 @@ START_TEST(test_rekey)
 	has_address("10.9.0.1", "10.9.0.1/32");
 	ck_assert_uint_eq(ike_leases_count(d.b.ike->leases), 1);
 	ck_assert_uint_eq(ike_leases_nth(d.b.ike->leases, 0)->held, 1);
+	ck_assert_uint_eq(d.b.count[IKE_EV_LEASE_GIVEN], 1);
+	ck_assert_uint_eq(d.b.count[IKE_EV_LEASE_BACK], 0);
 	ck_assert_int_eq(ike_rekey(d.b.ike, "a/net", false, &order, why, sizeof(why)), 0);
 	ck_assert_int_eq(duo_order(&d, &d.b, order)->type, IKE_EV_DONE);
 	duo_settle(&d);

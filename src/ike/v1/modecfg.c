@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "ike/lease.h"
 #include "ike/v1/v1.h"
 
 #define WAIT_NS (30 * NS_PER_S) /* for a gateway that is to push */
@@ -26,26 +27,11 @@ struct ike_payload *v1_cfg_head(struct v1_exchange *x, uint8_t type, uint16_t id
 	return p;
 }
 
-static const char *owner(const struct ike_sa *sa, char out[IDENT_STRLEN + 8])
-{
-	char id[IDENT_STRLEN];
-
-	/* a user cannot be taken for somebody whose identity reads the same */
-	if (sa->user)
-		snprintf(out, IDENT_STRLEN + 8, "user %.*s", IDENT_STRLEN, sa->user);
-	else
-		snprintf(out, IDENT_STRLEN + 8, "%s", ident_format(&sa->remote_id, id, sizeof(id)));
-	return out;
-}
-
 /* -- leases -- */
 
 void v1_cfg_fini(struct ike_sa *sa)
 {
-	for (unsigned i = 0; i < 2; i++)
-		if (sa->lease[i].ver)
-			ike_lease_give(sa->ike->leases, &sa->lease[i], clock_wall_ns());
-	memset(sa->lease, 0, sizeof(sa->lease));
+	ike_sa_leases_back(sa);
 }
 
 void v1_cfg_inherit(struct ike_sa *to, struct ike_sa *from)
@@ -74,37 +60,6 @@ const struct ip_addr *v1_inner_peer(const struct ike_sa *sa)
 	return sa->lease[0].ver ? &sa->lease[0] : sa->lease[1].ver ? &sa->lease[1] : &sa->remote.addr;
 }
 
-/* An address of one version for the peer, from the first pool that has one. */
-static const struct ike_pool_conf *lease(struct ike_sa *sa, unsigned i, const struct ip_addr *want)
-{
-	const struct ike_conn_conf *c = sa->conn->conf;
-	char who[IDENT_STRLEN + 8], addr[IP_ADDR_STRLEN];
-	const struct ike_pool_conf *p = NULL;
-	int rc = -ENOENT;
-
-	for (unsigned k = 0; k < c->n_pools; k++) {
-		p = ike_conf_pool(sa->ike->conf, c->pools[k]);
-		if (!p)
-			continue;
-		/* an SA that took children over has theirs already */
-		if (sa->lease[i].ver)
-			return p;
-		rc = ike_lease_take(sa->ike->leases, p, i ? 6 : 4, owner(sa, who), &sa->remote, want,
-				    clock_wall_ns(), &sa->lease[i]);
-		if (rc == 0) {
-			ike_sa_log(sa, LOG_LVL_NOTICE, "%s gets %s of pool %s", who,
-				   ip_addr_format(&sa->lease[i], addr), p->name);
-			return p;
-		}
-		sa->lease[i] = (struct ip_addr){ .ver = 0 };
-	}
-	if (rc != -ENOENT)
-		ike_conn_failed(sa->conn, sa, 0,
-				"no address of its pools is left for %s: make addrs of a pool larger",
-				owner(sa, who));
-	return NULL;
-}
-
 static void tell_pool(const struct ike_pool_conf *p, struct v1_cfg *c)
 {
 	for (unsigned i = 0; i < p->n_dns && c->n_dns < ARRAY_LEN(c->dns); i++)
@@ -130,7 +85,7 @@ static void fill(struct ike_sa *sa, const struct v1_cfg *in, struct v1_cfg *out)
 	*out = (struct v1_cfg){ .has = 0 };
 	for (unsigned i = 0; i < 2; i++)
 		if (in->has & bit[i])
-			p[i] = lease(sa, i, &in->addr[i]);
+			p[i] = ike_sa_lease(sa, i, &in->addr[i]);
 	for (unsigned i = 0; i < 2; i++) {
 		out->addr[i] = sa->lease[i];
 		if (p[i] && p[i] != p[!i])
