@@ -70,7 +70,8 @@ struct config_policy {
 	int line;
 };
 
-#define AUDIT_SAID 0x100u
+/* In a set of words: the file has one, this is not the default. */
+#define WORDS_SAID 0x100u
 
 struct config {
 	char *path;
@@ -80,7 +81,7 @@ struct config {
 	unsigned ike_threads;         /* of the crypto pool; 0: one for two CPUs */
 	struct ip_addr bind4, bind6;  /* `listen`; ver set, any by default */
 	bool allow_weak, export_keys;
-	unsigned audit;               /* enum audit_of; AUDIT_SAID where the file has a word */
+	unsigned audit;               /* enum audit_of; with WORDS_SAID */
 	bool gso, gro, udp_checksum;
 	uint32_t rcvbuf, sndbuf;      /* bytes; 0: the system's default */
 	uint32_t busy_poll_us;
@@ -88,7 +89,10 @@ struct config {
 	uint32_t fwmark;              /* 0: chosen when it is needed */
 	int crypto_backend;           /* enum crypt_backend */
 	bool mss_clamp;               /* default for policies */
-	bool path_mtu_discovery;      /* act on unprotected ICMP "too big" */
+	bool path_mtu_discovery;      /* act on ICMP "too big" */
+	uint32_t path_mtu_age_s;      /* what was learned so counts so long */
+	unsigned icmp_protected, icmp_unprotected; /* enum icmp_of that are accepted; with WORDS_SAID */
+	unsigned icmp_log;            /* those that are told; with WORDS_SAID */
 	char *run_dir, *state_dir;    /* NULL: default */
 	bool seccomp;
 	enum log_level log_level;

@@ -10,6 +10,7 @@
 #include "config/internal.h"
 #include "crypto/crypt.h"
 #include "ike/conf.h"
+#include "packet/quote.h"
 
 /* clang-format off */
 static const struct word backend_words[] = {
@@ -50,6 +51,19 @@ static const struct word ip_frame_words[] = {
 static const struct word audit_words[] = {
 	{ "yes", AUDIT_OF_ALL }, { "no", 0 }, { "esp", AUDIT_OF_ESP }, { "ah", AUDIT_OF_AH },
 	{ "policy", AUDIT_OF_POLICY }, { "ike", AUDIT_OF_IKE }, { NULL, 0 },
+};
+
+static const struct word icmp_words[] = {
+	{ "yes", ICMP_OF_ALL },
+	{ "no", 0 },
+	{ "unreachable", ICMP_OF_UNREACHABLE },
+	{ "too-big", ICMP_OF_TOO_BIG },
+	{ "source-quench", ICMP_OF_QUENCH },
+	{ "redirect", ICMP_OF_REDIRECT },
+	{ "time-exceeded", ICMP_OF_TIME },
+	{ "parameter-problem", ICMP_OF_PARAMETER },
+	{ "other", ICMP_OF_OTHER },
+	{ NULL, 0 },
 };
 
 static const struct word version_words[] = { { "0", 0 }, { "1", 1 }, { "2", 2 }, { NULL, 0 } };
@@ -101,7 +115,7 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "listen",         "addresses", "(any)" },  true,  v_listen,  0, 0, 0, NULL },
 	{ SEC_TOP, { "", "allow_weak",     "boolean",   "no" },     false, v_bool,    T(allow_weak), 0, 0, NULL },
 	{ SEC_TOP, { "", "export_keys",    "boolean",   "no" },     false, v_bool,    T(export_keys), 0, 0, NULL },
-	{ SEC_TOP, { "", "audit",          "words",     "yes" },    true,  v_audit,   T(audit), 0, 0, audit_words },
+	{ SEC_TOP, { "", "audit",          "words",     "yes" },    true,  v_words,   T(audit), 0, 0, audit_words },
 	{ SEC_TOP, { "", "gso",            "boolean",   "yes" },    false, v_bool,    T(gso), 0, 0, NULL },
 	{ SEC_TOP, { "", "gro",            "boolean",   "yes" },    false, v_bool,    T(gro), 0, 0, NULL },
 	{ SEC_TOP, { "", "udp_checksum",   "boolean",   "yes" },    false, v_bool,    T(udp_checksum), 0, 0, NULL },
@@ -113,6 +127,10 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "crypto_backend", "word",      "auto" },   false, v_word,    T(crypto_backend), 0, 0, backend_words },
 	{ SEC_TOP, { "", "mss_clamp",      "boolean",   "yes" },    false, v_bool,    T(mss_clamp), 0, 0, NULL },
 	{ SEC_TOP, { "", "path_mtu_discovery", "boolean", "yes" },  false, v_bool,    T(path_mtu_discovery), 0, 0, NULL },
+	{ SEC_TOP, { "", "path_mtu_age",   "time",      "10m" },    false, v_time_s,  T(path_mtu_age_s), 1, 86400, NULL },
+	{ SEC_TOP, { "", "icmp_unprotected", "words",   "yes" },    true,  v_words,   T(icmp_unprotected), 0, 0, icmp_words },
+	{ SEC_TOP, { "", "icmp_protected", "words",     "yes" },    true,  v_words,   T(icmp_protected), 0, 0, icmp_words },
+	{ SEC_TOP, { "", "icmp_log",       "words",     "no" },     true,  v_words,   T(icmp_log), 0, 0, icmp_words },
 	{ SEC_TOP, { "", "run_dir",        "path",      "(the run directory of the build)" },   false, v_text, T(run_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "state_dir",      "path",      "(the state directory of the build)" }, false, v_text, T(state_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "seccomp",        "boolean",   "yes" },    false, v_bool,    T(seccomp), 0, 0, NULL },

@@ -124,18 +124,21 @@ bool v_workers(struct loader *ld, const struct key_row *row, const struct value 
 	return true;
 }
 
-/* yes or no alone, or which. The first word ends the default. */
-bool v_audit(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
+/* yes or no alone, or which of them; the first two words are yes, which is all, and no. The first value ends the default. */
+bool v_words(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
-	unsigned *of = out, was = *of & AUDIT_SAID ? *of & ~AUDIT_SAID : AUDIT_OF_ALL + 1;
 	const struct word *w = row->words;
+	const unsigned all = (unsigned)w[0].value;
+	unsigned *of = out, was = *of & ~WORDS_SAID;
+	bool more = *of & WORDS_SAID;
+	char each[256];
 
 	while (w->text && strcasecmp(w->text, v->text) != 0)
 		w++;
-	bool alone = w->text && (w->value == 0 || w->value == AUDIT_OF_ALL);
-	if (!w->text || (was <= AUDIT_OF_ALL && (alone || was == 0 || was == AUDIT_OF_ALL)))
-		return value_refuse(ld, row, v, "yes or no alone, or a list of esp, ah, policy and ike");
-	*of = AUDIT_SAID | (unsigned)w->value | (was <= AUDIT_OF_ALL ? was : 0);
+	bool alone = w->text && w < row->words + 2;
+	if (!w->text || (more && (alone || was == 0 || was == all)))
+		return value_refuse(ld, row, v, "yes or no alone, or a list of %s", words_text(row->words + 2, each, sizeof(each)));
+	*of = WORDS_SAID | (unsigned)w->value | (more ? was : 0);
 	return true;
 }
 
@@ -213,9 +216,9 @@ bool v_time_s(struct loader *ld, const struct key_row *row, const struct value *
 {
 	uint64_t n;
 
-	if (!measure(v->text, time_units, NS_PER_S, &n) || n % NS_PER_S || n / NS_PER_S > row->hi)
-		return value_refuse(ld, row, v, "whole seconds from 0 to %llu, or a number with s, m or h",
-			      (unsigned long long)row->hi);
+	if (!measure(v->text, time_units, NS_PER_S, &n) || n % NS_PER_S || n / NS_PER_S > row->hi || n / NS_PER_S < row->lo)
+		return value_refuse(ld, row, v, "whole seconds from %llu to %llu, or a number with s, m or h",
+			      (unsigned long long)row->lo, (unsigned long long)row->hi);
 	*(uint32_t *)out = (uint32_t)(n / NS_PER_S);
 	return true;
 }

@@ -462,6 +462,7 @@ bool keying_sad_event(struct keying *k, const struct ipsec_event *e)
 		break;
 	case EV_ACQUIRE:
 	case EV_UNKNOWN_SPI:
+	case EV_TOO_BIG:
 	case EV_TYPES:
 		break;
 	}

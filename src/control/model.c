@@ -26,6 +26,7 @@
 #include "control/privilege.h"
 #include "ike/conf.h"
 #include "control/state.h"
+#include "packet/quote.h"
 
 #define LINE 512
 
@@ -219,6 +220,11 @@ static void switch_net(struct draft *f)
 		struct bridge_rules r;
 		memcpy(r.of, f->c->bridge->rule, sizeof(r.of));
 		plane_set_rules(d->plane, &r);
+	}
+	if (d->plane) {
+		struct icmp_rules r = { (uint8_t)(f->c->icmp_protected & ICMP_OF_ALL), (uint8_t)(f->c->icmp_unprotected & ICMP_OF_ALL),
+					(uint8_t)(f->c->icmp_log & ICMP_OF_ALL) };
+		plane_set_icmp(d->plane, &r);
 	}
 	if (!d->tun_open)
 		return;

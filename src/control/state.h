@@ -127,6 +127,8 @@ uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa);
 /* Opens the ICMP sockets, where it may, and listens. Before privileges are given up. */
 void pmtu_start(struct daemon *d);
 void pmtu_stop(struct daemon *d);
+/* An EV_TOO_BIG of the plane. */
+void pmtu_event(struct daemon *d, const struct ipsec_event *e);
 
 /* ---- request.c ---- */
 

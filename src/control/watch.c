@@ -204,7 +204,7 @@ static void acquire(struct daemon *d, const struct ipsec_event *e)
 
 static void handle(struct daemon *d, const struct ipsec_event *e)
 {
-	bool about_sa = e->type != EV_ACQUIRE && e->type != EV_UNKNOWN_SPI;
+	bool about_sa = e->type != EV_ACQUIRE && e->type != EV_UNKNOWN_SPI && e->type != EV_TOO_BIG;
 
 	if (keying_sad_event(d->keying, e))
 		return;
@@ -233,6 +233,9 @@ static void handle(struct daemon *d, const struct ipsec_event *e)
 		break;
 	case EV_UNKNOWN_SPI:
 		unknown_spi(d, e);
+		break;
+	case EV_TOO_BIG:
+		pmtu_event(d, e);
 		break;
 	case EV_TYPES:
 		break;
@@ -348,7 +351,7 @@ uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa)
 
 	if (sa->conf->path_mtu)
 		return sa->conf->path_mtu;
-	return path && path->dst.addr.ver ? ask_route(d, &path->dst.addr) : 0;
+	return path && path->dst.addr.ver ? outer_mtu(d, NULL, &path->dst.addr) : 0;
 }
 
 void watch_mtu_of(struct daemon *d, struct sa *sa)

@@ -1,4 +1,4 @@
-/* ICMP messages about packets of ours that were too big for the path, as they come to this host. Control thread only. */
+/* ICMP errors, as they come to this host: about packets of ours that were too big for the path, and others. Control thread only. */
 #ifndef IO_ICMP_H
 #define IO_ICMP_H
 
@@ -8,7 +8,7 @@
 #include "base/addr.h"
 #include "base/bytes.h"
 
-/* Opens a raw socket for ver 4 or 6 that gets "destination unreachable" (IPv4) or "packet too big" (IPv6) and nothing else. *fd: non-blocking.
+/* Opens a raw socket for ver 4 or 6 that gets the types of ICMP errors that have an RFC, and redirects, and nothing else. *fd: non-blocking.
  * 0 or -errno: -EPERM without CAP_NET_RAW. */
 int icmp_open(int ver, int *fd) warn_unused;
 /*
@@ -17,8 +17,13 @@ int icmp_open(int ver, int *fd) warn_unused;
  * socket that sends does not, since its next send would fail. What is learned decides the size of fragments, nothing else.
  */
 int icmp_open_learner(uint8_t proto, uint32_t mark, int *fd) warn_unused;
-/* Takes one message without its IP header into buf[0..max); from: who sent it. Returns its length, 0 when it is to be ignored (cut off, checksum
+struct icmp_from {
+	struct ip_addr addr; /* who sent it */
+	struct ip_addr to;   /* to which of our addresses; ver 0: not known */
+	unsigned ifindex;    /* by which interface it came; 0: not known */
+};
+/* Takes one message without its IP header into buf[0..max). Returns its length, 0 when it is to be ignored (cut off, checksum
  * wrong), -EAGAIN when there is none, or another -errno. */
-int icmp_take(int ver, int fd, uint8_t *buf, size_t max, struct ip_addr *from) warn_unused;
+int icmp_take(int ver, int fd, uint8_t *buf, size_t max, struct icmp_from *from) warn_unused;
 
 #endif

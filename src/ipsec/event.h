@@ -14,6 +14,7 @@ enum ipsec_event_type {
 	EV_PEER_ADDR,    /* sa (inbound), peer: an authenticated packet came from another address or port */
 	EV_ACQUIRE,      /* policy order, reqid, flow: a protected packet found no SA */
 	EV_UNKNOWN_SPI,  /* spi, peer */
+	EV_TOO_BIG,      /* a bridge saw ICMP "too big" (flow) about a packet of spi, proto, local and peer: it had `packet` bytes, `mtu` fit */
 	EV_TYPES
 };
 
@@ -28,6 +29,8 @@ struct ipsec_event {
 	struct endpoint peer;    /* outer source */
 	struct endpoint local;
 	struct flow_key flow;
+	uint32_t mtu, packet;    /* bytes */
+	uint8_t proto;           /* enum sa_proto */
 };
 
 #endif

@@ -101,7 +101,7 @@ struct sa {
 	_Atomic uint8_t soft_raised, hard_raised;
 	uint64_t installed_ns;     /* monotonic */
 	uint32_t pmtu;             /* outbound: learned from ICMP, bytes; 0: nothing (pmtu.h) */
-	uint64_t pmtu_ns;          /* when */
+	uint64_t pmtu_until_ns;    /* as long as that */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
 };
 _Static_assert(offsetof(struct sa, packets) == CACHE_LINE, "what packets read is one cache line");

@@ -310,3 +310,19 @@ void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
 		set_inner(e, &info->key);
 	tell(w);
 }
+
+void audit_icmp(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why)
+{
+	struct audit_event *e = begin(w, AUDIT_ICMP_ERROR, why);
+
+	if (!e)
+		return;
+	if (sa) {
+		e->out = sa->dir == DIR_OUT;
+		set_spi(e, sa->proto, sa->spi);
+	} else {
+		set_header(e, ip, info->len, NULL);
+	}
+	set_inner(e, &info->key);
+	tell(w);
+}

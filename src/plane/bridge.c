@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "packet/csum.h"
+#include "packet/quote.h"
 #include "plane/internal.h"
 
 #define ASK_EVERY_NS (10 * NS_PER_MS)
@@ -143,6 +145,29 @@ void bridge_send(struct worker *w)
 
 /* ---- from the open side ----------------------------------------------------------------------- */
 
+/*
+ * In place of a host: what routers say about our packets comes to its address, and only we know what it is about. The control thread
+ * compares it with the SAs (RFC 2401 B.3.4).
+ */
+static void too_big_in(struct worker *w, const struct in_pkt *in)
+{
+	const struct pkt_info *i = &in->info;
+	struct ipsec_event e = { .type = EV_TOO_BIG, .flow = i->key };
+	struct icmp_quote_sa sa;
+	struct icmp_quote q;
+
+	if (!csum_l4_ok(in->ip, i->l4_off, i->len, i->key.proto) ||
+	    !icmp_quote_read(i->key.ver, in->ip + i->l4_off, i->len - i->l4_off, &q) || !icmp_quote_sa(&q, &sa) || sa.udp)
+		return;
+	e.proto = sa.proto;
+	e.spi = sa.spi;
+	e.local.addr = sa.src;
+	e.peer.addr = sa.dst;
+	e.mtu = q.mtu;
+	e.packet = q.total;
+	worker_event_paced(w, &e, w);
+}
+
 /* An IP packet that is not protected, or not for the host behind us: what does the policy say? */
 static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 {
@@ -152,7 +177,16 @@ static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 	const struct policy *pol = inbound_flow(w, in)->verdict;
 	bool ipsec = in->info.key.proto == IPPROTO_ESP || in->info.key.proto == IPPROTO_AH;
 
+	unsigned kind = icmp_error_of(&in->info.key);
+	if (kind == ICMP_OF_TOO_BIG && w->bridge->host && icmp_error_accepted(w, kind, true))
+		too_big_in(w, in);
+	if (pol && pol->action == POLICY_BYPASS && !icmp_error_accepted(w, kind, true)) {
+		worker_drop(w, DROP_ICMP_TYPE);
+		icmp_error_tell(w, kind, in->ip, &in->info, NULL, DROP_ICMP_TYPE);
+		return;
+	}
 	if (pol && pol->action == POLICY_BYPASS) {
+		icmp_error_tell(w, kind, in->ip, &in->info, NULL, DROP_NONE);
 		pass(w->bridge, i, BRIDGE_PROTECTED);
 		count_bypass(w, in->info.len);
 		return;

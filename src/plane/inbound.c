@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "packet/ecn.h"
 #include "packet/icmp.h"
+#include "packet/quote.h"
 #include "plane/worker.h"
 
 void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why)
@@ -286,6 +287,25 @@ static bool quote_may_pass(struct worker *w, const struct policy *own, const str
 	return pol && inbound_may_carry(pol, p->sa, &back);
 }
 
+/* The SA and the policy have not met on this flow, or it is of ICMP errors: each of those is looked at. */
+static enum drop look_closer(struct worker *w, struct flow_entry *f, const struct in_pkt *p)
+{
+	unsigned kind = icmp_error_of(&p->info.key);
+	bool by_itself = inbound_may_carry(f->verdict, p->sa, &p->info.key);
+
+	if (!icmp_error_accepted(w, kind, false)) {
+		icmp_error_tell(w, kind, p->ip, &p->info, p->sa, DROP_ICMP_TYPE);
+		return DROP_ICMP_TYPE;
+	}
+	if (!by_itself && !quote_may_pass(w, f->verdict, p))
+		return icmp_error_refused(f->verdict, &p->info);
+	if (kind)
+		icmp_error_tell(w, kind, p->ip, &p->info, p->sa, DROP_NONE);
+	else
+		f->hint = p->sa;
+	return DROP_NONE;
+}
+
 static void clamp_mss(struct worker *w, struct in_pkt *p, const struct policy *pol)
 {
 	const struct sa *out = pol->mss_clamp ? policy_first_out(pol) : NULL;
@@ -327,10 +347,9 @@ void inbound_check(struct worker *w)
 			f = classify_miss(w, p);
 		f->used = w->batch;
 		if (unlikely(f->hint != p->sa)) {
-			if (inbound_may_carry(f->verdict, p->sa, &p->info.key)) {
-				f->hint = p->sa;
-			} else if (!quote_may_pass(w, f->verdict, p)) {
-				refuse(w, p, icmp_error_refused(f->verdict, &p->info));
+			enum drop d = look_closer(w, f, p);
+			if (d != DROP_NONE) {
+				refuse(w, p, d);
 				continue;
 			}
 		}

@@ -32,6 +32,7 @@ struct plane {
 	struct plane_later *later;/* freed after the next grace period */
 	unsigned n_later, later_room, n_retired;
 	_Atomic uint8_t rule[FRAME_KINDS]; /* enum bridge_rule */
+	_Atomic uint8_t icmp_in, icmp_clear_in, icmp_told; /* struct icmp_rules */
 	struct neighbours *hosts; /* of a bridge that is a gateway */
 	unsigned n_workers;
 	struct worker **worker;

@@ -338,6 +338,20 @@ static bool may_pass(struct worker *w, const struct policy *own, const struct ne
 	return pol && demanded(pol, p) && selected(last, &back);
 }
 
+static enum drop refusal(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
+{
+	unsigned kind = icmp_error_of(&info->key);
+	enum drop d = DROP_NONE;
+
+	if (!icmp_error_accepted(w, kind, false))
+		d = DROP_ICMP_TYPE;
+	else if (!may_pass(w, own, p, info))
+		return icmp_error_refused(own, info);
+	if (kind)
+		icmp_error_tell(w, kind, p->ip, info, p->sa[p->n_sa - 1], d);
+	return d;
+}
+
 void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *info)
 {
 	struct in_pkt *in = &w->in[w->n_in];
@@ -345,8 +359,9 @@ void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *in
 	*in = (struct in_pkt) { .ip = p->ip, .info = *info, .sa = p->sa[p->n_sa - 1], .rx = p->rx };
 	in->hash = flow_key_hash(&info->key, w->in_flows.seed);
 	const struct flow_entry *f = inbound_flow(w, in);
-	if (!may_pass(w, f->verdict, p, info)) {
-		drop(w, p, p->sa[p->n_sa - 1], icmp_error_refused(f->verdict, info), info);
+	enum drop d = refusal(w, f->verdict, p, info);
+	if (d != DROP_NONE) {
+		drop(w, p, p->sa[p->n_sa - 1], d, info);
 		return;
 	}
 	const struct policy *pol = f->verdict;

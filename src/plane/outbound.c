@@ -21,6 +21,7 @@
 #include "packet/ecn.h"
 #include "packet/frag.h"
 #include "packet/icmp.h"
+#include "packet/quote.h"
 #include "plane/worker.h"
 
 #define IP6_MIN_MTU 1280u
@@ -218,12 +219,15 @@ static bool by_its_quote(struct worker *w, struct out_pkt *p)
 static void classify_all(struct worker *w)
 {
 	const struct sa *last = NULL;
+	bool icmp_told = icmp_error_told(w);
 
 	for (unsigned i = 0; i < w->n_out; i++) {
 		struct out_pkt *p = &w->out[i];
 
 		if (unlikely(!p->ip))
 			continue;
+		if (unlikely(icmp_told))
+			icmp_error_tell(w, icmp_error_of(&p->info.key), p->ip, &p->info, NULL, DROP_NONE);
 		struct flow_entry *f = flow_table_find(&w->out_flows, &p->info.key, p->hash, w->view->gen);
 		if (unlikely(!f))
 			f = classify_miss(w, p);

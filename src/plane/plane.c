@@ -1,4 +1,5 @@
 /* What the control thread calls: start and stop, publishing databases, counters, events. */
+#include "packet/quote.h"
 #include "plane/plane.h"
 
 #include <errno.h>
@@ -141,6 +142,7 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 	p->view = calloc(1, sizeof(*p->view));
 	p->sad = sad_new();
 	p->rule[FRAME_IP] = BRIDGE_POLICY;
+	p->icmp_in = p->icmp_clear_in = ICMP_OF_ALL;
 	if (o->ports && !o->bump)
 		p->hosts = neighbours_new();
 	bool ok = (p->hosts || !o->ports || o->bump) && p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
@@ -217,6 +219,13 @@ void plane_set_rules(struct plane *p, const struct bridge_rules *r)
 {
 	for (unsigned k = 0; k < FRAME_KINDS; k++)
 		atomic_store_explicit(&p->rule[k], r->of[k], memory_order_relaxed);
+}
+
+void plane_set_icmp(struct plane *p, const struct icmp_rules *r)
+{
+	atomic_store_explicit(&p->icmp_in, r->protected_in, memory_order_relaxed);
+	atomic_store_explicit(&p->icmp_clear_in, r->unprotected_in, memory_order_relaxed);
+	atomic_store_explicit(&p->icmp_told, r->told, memory_order_relaxed);
 }
 
 struct sad *plane_sad(struct plane *p)

@@ -79,6 +79,15 @@ void plane_free(struct plane **p);
 /* What a bridge does with frames, from now on. Before the first call it drops all but IP, which is for the policies. */
 void plane_set_rules(struct plane *p, const struct bridge_rules *r);
 
+/* Which ICMP errors pass, and which are told (AUDIT_ICMP_ERROR): sets of enum icmp_of (packet/quote.h). */
+struct icmp_rules {
+	uint8_t protected_in;   /* that come out of SAs */
+	uint8_t unprotected_in; /* that come to a bridge's open side in the clear, and policies let pass */
+	uint8_t told;           /* of both, and of those that go into SAs */
+};
+/* From now on; before the first call all pass and none is told. */
+void plane_set_icmp(struct plane *p, const struct icmp_rules *r);
+
 struct sad *plane_sad(struct plane *p);
 /* Publishes a new SPD; returns the old one after a grace period (the caller frees it), NULL for none. */
 struct spd *plane_set_spd(struct plane *p, struct spd *spd);

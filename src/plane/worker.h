@@ -332,6 +332,8 @@ void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *inf
 void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info, enum drop why);
 /* Outbound: sa NULL, none was chosen; ip and info may be NULL. */
 void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
+/* An ICMP error that is told because of what it is; sa: it came or goes through, NULL for none. */
+void audit_icmp(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
 /* icmp_error.c: a packet that no policy is for: the policy that it goes by, being an ICMP error about its packets; NULL: none. */
 struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p);
 /* The same for one that its SAs may not carry by itself: the policy that its quote belongs to; *back: the key of the traffic that answers what is
@@ -340,6 +342,13 @@ const struct policy *icmp_error_in(struct worker *w, const struct policy *own, c
 				   struct flow_key *back);
 /* Why a packet that may not pass does not: POLICY_IN, or ICMP_QUOTE for what icmp_error_in() has looked into. */
 enum drop icmp_error_refused(const struct policy *own, const struct pkt_info *info);
+
+/* An ICMP error of this kind (enum icmp_of; 0: it is none) came out of an SA, or in the clear: may it pass, as far as its type goes? */
+bool icmp_error_accepted(const struct worker *w, unsigned kind, bool clear);
+/* Is any kind of them to be told? */
+bool icmp_error_told(const struct worker *w);
+/* Tells of it, if that is wanted; sa NULL: none. why: DROP_ICMP_TYPE, or NONE when it goes on. */
+void icmp_error_tell(struct worker *w, unsigned kind, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);

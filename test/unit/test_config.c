@@ -15,6 +15,7 @@
 #include "base/hex.h"
 #include "base/secret.h"
 #include "config/config.h"
+#include "packet/quote.h"
 
 static char work[64], said[4096];
 
@@ -227,6 +228,11 @@ START_TEST(test_empty)
 	ck_assert(!c->allow_weak && !c->export_keys && c->gso && c->gro && c->udp_checksum && c->seccomp);
 	ck_assert_uint_eq(c->rcvbuf, 4 << 20);
 	ck_assert_uint_eq(c->keepalive_s, 20);
+	ck_assert(c->path_mtu_discovery);
+	ck_assert_uint_eq(c->path_mtu_age_s, 600);
+	ck_assert_uint_eq(c->icmp_unprotected & ~WORDS_SAID, ICMP_OF_ALL);
+	ck_assert_uint_eq(c->icmp_protected & ~WORDS_SAID, ICMP_OF_ALL);
+	ck_assert_uint_eq(c->icmp_log & ~WORDS_SAID, 0);
 	ck_assert_int_eq(c->log_level, LOG_LVL_INFO);
 	for (unsigned i = 0; i < LOG_SUBSYSTEMS; i++)
 		ck_assert_int_eq(c->log_subsys[i], -1);
@@ -241,6 +247,8 @@ START_TEST(test_top)
 				     " \"2001:db8::1\" /* two */ }\nallow_weak = on\nexport_keys = TRUE gso=no\ngro=off\n"
 				     "udp_checksum = no rcvbuf = 1g sndbuf = 65536 busy_poll = 2ms keepalive = 1m\n"
 				     "fwmark = 0xffffffff crypto_backend = ipsec-mb mss_clamp = no run_dir = 'r d'\n"
+				     "path_mtu_discovery = no path_mtu_age = 5m icmp_unprotected = {too-big, time-exceeded}\n"
+				     "icmp_protected = no icmp_log = {unreachable, source-quench, redirect, parameter-problem, other}\n"
 				     "state_dir = /s seccomp = false\nlog { level = warn net = debug ike = error }\n");
 	char text[IP_ADDR_STRLEN];
 
@@ -257,7 +265,11 @@ START_TEST(test_top)
 	ck_assert_uint_eq(c->keepalive_s, 60);
 	ck_assert_uint_eq(c->fwmark, 0xffffffff);
 	ck_assert_int_eq(c->crypto_backend, CRYPT_IPSEC_MB);
-	ck_assert(!c->mss_clamp);
+	ck_assert(!c->mss_clamp && !c->path_mtu_discovery);
+	ck_assert_uint_eq(c->path_mtu_age_s, 300);
+	ck_assert_uint_eq(c->icmp_unprotected & ~WORDS_SAID, ICMP_OF_TOO_BIG | ICMP_OF_TIME);
+	ck_assert_uint_eq(c->icmp_protected & ~WORDS_SAID, 0);
+	ck_assert_uint_eq(c->icmp_log & ~WORDS_SAID, ICMP_OF_ALL & ~(ICMP_OF_TOO_BIG | ICMP_OF_TIME));
 	ck_assert_str_eq(c->run_dir, in_work("r d"));
 	ck_assert_str_eq(c->state_dir, "/s");
 	ck_assert_int_eq(c->log_level, LOG_LVL_WARN);
@@ -629,7 +641,7 @@ static unsigned audit_of(const char *value)
 
 	snprintf(text, sizeof(text), "audit = %s\n", value);
 	struct config *c = load_text(text);
-	unsigned of = c->audit & ~AUDIT_SAID;
+	unsigned of = c->audit & ~WORDS_SAID;
 	config_free(&c);
 	return of;
 }
@@ -639,7 +651,7 @@ START_TEST(test_audit_key)
 	static const char *const bad[] = { "{no, esp}", "{esp, yes}", "{ah, no}", "maybe", "{esp, tls}", "{yes, no}" };
 	struct config *c = load_text("workers = 1\n");
 
-	ck_assert_uint_eq(c->audit & ~AUDIT_SAID, AUDIT_OF_ALL);
+	ck_assert_uint_eq(c->audit & ~WORDS_SAID, AUDIT_OF_ALL);
 	config_free(&c);
 	ck_assert_uint_eq(audit_of("yes"), AUDIT_OF_ALL);
 	ck_assert_uint_eq(audit_of("no"), 0);

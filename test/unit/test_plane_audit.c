@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "packet/csum.h"
+#include "packet/quote.h"
 #include "plane_rig.h"
 
 static struct rig rig;
@@ -395,6 +396,19 @@ static void icmp_no_sa(enum audit id)
 	inner_is(&e, IPPROTO_ICMP, "172.1.0.1", "172.2.0.2");
 }
 
+/* What it is about is this SA's, but such errors are not accepted. */
+static void icmp_of_type(enum audit id)
+{
+	start();
+	make_icmp();
+	plane_set_icmp(rig.pb, &(struct icmp_rules){ .protected_in = (uint8_t)(ICMP_OF_ALL & ~ICMP_OF_UNREACHABLE) });
+	in_sealed(3);
+	struct audit_event e = only(id);
+	spi_is(&e, IPPROTO_ESP, RIG_SPI, 0);
+	ck_assert_uint_eq(e.reason, DROP_ICMP_TYPE);
+	inner_is(&e, IPPROTO_ICMP, "172.1.0.1", "10.2.0.2");
+}
+
 static void discard(enum audit id)
 {
 	static const struct {
@@ -440,6 +454,7 @@ static void (*const provoke[AUDIT_EVENTS])(enum audit id) = {
 	[AUDIT_LATER_FRAGMENT] = later_fragment,
 	[AUDIT_ICMP_SELECTORS] = icmp_selectors,
 	[AUDIT_ICMP_NO_SA] = icmp_no_sa,
+	[AUDIT_ICMP_ERROR] = icmp_of_type,
 	[AUDIT_DISCARD] = discard,
 };
 

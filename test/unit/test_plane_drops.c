@@ -560,6 +560,7 @@ static const struct {
 	[DROP_TOO_BIG] = { out_too_big, NULL },
 	[DROP_FRAGMENT] = { out_fragment, NULL },
 	[DROP_ICMP_QUOTE] = { NULL, "test_plane_icmp.c" },
+	[DROP_ICMP_TYPE] = { NULL, "test_plane_icmp.c" },
 	[DROP_FRAG_OVERLAP] = { NULL, "test_plane_fragments.c" },
 	[DROP_FRAG_FULL] = { NULL, "test_plane_fragments.c" },
 	[DROP_FRAG_TIMEOUT] = { NULL, "test_plane_fragments.c" },

@@ -121,6 +121,89 @@ START_TEST(out_and_in_ah)
 }
 END_TEST
 
+/* The kinds that policy tells apart: every type of both versions is of one, or no error. */
+START_TEST(kinds)
+{
+	static const struct {
+		uint8_t ver, type, code;
+		unsigned kind;
+	} want[] = {
+		{ 4, 3, 0, ICMP_OF_UNREACHABLE }, { 4, 3, 4, ICMP_OF_TOO_BIG },   { 4, 3, 13, ICMP_OF_UNREACHABLE }, { 4, 4, 0, ICMP_OF_QUENCH },
+		{ 4, 5, 1, ICMP_OF_REDIRECT },    { 4, 11, 0, ICMP_OF_TIME },     { 4, 12, 0, ICMP_OF_PARAMETER },   { 4, 0, 0, 0 },
+		{ 4, 8, 0, 0 },                   { 4, 13, 0, 0 },                { 4, 18, 0, 0 },                   { 4, 30, 0, 0 },
+		{ 4, 6, 0, ICMP_OF_OTHER },       { 4, 200, 0, ICMP_OF_OTHER },   { 6, 1, 4, ICMP_OF_UNREACHABLE },  { 6, 2, 0, ICMP_OF_TOO_BIG },
+		{ 6, 3, 0, ICMP_OF_TIME },        { 6, 4, 1, ICMP_OF_PARAMETER }, { 6, 5, 0, ICMP_OF_OTHER },        { 6, 127, 0, ICMP_OF_OTHER },
+		{ 6, 128, 0, 0 },                 { 6, 136, 0, 0 },               { 6, 137, 0, ICMP_OF_REDIRECT },   { 6, 0, 0, ICMP_OF_OTHER },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(want); i++) {
+		uint8_t m[8] = { want[i].type, want[i].code };
+		struct flow_key k = { .ver = want[i].ver, .proto = want[i].ver == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+				      .dport = (uint16_t)(want[i].type << 8 | want[i].code) };
+		ck_assert_msg(icmp_error_of(&k) == want[i].kind, "IPv%u %u/%u", want[i].ver, want[i].type, want[i].code);
+		ck_assert_uint_eq(icmp_message_of(want[i].ver, m, 8), want[i].kind);
+		ck_assert_uint_eq(icmp_message_of(want[i].ver, m, 7), 0);
+		k.flags = FLOW_OPAQUE;
+		ck_assert_uint_eq(icmp_error_of(&k), 0);
+		k.flags = 0;
+		k.proto = IPPROTO_UDP;
+		ck_assert_uint_eq(icmp_error_of(&k), 0);
+	}
+}
+END_TEST
+
+/* RFC 4301 6.1.1, by type: what is not accepted is dropped, as often as it comes, whether a policy is for it or its quote; the rest passes. */
+START_TEST(types)
+{
+	bool ah = _i & 1, by_policy = _i & 2;
+	struct rig_opts o = { 0 };
+	struct audit_event e[4];
+
+	if (ah)
+		o = (struct rig_opts) { .ah = true, .raw = true, .suite = "null-sha256" };
+	start_with(4, true, false, o);
+	if (by_policy) {
+		struct rig_policy all = { .action = POLICY_PROTECT, .local = "0.0.0.0/0", .remote = "0.0.0.0/0" };
+		struct spd *a = plane_set_spd(rig.pa, rig_spd(&rig, &all, 1, false)), *b = plane_set_spd(rig.pb, rig_spd(&rig, &all, 1, true));
+		spd_free(&a);
+		spd_free(&b);
+	}
+	struct icmp_rules r = { .protected_in = ICMP_OF_TIME, .unprotected_in = 0, .told = ICMP_OF_TIME };
+	plane_set_icmp(rig.pb, &r);
+	for (unsigned k = 0; k < 6; k++) {
+		uint32_t n = rig_udp(4, 1, 100, pkt);
+		turn();
+		n = complain(n, router(4), k & 1 ? ICMP_KIND_TTL : ICMP_KIND_ADMIN);
+		rig_send(&rig, err, n);
+		if (ah)
+			rig_in_ah(&rig, rig.wire[0].p, rig.wire[0].len);
+		else
+			rig_in_wire(&rig, 0);
+		rig_wire_clear(&rig);
+		ck_assert_uint_eq(rig.n_got, k & 1);
+		rig_got_clear(&rig);
+		if (k & 1)
+			rig_dropped(rig.b, DROP_NONE, 0);
+		else
+			rig_dropped(rig.b, DROP_ICMP_TYPE, 1);
+		ck_assert_uint_eq(plane_audit(rig.pb, e, 4), 1);
+		ck_assert_uint_eq(e[0].id, AUDIT_ICMP_ERROR);
+		ck_assert_uint_eq(e[0].reason, k & 1 ? DROP_NONE : DROP_ICMP_TYPE);
+		ck_assert_uint_eq(e[0].spi, RIG_SPI);
+	}
+	/* queries are no errors; another rule holds at once */
+	plane_set_icmp(rig.pa, &(struct icmp_rules) { .told = ICMP_OF_ALL, .protected_in = ICMP_OF_ALL });
+	uint32_t n = rig_udp(4, 1, 100, pkt);
+	turn();
+	n = complain(n, router(4), ICMP_KIND_TTL);
+	rig_send(&rig, err, n); /* on the way in it is told, too */
+	ck_assert_uint_eq(plane_audit(rig.pa, e, 4), 1);
+	ck_assert_uint_eq(e[0].id, AUDIT_ICMP_ERROR);
+	ck_assert_uint_eq(e[0].inner_dst.port >> 8, 11);
+	rig_free(&rig);
+}
+END_TEST
+
 /* From our side, about what came in by the SA: it goes back by the SA, and is accepted there. With and without a policy for the rest. */
 START_TEST(out_and_in)
 {
@@ -252,6 +335,15 @@ START_TEST(quoted_sa)
 }
 END_TEST
 
+#define AGE_NS (600 * NS_PER_S)
+
+static bool learn(struct sa *sa, int ver, uint32_t mtu, uint32_t packet, uint64_t now)
+{
+	struct pmtu_word m = { .ver = ver, .mtu = mtu, .packet = packet, .route = 1500, .age_ns = AGE_NS };
+
+	return pmtu_learn(sa, &m, now);
+}
+
 START_TEST(pmtu)
 {
 	uint64_t t = rig_now_ns;
@@ -260,24 +352,24 @@ START_TEST(pmtu)
 	rig_new(&rig, NULL);
 	sa = rig.out;
 	ck_assert_uint_eq(pmtu_now(sa, 1500, t), 1500);
-	ck_assert(!pmtu_learn(sa, 4, 1500, 1500, 1500, t)); /* it was not too big for that */
-	ck_assert(!pmtu_learn(sa, 4, 1400, 1300, 1500, t));
-	ck_assert(!pmtu_learn(sa, 4, 1500, 9000, 1500, t)); /* the way out carries no more anyway */
-	ck_assert(pmtu_learn(sa, 4, 1400, 1500, 1500, t));
+	ck_assert(!learn(sa, 4, 1500, 1500, t)); /* it was not too big for that */
+	ck_assert(!learn(sa, 4, 1400, 1300, t));
+	ck_assert(!learn(sa, 4, 1500, 9000, t)); /* the way out carries no more anyway */
+	ck_assert(learn(sa, 4, 1400, 1500, t));
 	ck_assert_uint_eq(pmtu_now(sa, 1500, t), 1400);
 	ck_assert_uint_eq(pmtu_now(sa, 1300, t), 1300);
-	ck_assert(!pmtu_learn(sa, 4, 1450, 1500, 1500, t)); /* never larger */
-	ck_assert(!pmtu_learn(sa, 4, 1400, 1500, 1500, t + 1)); /* the same once more: it lives longer */
-	ck_assert_uint_eq(pmtu_now(sa, 1500, t + PMTU_AGE_NS), 1400);
-	ck_assert_uint_eq(pmtu_now(sa, 1500, t + 1 + PMTU_AGE_NS), 1500);
-	ck_assert(pmtu_learn(sa, 4, 0, 1500, 1500, t)); /* RFC 1191 7: it does not say */
+	ck_assert(!learn(sa, 4, 1450, 1500, t)); /* never larger */
+	ck_assert(!learn(sa, 4, 1400, 1500, t + 1)); /* the same once more: it lives longer */
+	ck_assert_uint_eq(pmtu_now(sa, 1500, t + AGE_NS), 1400);
+	ck_assert_uint_eq(pmtu_now(sa, 1500, t + 1 + AGE_NS), 1500);
+	ck_assert(learn(sa, 4, 0, 1500, t)); /* RFC 1191 7: it does not say */
 	ck_assert_uint_eq(pmtu_now(sa, 1500, t), 1492);
-	ck_assert(pmtu_learn(sa, 4, 0, 1492, 1500, t));
+	ck_assert(learn(sa, 4, 0, 1492, t));
 	ck_assert_uint_eq(pmtu_now(sa, 1500, t), 1006);
-	ck_assert(pmtu_learn(sa, 4, 68, 1006, 1500, t));
+	ck_assert(learn(sa, 4, 68, 1006, t));
 	ck_assert_uint_eq(pmtu_now(sa, 1500, t), PMTU_FLOOR_V4);
 	sa->pmtu = 0;
-	ck_assert(pmtu_learn(sa, 6, 0, 1500, 1500, t));
+	ck_assert(learn(sa, 6, 0, 1500, t));
 	ck_assert_uint_eq(pmtu_now(sa, 1500, t), PMTU_FLOOR_V6);
 	rig_free(&rig);
 }
@@ -289,6 +381,8 @@ TCase *tcase_plane_icmp(void)
 
 	tcase_add_loop_test(t, out_and_in, 0, 4);
 	tcase_add_loop_test(t, out_and_in_ah, 0, 4);
+	tcase_add_test(t, kinds);
+	tcase_add_loop_test(t, types, 0, 4);
 	tcase_add_loop_test(t, no_sa_no_acquire, 0, 2);
 	tcase_add_loop_test(t, not_its_own, 0, 2);
 	tcase_add_test(t, switched_off);
