@@ -8,15 +8,17 @@ test_unit_test_control_SOURCES = \
 	test/unit/test_control_parts.c \
 	test/unit/test_control_plan.c \
 	test/unit/test_control_pool.c \
-	test/unit/test_control_server.c
+	test/unit/test_control_server.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h
 test_unit_test_control_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_control_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
 
-test_unit_test_leasestore_SOURCES = test/unit/test_leasestore.c
+test_unit_test_leasestore_SOURCES = test/unit/test_leasestore.c test/unit/unit_folder.c test/unit/unit_folder.h
 test_unit_test_leasestore_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_leasestore_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
 
-test_unit_test_seqstore_SOURCES = test/unit/test_seqstore.c
+test_unit_test_seqstore_SOURCES = test/unit/test_seqstore.c test/unit/unit_folder.c test/unit/unit_folder.h
 test_unit_test_seqstore_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_seqstore_LDADD = $(LIBS_ALL) $(UNIT_LDADD)
 TESTS += test/unit/test_control test/unit/test_leasestore test/unit/test_seqstore

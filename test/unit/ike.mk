@@ -14,7 +14,8 @@ test_unit_test_ike_msg_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_msg
 
 check_PROGRAMS += test/unit/test_ike_ident
-test_unit_test_ike_ident_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_ident.c
+test_unit_test_ike_ident_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_ident.c \
+	test/unit/unit_folder.c test/unit/unit_folder.h
 test_unit_test_ike_ident_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_ident_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_ident
@@ -33,13 +34,15 @@ test_unit_test_ike_keys_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_keys
 
 check_PROGRAMS += test/unit/test_ike_cred
-test_unit_test_ike_cred_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_cred.c
+test_unit_test_ike_cred_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_cred.c \
+	test/unit/unit_folder.c test/unit/unit_folder.h
 test_unit_test_ike_cred_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
 test_unit_test_ike_cred_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_cred
 
 check_PROGRAMS += test/unit/test_ike_auth
-test_unit_test_ike_auth_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_auth.c
+test_unit_test_ike_auth_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_auth.c \
+	test/unit/unit_folder.c test/unit/unit_folder.h
 test_unit_test_ike_auth_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
 test_unit_test_ike_auth_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_auth
@@ -63,6 +66,8 @@ test_unit_test_ike_duo_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
 	test/unit/ike_pki.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h \
 	test/unit/ike_pki.h \
 	test/unit/test_ike_duo.c
 test_unit_test_ike_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -110,6 +115,8 @@ test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
 	test/unit/ike_pki.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h \
 	test/unit/ike_pki.h \
 	test/unit/ike_v1_rules.h \
 	test/unit/pcap.c \
@@ -124,6 +131,8 @@ test_unit_test_ike_v1_xauth_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
 	test/unit/ike_pki.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h \
 	test/unit/ike_pki.h \
 	test/unit/test_ike_v1_xauth.c
 test_unit_test_ike_v1_xauth_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -1,5 +1,6 @@
 /* See ike_pki.h. */
 #include "ike_pki.h"
+#include "unit_folder.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -193,10 +194,8 @@ static char folder[64];
 
 const char *pki_folder(void)
 {
-	if (!*folder) {
-		snprintf(folder, sizeof(folder), "/tmp/bw-pki-XXXXXX");
-		ck_assert_ptr_nonnull(mkdtemp(folder));
-	}
+	if (!*folder)
+		unit_folder_new(folder, sizeof(folder));
 	return folder;
 }
 

@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "config/config.h"
 #include "packet/quote.h"
+#include "unit_folder.h"
 
 static char work[64], said[4096];
 
@@ -72,8 +73,7 @@ static struct config *load_text(const char *text)
 static void setup(void)
 {
 	ck_assert_int_eq(secret_init(), 0);
-	snprintf(work, sizeof(work), "/tmp/bw-config-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(work));
+	unit_folder_new(work, sizeof(work));
 }
 
 static void teardown(void)

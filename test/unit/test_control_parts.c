@@ -25,6 +25,7 @@
 #include "control/rundir.h"
 #include "control/wiped.h"
 #include "test_control.h"
+#include "unit_folder.h"
 
 /* ---- lines ------------------------------------------------------------------------------------
  */
@@ -214,11 +215,11 @@ END_TEST
 
 START_TEST(test_rundir)
 {
-	char base[] = "/tmp/bw-rundir-XXXXXX", dir[64], lock[80], why[256];
+	char base[64], dir[80], lock[96], why[256];
 	struct stat st;
 	int fd, other;
 
-	ck_assert_ptr_nonnull(mkdtemp(base));
+	unit_folder_new(base, sizeof(base));
 	snprintf(dir, sizeof(dir), "%s/x/y", base);
 	snprintf(lock, sizeof(lock), "%s/lock", dir);
 	ck_assert_msg(rundir_take(dir, &fd, why, sizeof(why)) == 0, "%s", why);
@@ -262,14 +263,14 @@ static struct config_sa wireshark_sa(const char *cipher, const char *integ, cons
 
 START_TEST(test_wireshark)
 {
-	char dir[] = "/tmp/bw-keys-XXXXXX", path[64], why[256], line[512];
+	char dir[64], path[80], why[256], line[512];
 	struct config_sa sa[2] = { wireshark_sa("aes128gcm16", NULL, NULL, 20),
 				   wireshark_sa("aes128ccm16", NULL, NULL, 19) };
 	struct config c = { .path = (char *)(uintptr_t) "x.conf", .sa = sa, .n_sa = 2 };
 	unsigned skipped;
 	struct stat st;
 
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	unit_folder_new(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/esp_sa", dir);
 	ck_assert_int_eq(keys_wireshark(&c, NULL, dir, &skipped, why, sizeof(why)), -EPERM);
 	ck_assert_int_eq(access(path, F_OK), -1);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "control/leasestore.h"
+#include "unit_folder.h"
 
 #define WALL (1700000000ull * NS_PER_S)
 
@@ -22,8 +23,7 @@ static const struct endpoint here = { .addr = { 4, { 192, 0, 2, 1 } }, .port = 5
 
 static void setup(void)
 {
-	strcpy(dir, "/tmp/bw-leases-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	unit_folder_new(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/leases", dir);
 	ck_assert_int_eq(ip_range_parse("10.9.0.0/24", &range), 0);
 	leases = ike_leases_new();

@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "control/seqstore.h"
+#include "unit_folder.h"
 
 static char dir[64], path[96];
 
 static void make_dir(void)
 {
-	strcpy(dir, "/tmp/bw-seqstore-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	unit_folder_new(dir, sizeof(dir));
 	snprintf(path, sizeof(path), "%s/sequence-numbers", dir);
 }
 
