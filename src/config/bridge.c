@@ -55,6 +55,7 @@ void bridge_build(struct loader *ld, const struct item *it, struct config_bridge
 	if (!have_memory(ld, out->name) || !have_memory(ld, out->file))
 		return;
 	keys_apply(ld, it, &d);
+	device_labels(ld, d.label, d.unlabelled);
 	out->host = d.host;
 	out->on_exit_pass = d.on_exit_pass;
 	for (unsigned k = 0; k < FRAME_KINDS; k++)

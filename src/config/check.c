@@ -111,6 +111,20 @@ static void check_duplicate_keys(struct loader *ld, const struct row *r, unsigne
 				     r[i].sa->conf.suite.encr->name);
 }
 
+/* A label of one DOI says nothing about those of another: an SA of it would carry nothing. */
+static void check_doi(struct loader *ld, const struct item *policy, const struct row *sa)
+{
+	const struct value *v = key_value(policy, "label"), *of = key_value(sa->it, "label");
+	struct label_range r;
+	char why[160];
+
+	if (v && of && sa->sa->conf.label && label_range_parse(v->text, &r, why, sizeof(why)) == 0 &&
+	    r.low.doi != sa->sa->conf.label->low.doi)
+		report_value(ld, v, "label = \"%s\" is of another DOI than that of sa %s (%s:%d), which would carry nothing; expected "
+				    "the same",
+			     v->text, sa->it->name, of->src->path, of->line);
+}
+
 /* One name in a policy's out or in. */
 static void check_reference(struct loader *ld, const struct item *policy, const struct value *v, enum ipsec_dir dir,
 			    struct row *r, unsigned n)
@@ -126,6 +140,7 @@ static void check_reference(struct loader *ld, const struct item *policy, const 
 		return;
 	}
 	found->used = true;
+	check_doi(ld, policy, found);
 	if (found->sa->conf.dir != dir && key_value(found->it, "direction"))
 		report_value(ld, v, "%s = \"%s\": that SA has direction = %s (%s:%d); expected one with direction = %s",
 			     list, v->text, dir == DIR_OUT ? "in" : "out", found->it->src->path, found->it->line, list);
@@ -165,6 +180,38 @@ static void check_bundle(struct loader *ld, const struct item *policy, const cha
 	}
 }
 
+static bool listed(const struct item *policy, const char *list, const char *name)
+{
+	for (unsigned i = 0; i < policy->n_entry; i++) {
+		const struct entry *e = &policy->entry[i];
+		if (e->v && strcmp(e->row->doc.key, list) == 0 && strcmp(e->v->text, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One name in a policy's parallel: its direction is the SA's own, and it must be for something. */
+static void check_parallel(struct loader *ld, const struct item *policy, const struct value *v, struct row *r, unsigned n)
+{
+	struct item want = { .name = v->text };
+	struct row key = { .it = &want };
+	struct row *found = n ? bsearch(&key, r, n, sizeof(*r), order_name) : NULL;
+
+	if (!found) {
+		report_value(ld, v, "parallel = \"%.64s\": there is no such SA; expected the name of an sa section", v->text);
+		return;
+	}
+	const struct sa_conf *c = &found->sa->conf;
+	found->used = true;
+	check_doi(ld, policy, found);
+	if (listed(policy, "out", v->text) || listed(policy, "in", v->text))
+		report_value(ld, v, "parallel = \"%s\": that SA is in out or in of the policy already; expected it once", v->text);
+	else if (c->dir == DIR_OUT && !c->match_dscp && !c->label && key_value(found->it, "direction"))
+		report_value(ld, v, "parallel = \"%s\": nothing says which packets that SA is for; expected match_dscp or label in "
+				    "it (%s:%d)",
+			     v->text, found->it->src->path, found->it->line);
+}
+
 static void check_references(struct loader *ld, struct row *r, unsigned n)
 {
 	for (unsigned i = 0; i < ld->n_item; i++) {
@@ -178,6 +225,8 @@ static void check_references(struct loader *ld, struct row *r, unsigned n)
 			bool out = strcmp(e->row->doc.key, "out") == 0;
 			if (e->v && (out || strcmp(e->row->doc.key, "in") == 0))
 				check_reference(ld, it, e->v, out ? DIR_OUT : DIR_IN, r, n);
+			else if (e->v && strcmp(e->row->doc.key, "parallel") == 0)
+				check_parallel(ld, it, e->v, r, n);
 		}
 	}
 	for (unsigned i = 0; i < n; i++) {

@@ -271,10 +271,15 @@ void config_free(struct config **cp)
 		free(p->sel);
 		names_free(p->out, p->n_out);
 		names_free(p->in, p->n_in);
+		names_free(p->parallel, p->n_parallel);
+		free(p->label);
+		free(p->unlabelled);
 		free(p->file);
 	}
 	free(c->sa);
 	free(c->policy);
+	free(c->label);
+	free(c->unlabelled);
 	ike_conf_unref(&c->ike);
 	free(c->run_dir);
 	free(c->state_dir);

@@ -18,6 +18,7 @@
 #include "plane/plane.h"
 
 struct ike_conf;
+struct label_range;
 
 /* An Ethernet bridge in the middle of a link. */
 struct config_bridge {
@@ -63,6 +64,9 @@ struct config_policy {
 	unsigned n_sel;
 	char **out, **in; /* names of SAs, checked to exist and to have the right direction */
 	unsigned n_out, n_in;
+	char **parallel;  /* names of SAs of either direction, beside those */
+	unsigned n_parallel;
+	struct label_range *label, *unlabelled; /* NULL: not written */
 	bool mss_clamp;
 	bool icmp_errors; /* carries ICMP errors about its packets */
 	bool fragments; /* where it names ports, later fragments go the way of their first */
@@ -98,6 +102,7 @@ struct config {
 	enum log_level log_level;
 	int log_subsys[LOG_SUBSYSTEMS]; /* -1: as log_level */
 	struct config_tun *tun;         /* NULL: none */
+	struct label_range *label, *unlabelled; /* of that device; NULL: not written */
 	struct config_bridge *bridge;   /* in its place; NULL: none. With neither there is nothing to carry */
 	struct config_sa *sa;           /* in the order of the file */
 	unsigned n_sa;

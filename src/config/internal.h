@@ -12,6 +12,7 @@
 
 #include "config/config.h"
 #include "ike/conf.h"
+#include "ipsec/label.h"
 
 /* SEC_IKE has no section of its own: its keys stand at the top level and go to struct ike_conf. */
 enum section {
@@ -146,17 +147,20 @@ struct policy_draft {
 	struct port_range icmp_code;
 	int action, dirs, mss_clamp;                 /* mss_clamp -1: as at the top level */
 	bool fragments, icmp_errors;
+	struct label_range *label, *unlabelled;
 };
 
 struct tun_draft {
 	struct vec address, routes; /* struct ip_prefix */
 	uint32_t mtu, table;
 	bool persist, offload, install_routes;
+	struct label_range *label, *unlabelled;
 };
 
 struct bridge_draft {
 	int host, on_exit_pass;
 	int rule[FRAME_KINDS];
+	struct label_range *label, *unlabelled;
 };
 
 /* What a connection section is read into. Times that were not written are UNWRITTEN. */
@@ -230,7 +234,8 @@ const struct value *key_value(const struct item *it, const char *key);
 
 /* values.c */
 value_parser v_bool, v_word, v_u32, v_u16, v_u64, v_bytes, v_bytes32, v_time_ns, v_time_s, v_time_us, v_workers,
-    v_text, v_addr, v_listen, v_prefix, v_range, v_proto, v_port, v_octet, v_octet_one, v_dscp, v_words;
+    v_text, v_addr, v_listen, v_prefix, v_range, v_proto, v_port, v_octet, v_octet_one, v_dscp, v_dscps, v_label,
+    v_label_one, v_words;
 /* "KEY = "TEXT"; expected ...". Always false. */
 bool value_refuse(struct loader *ld, const struct key_row *row, const struct value *v, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -294,6 +299,9 @@ bool secret_read(struct loader *ld, const struct value *v, const char *key, stru
 bool passphrase_read(struct loader *ld, const struct value *v, const char *key, struct secret *out);
 /* Everything of IKE: conf->ike, or none without connections. */
 void ike_build(struct loader *ld);
+
+/* values.c: the labels of the tun or bridge section, which are the configuration's */
+void device_labels(struct loader *ld, struct label_range *label, struct label_range *unlabelled);
 
 /* bridge.c: what a bridge can carry */
 void check_bridge_mode(struct loader *ld);

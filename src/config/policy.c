@@ -165,6 +165,8 @@ static void read_names(struct loader *ld, const struct item *it, const char *key
 	*n = v.n;
 }
 
+#define EITHER (POLICY_DIR_OUT | POLICY_DIR_IN)
+
 static void check_list(struct loader *ld, const struct item *it, const struct config_policy *p, const char *key,
 		       unsigned n, unsigned dir)
 {
@@ -175,10 +177,10 @@ static void check_list(struct loader *ld, const struct item *it, const struct co
 	if (p->action != POLICY_PROTECT)
 		report_value(ld, v, "%s names an SA, but nothing is protected here; expected action = protect, or no %s",
 			     key, key);
-	else if (!(p->dirs & dir))
+	else if (dir != EITHER && !(p->dirs & dir))
 		report_value(ld, v, "%s names an SA, but the policy is for the other direction; expected direction = both",
 			     key);
-	else if (n > SA_BUNDLE_MAX)
+	else if (n > SA_BUNDLE_MAX && dir != EITHER)
 		report_value(ld, v, "%s names %u SAs; expected at most %d", key, n, SA_BUNDLE_MAX);
 }
 
@@ -186,7 +188,12 @@ static void check_names(struct loader *ld, const struct item *it, const struct c
 {
 	check_list(ld, it, p, "out", p->n_out, POLICY_DIR_OUT);
 	check_list(ld, it, p, "in", p->n_in, POLICY_DIR_IN);
-	if (p->action == POLICY_PROTECT && !p->n_out && !p->n_in)
+	check_list(ld, it, p, "parallel", p->n_parallel, EITHER);
+	if (p->label && p->unlabelled && !label_range_within(p->unlabelled, p->label))
+		report_value(ld, key_value(it, "unlabelled"),
+			     "unlabelled = \"%s\" is not within label = \"%s\" of the same section; expected one that is",
+			     key_value(it, "unlabelled")->text, key_value(it, "label")->text);
+	if (p->action == POLICY_PROTECT && !p->n_out && !p->n_in && !p->n_parallel)
 		report_item(ld, it, "policy %s protects without an SA; expected out = {SA} and in = {SA}", it->name);
 }
 
@@ -204,9 +211,12 @@ void policy_build(struct loader *ld, const struct item *it, struct config_policy
 		out->dirs = (unsigned)d.dirs;
 		out->fragments = d.fragments;
 		out->icmp_errors = d.icmp_errors;
+		out->label = d.label;
+		out->unlabelled = d.unlabelled;
 		out->mss_clamp = d.mss_clamp < 0 ? ld->conf->mss_clamp : d.mss_clamp;
 		read_names(ld, it, "out", &out->out, &out->n_out);
 		read_names(ld, it, "in", &out->in, &out->n_in);
+		read_names(ld, it, "parallel", &out->parallel, &out->n_parallel);
 		if (ld->errors == errors) { /* what was not understood would only be blamed again */
 			check_fields(ld, it, &d);
 			check_names(ld, it, out);

@@ -106,6 +106,16 @@ static void check_window(struct loader *ld, const struct item *it, struct config
 		warn_value(ld, v, "replay_window has no effect with direction = out; expected it in the inbound SA");
 }
 
+/* Who sends chooses; who receives takes what comes by any of them (RFC 4301 4.1). */
+static void check_dscp(struct loader *ld, const struct item *it, const struct sa_conf *c)
+{
+	const struct value *v = key_value(it, "match_dscp");
+
+	if (v && c->dir == DIR_IN)
+		report_value(ld, v, "match_dscp with direction = in, but only the sender chooses by DSCP; expected it in the "
+				    "outbound SA");
+}
+
 static void check_life(struct loader *ld, const struct item *it, const struct sa_lifetime *l)
 {
 	const struct {
@@ -197,6 +207,7 @@ void sa_build(struct loader *ld, const struct item *it, struct config_sa *out)
 	check_ports(ld, it, c);
 	bind_to_ends(ld, it, c);
 	check_window(ld, it, out);
+	check_dscp(ld, it, c);
 	check_life(ld, it, &c->life);
 	read_suite(ld, it, c);
 	c->mss_clamp = ld->conf->mss_clamp;

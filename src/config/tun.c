@@ -59,6 +59,7 @@ void tun_build(struct loader *ld, const struct item *it, struct config_tun *out)
 		.file = strdup(it->src->path),
 		.line = it->line,
 	};
+	device_labels(ld, d.label, d.unlabelled);
 	have_memory(ld, out->name);
 	have_memory(ld, out->file);
 }

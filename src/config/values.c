@@ -153,6 +153,84 @@ bool v_dscp(struct loader *ld, const struct key_row *row, const struct value *v,
 	return true;
 }
 
+/* One code point: a number or a name of RFC 2474, 2597, 3246, 8622; -1 when it is none. */
+static int dscp_parse(const char *text)
+{
+	static const struct word names[] = { { "ef", 46 }, { "le", 1 }, { "va", 44 }, { "default", 0 } };
+	uint64_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcasecmp(names[i].text, text) == 0)
+			return names[i].value;
+	if (strncasecmp(text, "cs", 2) == 0 && text[2] >= '0' && text[2] <= '7' && !text[3])
+		return (text[2] - '0') * 8;
+	if (strncasecmp(text, "af", 2) == 0 && text[2] >= '1' && text[2] <= '4' && text[3] >= '1' && text[3] <= '3' && !text[4])
+		return (text[2] - '0') * 8 + (text[3] - '0') * 2;
+	return number_parse(text, &n) && n <= 63 ? (int)n : -1;
+}
+
+/* All values together, as bits. */
+bool v_dscps(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
+{
+	char text[64];
+	int lo, hi;
+
+	snprintf(text, sizeof(text), "%s", v->text);
+	char *dash = strchr(text, '-');
+	if (dash)
+		*dash++ = 0;
+	lo = dscp_parse(text);
+	hi = dash ? dscp_parse(dash) : lo;
+	if (lo < 0 || hi < lo || strlen(v->text) >= sizeof(text))
+		return value_refuse(ld, row, v, "a number from 0 to 63, a range such as 8-15, or a name: ef, af11 to af43, cs0 to "
+					  "cs7, va, le or default");
+	for (int i = lo; i <= hi; i++)
+		*(uint64_t *)out |= 1ull << i;
+	return true;
+}
+
+static bool label_value(struct loader *ld, const struct key_row *row, const struct value *v, struct label_range **out)
+{
+	struct label_range *r = calloc(1, sizeof(*r));
+	char why[160] = "";
+
+	if (!have_memory(ld, r))
+		return false;
+	if (label_range_parse(v->text, r, why, sizeof(why))) {
+		free(r);
+		return value_refuse(ld, row, v, "\"doi N level N\", with \" categories 1,5,8-11\" and, for a range, \" to level "
+					  "N\" with categories behind it: %s",
+				    why);
+	}
+	free(*out);
+	*out = r;
+	return true;
+}
+
+bool v_label(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
+{
+	return label_value(ld, row, v, out);
+}
+
+void device_labels(struct loader *ld, struct label_range *label, struct label_range *unlabelled)
+{
+	free(ld->conf->label); /* of a section too many */
+	free(ld->conf->unlabelled);
+	ld->conf->label = label;
+	ld->conf->unlabelled = unlabelled;
+}
+
+/* One, not a range. */
+bool v_label_one(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
+{
+	struct label_range **r = out;
+
+	if (!label_value(ld, row, v, r))
+		return false;
+	return label_eq(&(*r)->low, &(*r)->high) ||
+	       value_refuse(ld, row, v, "one label, not a range: it stands for packets that have none");
+}
+
 struct unit {
 	const char *text;
 	uint64_t times;

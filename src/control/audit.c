@@ -13,6 +13,7 @@
 #include "base/hex.h"
 #include "control/keying.h"
 #include "control/state.h"
+#include "ipsec/pick.h"
 
 #define EVENTS_PER_READ 64
 #define SELECTORS_TOLD	4
@@ -90,6 +91,7 @@ static json_t *selectors_of(struct daemon *d, const struct sa *sa)
 			uses |= p->in[k] == sa;
 		for (unsigned k = 0; k < p->n_out; k++)
 			uses |= p->out[k] == sa;
+		uses |= pick_has(p, sa);
 		if (uses)
 			add_selectors(a, p->sel, p->n_sel);
 	}

@@ -221,6 +221,12 @@ static void limits(const json_t *left, const char *label, FILE *to)
 	fputc('\n', to);
 }
 
+static void numbers(const json_t *v, FILE *to)
+{
+	for (size_t i = 0; i < json_array_size(v); i++)
+		fprintf(to, "%s %d", i ? "," : "", (int)json_integer_value(json_array_get(v, i)));
+}
+
 static void one_sa(const json_t *sa, FILE *to)
 {
 	const json_t *drops = json_object_get(sa, "drops"), *life = json_object_get(sa, "lifetime");
@@ -233,6 +239,12 @@ static void one_sa(const json_t *sa, FILE *to)
 		strcmp(text(sa, "encap"), "udp") == 0 ? " in UDP" : "");
 	if (json_is_string(json_object_get(sa, "peer")))
 		fprintf(to, ", peer at %s", text(sa, "peer"));
+	if (json_is_string(json_object_get(sa, "label")))
+		fprintf(to, "\n  label %s", text(sa, "label"));
+	if (json_is_array(json_object_get(sa, "match_dscp"))) {
+		fprintf(to, "\n  for DSCP");
+		numbers(json_object_get(sa, "match_dscp"), to);
+	}
 	fprintf(to, "\n  %s by %s%s", text(sa, "cipher"), text(sa, "backend"),
 		yes(sa, "esn") ? ", 64-bit sequence numbers" : "");
 	if (out)
@@ -296,8 +308,14 @@ void format_policies(const json_t *policies, FILE *to)
 				format_names(json_object_get(p, "out"), ", ", to);
 				fprintf(to, "; in by ");
 				format_names(json_object_get(p, "in"), ", ", to);
+				if (json_is_array(json_object_get(p, "parallel"))) {
+					fprintf(to, "\n  in parallel: ");
+					format_names(json_object_get(p, "parallel"), ", ", to);
+				}
 			}
 		}
+		if (json_is_string(json_object_get(p, "label")))
+			fprintf(to, "\n  label %s", text(p, "label"));
 		fprintf(to, "\n  %llu flows", (unsigned long long)number(p, "hits"));
 		if (json_is_integer(json_object_get(p, "last_hit_s")))
 			fprintf(to, ", the last %s ago",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/keying.h"
+#include "ipsec/pick.h"
 #include "ipsec/spd.h"
 
 /* ---- those of the file ------------------------------------------------------------------------
@@ -42,8 +43,8 @@ static struct sa **refs_of(struct sa **sorted, unsigned n_sorted, char *const *n
 	return v;
 }
 
-static struct policy *make_policy(const struct config_policy *cp, struct sa **sorted,
-				  unsigned n_sorted)
+static struct policy *make_policy(const struct config *c, const struct config_policy *cp,
+				  struct sa **sorted, unsigned n_sorted)
 {
 	struct policy *p = calloc(1, sizeof(*p));
 
@@ -64,7 +65,10 @@ static struct policy *make_policy(const struct config_policy *cp, struct sa **so
 	p->n_out = p->out ? cp->n_out : 0;
 	p->in = refs_of(sorted, n_sorted, cp->in, cp->n_in);
 	p->n_in = p->in ? cp->n_in : 0;
-	if (!p->name || !p->sel || !p->out || !p->in)
+	p->also = refs_of(sorted, n_sorted, cp->parallel, cp->n_parallel);
+	p->n_also = p->also ? cp->n_parallel : 0;
+	if (!p->name || !p->sel || !p->out || !p->in || !p->also ||
+	    policy_set_labels(p, c->label, cp->label, cp->unlabelled ? cp->unlabelled : c->unlabelled))
 		policy_free(&p);
 	return p;
 }
@@ -112,7 +116,7 @@ struct list {
 static int add_file(struct list *l, const struct config *c, unsigned from, unsigned to)
 {
 	for (unsigned i = from; i < to; i++) {
-		struct policy *p = make_policy(&c->policy[i], l->sorted, l->n_sorted);
+		struct policy *p = make_policy(c, &c->policy[i], l->sorted, l->n_sorted);
 		if (!p)
 			return -ENOMEM;
 		l->v[l->n++] = p;
@@ -129,8 +133,11 @@ static int add_all(struct list *l, const struct config *c, const struct keying *
 		rc = keying_policies(k, l->v, &l->n);
 	if (rc == 0)
 		rc = add_file(l, c, rest, c->n_policy);
-	for (unsigned i = 0; i < l->n; i++)
+	for (unsigned i = 0; i < l->n; i++) {
 		l->v[i]->order = i;
+		if (rc == 0 && l->v[i]->reqid) /* those of connections know of no labels but the device's */
+			rc = policy_set_labels(l->v[i], c->label, NULL, c->unlabelled);
+	}
 	return rc;
 }
 

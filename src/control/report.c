@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "control/keying.h"
 #include "control/state.h"
+#include "ipsec/pick.h"
 
 #include "config.h"
 
@@ -267,6 +268,16 @@ static const char *state_name(const struct sa *sa)
 	return atomic_load(&sa->soft_raised) ? "soft-expired" : "alive";
 }
 
+static json_t *dscp_json(uint64_t bits)
+{
+	json_t *a = json_array();
+
+	for (int i = 0; i < 64; i++)
+		if (bits >> i & 1)
+			json_array_append_new(a, json_integer(i));
+	return a;
+}
+
 json_t *report_sa(struct sa *sa, uint64_t now)
 {
 	const struct sa_conf *c = sa->conf;
@@ -290,6 +301,12 @@ json_t *report_sa(struct sa *sa, uint64_t now)
 		return NULL;
 	if (sa->reqid)
 		json_object_set_new(v, "reqid", u64(sa->reqid));
+	if (c->label) {
+		char label[LABEL_STRLEN];
+		json_object_set_new(v, "label", json_string(label_range_format(c->label, label)));
+	}
+	if (c->match_dscp)
+		json_object_set_new(v, "match_dscp", dscp_json(c->match_dscp));
 	json_object_set_new(v, "cipher", json_string(suite));
 	json_object_set_new(v, "backend",
 			    json_string(crypt_backend_name(crypt_key_backend(sa->key))));
@@ -357,7 +374,7 @@ static json_t *policy_json(const struct policy *p, uint64_t now)
 
 	for (unsigned i = 0; i < p->n_sel; i++)
 		json_array_append_new(sel, json_string(selector_format(&p->sel[i], text)));
-	return json_pack("{s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "order",
+	json_t *v = json_pack("{s:i, s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "order",
 			 (int)p->order, "name", p->name, "action", action[p->action], "reqid",
 			 p->reqid ? u64(p->reqid) : json_null(), "dir",
 			 p->dirs == POLICY_DIR_OUT  ? "out"
@@ -366,6 +383,13 @@ static json_t *policy_json(const struct policy *p, uint64_t now)
 			 "selectors", sel, "out", sa_names(p->out, p->n_out), "in",
 			 sa_names(p->in, p->n_in), "hits", u64(atomic_load(&p->hits)), "last_hit_s",
 			 last && last <= now ? u64((now - last) / NS_PER_S) : json_null());
+	if (v && p->n_also)
+		json_object_set_new(v, "parallel", sa_names(p->also, p->n_also));
+	if (v && p->labels && p->labels->range) {
+		char label[LABEL_STRLEN];
+		json_object_set_new(v, "label", json_string(label_range_format(p->labels->range, label)));
+	}
+	return v;
 }
 
 json_t *report_policies(struct daemon *d)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "control/keying.h"
 #include "control/state.h"
+#include "ipsec/pick.h"
 #include "ipsec/pmtu.h"
 
 #define EVENTS_PER_READ 64
@@ -134,7 +135,23 @@ static bool uses(const struct policy *p, const struct sa *in)
 	for (unsigned i = 0; i < p->n_in; i++)
 		if (p->in[i] == in)
 			return true;
-	return false;
+	return pick_has(p, in);
+}
+
+/* The outbound SAs of the policy that follow the peer, among sa[0..n). */
+static bool move_all(struct daemon *d, struct sa *const *sa, unsigned n, const struct ipsec_event *e)
+{
+	bool moved = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct sa_path *path = atomic_load(&sa[i]->path);
+		struct endpoint was = path ? path->dst : (struct endpoint){ .port = 0 };
+		if (sa[i]->dir != DIR_OUT || !follows(sa[i]) || !follow(d, sa[i], e))
+			continue;
+		tell_moved(d, sa[i], &was, &e->peer);
+		moved = true;
+	}
+	return moved;
 }
 
 static void peer_addr(struct daemon *d, const struct ipsec_event *e)
@@ -149,15 +166,8 @@ static void peer_addr(struct daemon *d, const struct ipsec_event *e)
 		const struct policy *p = spd_policy(spd, i);
 		if (!uses(p, e->sa))
 			continue;
-		for (unsigned j = 0; j < p->n_out; j++) {
-			struct sa *out = p->out[j];
-			const struct sa_path *path = atomic_load(&out->path);
-			struct endpoint was = path ? path->dst : (struct endpoint){ .port = 0 };
-			if (!follows(out) || !follow(d, out, e))
-				continue;
-			tell_moved(d, out, &was, &e->peer);
-			moved = true;
-		}
+		moved |= move_all(d, p->out, p->n_out, e);
+		moved |= move_all(d, p->also, p->n_also, e);
 	}
 	if (moved) {
 		model_peers_changed(d);

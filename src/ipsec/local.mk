@@ -5,6 +5,10 @@ libipsec_a_SOURCES = \
 	src/ipsec/esp.c \
 	src/ipsec/esp.h \
 	src/ipsec/event.h \
+	src/ipsec/label.c \
+	src/ipsec/label.h \
+	src/ipsec/pick.c \
+	src/ipsec/pick.h \
 	src/ipsec/pmtu.c \
 	src/ipsec/pmtu.h \
 	src/ipsec/replay.c \

@@ -54,6 +54,7 @@ struct sa_path {
 };
 
 struct sa_conf;
+struct label_range;
 
 /*
  * Two cache lines for a packet, whatever its direction: with many SAs the lines a packet needs come from memory, and they
@@ -152,6 +153,8 @@ struct sa_conf {
 	enum sa_fragment fragment;
 	bool ecn;
 	int dscp;          /* -1 copies */
+	uint64_t match_dscp; /* outbound: bit n, packets of DSCP n go by it (RFC 4301 4.1); 0: all */
+	struct label_range *label; /* sensitivity of what it carries (RFC 2401 8); owned; NULL: none */
 	uint32_t path_mtu; /* outer, bytes; 0: from the route */
 	bool mss_clamp;
 	struct selector *sel; /* what it may carry besides what its policies say; owned; usually

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "ipsec/label.h"
 #include "ipsec/sa.h"
 
 void sa_conf_fini(struct sa_conf *conf)
 {
 	free(conf->name);
 	free(conf->sel);
+	free(conf->label);
 	secret_free(&conf->encr_key);
 	secret_free(&conf->integ_key);
 	memset(conf, 0, sizeof(*conf));
@@ -87,6 +89,11 @@ static bool same_range(const struct ip_range *a, const struct ip_range *b)
 	return ip_addr_eq(&a->lo, &b->lo) && ip_addr_eq(&a->hi, &b->hi);
 }
 
+static bool same_label(const struct label_range *a, const struct label_range *b)
+{
+	return a == b || (a && b && label_range_eq(a, b));
+}
+
 static bool same_selectors(const struct sa_conf *a, const struct sa_conf *b)
 {
 	if (a->n_sel != b->n_sel)
@@ -114,6 +121,6 @@ bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
 	       memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 && a->esn == b->esn &&
 	       a->replay_window == b->replay_window && same_life(&a->life, &b->life) &&
 	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn &&
-	       a->dscp == b->dscp && a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp &&
+	       a->dscp == b->dscp && a->match_dscp == b->match_dscp && same_label(a->label, b->label) && a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp &&
 	       same_selectors(a, b);
 }

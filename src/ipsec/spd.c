@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipsec/pick.h"
 #include "ipsec/spd_class.h"
 
 struct spd {
@@ -31,8 +32,12 @@ void policy_free(struct policy **pp)
 		sa_unref(&p->out[i]);
 	for (unsigned i = 0; i < p->n_in; i++)
 		sa_unref(&p->in[i]);
+	for (unsigned i = 0; i < p->n_also; i++)
+		sa_unref(&p->also[i]);
+	policy_labels_free(&p->labels);
 	free(p->out);
 	free(p->in);
+	free(p->also);
 	free(p->sel);
 	free(p->name);
 	free(p);

@@ -39,6 +39,11 @@ struct policy {
 	struct sa **out,
 	    **in; /* protect: SAs (a bundle in order of application; today one); references owned */
 	unsigned n_out, n_in;
+	struct sa **also; /* protect: SAs beside those, of both directions, each by itself; references
+			     owned */
+	unsigned n_also;
+	struct policy_labels *labels; /* owned; NULL: it does not look at labels (pick.h) */
+	bool pick; /* packets of one flow need not go one way: pick_out(), pick_in() are asked for each */
 	bool mss_clamp;
 	bool icmp_errors; /* carries ICMP errors that no policy is for, when they quote a packet of its own
 			     (RFC 4301 6.2) */

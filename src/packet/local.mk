@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libpacket.a
 libpacket_a_SOURCES = \
+	src/packet/cipso.c \
+	src/packet/cipso.h \
 	src/packet/csum.c \
 	src/packet/csum.h \
 	src/packet/ecn.c \

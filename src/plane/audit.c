@@ -26,6 +26,8 @@ static const uint8_t event_of_in[DROP_REASONS] = {
 	[DROP_NEXT_HEADER] = AUDIT_MALFORMED,
 	[DROP_TRANSPORT] = AUDIT_MALFORMED,
 	[DROP_ECN] = AUDIT_MALFORMED,
+	[DROP_LABEL] = AUDIT_SA_LABEL,
+	[DROP_LABEL_FORMAT] = AUDIT_SA_LABEL,
 };
 
 static const uint8_t event_of_out[DROP_REASONS] = {
@@ -33,7 +35,8 @@ static const uint8_t event_of_out[DROP_REASONS] = {
 	[DROP_NO_POLICY] = AUDIT_DISCARD,      [DROP_NO_SA] = AUDIT_DISCARD,
 	[DROP_HOLD_FULL] = AUDIT_DISCARD,      [DROP_HOLD_GIVEN_UP] = AUDIT_DISCARD,
 	[DROP_SA_EXPIRED] = AUDIT_DISCARD,     [DROP_TRANSPORT] = AUDIT_DISCARD,
-	[DROP_SEQ_EXHAUSTED] = AUDIT_SEQ_OVERFLOW,
+	[DROP_SEQ_EXHAUSTED] = AUDIT_SEQ_OVERFLOW, [DROP_LABEL] = AUDIT_LABEL,
+	[DROP_LABEL_FORMAT] = AUDIT_LABEL,
 };
 
 /* ---- the ring --------------------------------------------------------------------------------- */
@@ -171,6 +174,12 @@ static bool icmp_error(const struct flow_key *k)
 	return k->proto == IPPROTO_ICMP && (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
 }
 
+/* It came through its SA, and is refused for what it is. */
+static bool about_inner(enum drop why)
+{
+	return why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE || why == DROP_LABEL || why == DROP_LABEL_FORMAT;
+}
+
 static bool names(const struct policy *pol, struct sa *const *sa, unsigned n)
 {
 	for (unsigned i = 0; i < pol->n_in; i++)
@@ -211,12 +220,12 @@ void audit_in(struct worker *w, const struct in_pkt *p, enum drop why)
 	if (p->esp) {
 		set_spi(e, IPPROTO_ESP, load_be32(p->esp));
 		/* the whole number is known once its SA has been looked at */
-		set_seq(e, why == DROP_REPLAY || why == DROP_AUTH || why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE ? p->seq : load_be32(p->esp + 4));
+		set_seq(e, why == DROP_REPLAY || why == DROP_AUTH || about_inner(why) ? p->seq : load_be32(p->esp + 4));
 	} else { /* a fragment that had to wait */
 		set_spi(e, p->sa->proto, p->sa->spi);
 	}
 	set_outer(e, p->rx);
-	if (why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE)
+	if (about_inner(why))
 		set_inner(e, &p->info.key);
 	tell(w);
 }
@@ -225,7 +234,7 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 		const struct pkt_info *info)
 {
 	enum audit id = event_of_in[why];
-	bool inner = (why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE) && info;
+	bool inner = about_inner(why) && info;
 	bool through = sa && p->n_sa && p->sa[p->n_sa - 1] == sa; /* else its header is still there */
 
 	if (why == DROP_TRANSPORT && !through && info && (info->key.proto == IPPROTO_ESP || info->key.proto == IPPROTO_AH))
@@ -257,7 +266,10 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 
 void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why)
 {
-	struct audit_event *e = begin(w, why == DROP_UNKNOWN_SPI ? AUDIT_NO_SA : AUDIT_INBOUND, why);
+	enum audit id = why == DROP_UNKNOWN_SPI                             ? AUDIT_NO_SA
+			: why == DROP_LABEL || why == DROP_LABEL_FORMAT ? AUDIT_LABEL
+									: AUDIT_INBOUND;
+	struct audit_event *e = begin(w, id, why);
 
 	if (!e)
 		return;

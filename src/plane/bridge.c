@@ -176,6 +176,7 @@ static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 	in->hash = flow_key_hash(&in->info.key, w->in_flows.seed);
 	const struct policy *pol = inbound_flow(w, in)->verdict;
 	bool ipsec = in->info.key.proto == IPPROTO_ESP || in->info.key.proto == IPPROTO_AH;
+	enum drop why = pol && pol->action == POLICY_BYPASS ? pick_in(pol, NULL, 0, in->ip, &in->info) : DROP_NONE;
 
 	unsigned kind = icmp_error_of(&in->info.key);
 	if (kind == ICMP_OF_TOO_BIG && w->bridge->host && icmp_error_accepted(w, kind, true))
@@ -185,16 +186,17 @@ static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 		icmp_error_tell(w, kind, in->ip, &in->info, NULL, DROP_ICMP_TYPE);
 		return;
 	}
-	if (pol && pol->action == POLICY_BYPASS) {
+	if (pol && pol->action == POLICY_BYPASS && why == DROP_NONE) {
 		icmp_error_tell(w, kind, in->ip, &in->info, NULL, DROP_NONE);
 		pass(w->bridge, i, BRIDGE_PROTECTED);
 		count_bypass(w, in->info.len);
 		return;
 	}
-	enum drop why = !pol				  ? DROP_NO_POLICY
-			: pol->action != POLICY_PROTECT ? DROP_POLICY_DISCARD
-			: ipsec				  ? DROP_UNKNOWN_SPI
-							  : DROP_CLEARTEXT;
+	if (why == DROP_NONE)
+		why = !pol				? DROP_NO_POLICY
+		      : pol->action != POLICY_PROTECT ? DROP_POLICY_DISCARD
+		      : ipsec				? DROP_UNKNOWN_SPI
+							: DROP_CLEARTEXT;
 	worker_drop(w, why);
 	audit_clear(w, in->ip, &in->info, why);
 }

@@ -269,7 +269,7 @@ bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const stru
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
 	/* of several SAs, all must have been passed: nest.c checks that */
-	ok = pol->reqid ? pol->reqid == sa->reqid && conf->bundle_n <= 1 : pol->n_in == 1 && pol->in[0] == sa;
+	ok = pol->reqid ? pol->reqid == sa->reqid && conf->bundle_n <= 1 : (pol->n_in == 1 && pol->in[0] == sa) || pick_has(pol, sa);
 	if (!ok || conf->n_sel == 0)
 		return ok;
 	for (unsigned i = 0; i < conf->n_sel; i++)
@@ -279,12 +279,14 @@ bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const stru
 }
 
 /* An ICMP error that nobody knows, about a packet that this SA carries. */
-static bool quote_may_pass(struct worker *w, const struct policy *own, const struct in_pkt *p)
+static enum drop by_its_quote(struct worker *w, const struct policy *own, const struct in_pkt *p)
 {
 	struct flow_key back;
 	const struct policy *pol = icmp_error_in(w, own, p->ip, &p->info, &back);
 
-	return pol && inbound_may_carry(pol, p->sa, &back);
+	if (!pol || !inbound_may_carry(pol, p->sa, &back))
+		return icmp_error_refused(own, &p->info);
+	return pick_in(pol, &p->sa, 1, p->ip, &p->info);
 }
 
 /* The SA and the policy have not met on this flow, or it is of ICMP errors: each of those is looked at. */
@@ -297,11 +299,13 @@ static enum drop look_closer(struct worker *w, struct flow_entry *f, const struc
 		icmp_error_tell(w, kind, p->ip, &p->info, p->sa, DROP_ICMP_TYPE);
 		return DROP_ICMP_TYPE;
 	}
-	if (!by_itself && !quote_may_pass(w, f->verdict, p))
-		return icmp_error_refused(f->verdict, &p->info);
+	const struct policy *pol = f->verdict;
+	enum drop d = by_itself ? pick_in(pol, &p->sa, 1, p->ip, &p->info) : by_its_quote(w, pol, p);
+	if (d != DROP_NONE)
+		return d;
 	if (kind)
 		icmp_error_tell(w, kind, p->ip, &p->info, p->sa, DROP_NONE);
-	else
+	else if (!pol->labels)
 		f->hint = p->sa;
 	return DROP_NONE;
 }

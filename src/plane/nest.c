@@ -316,6 +316,8 @@ static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 {
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
+	if (p->n_sa == 1 && pick_has(pol, p->sa[0]))
+		return true;
 	bool same = pol->reqid || pol->n_in == p->n_sa;
 	for (unsigned i = 0; same && i < p->n_sa; i++) {
 		const struct sa *sa = p->sa[p->n_sa - 1 - i];
@@ -327,15 +329,17 @@ static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 }
 
 /* By itself, or as an ICMP error by what it quotes. */
-static bool may_pass(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
+static enum drop may_pass(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
 {
 	const struct sa *last = p->sa[p->n_sa - 1];
 	struct flow_key back;
 
 	if (demanded(own, p) && selected(last, &info->key))
-		return true;
+		return pick_in(own, p->sa, p->n_sa, p->ip, info);
 	const struct policy *pol = icmp_error_in(w, own, p->ip, info, &back);
-	return pol && demanded(pol, p) && selected(last, &back);
+	if (!pol || !demanded(pol, p) || !selected(last, &back))
+		return icmp_error_refused(own, info);
+	return pick_in(pol, p->sa, p->n_sa, p->ip, info);
 }
 
 static enum drop refusal(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
@@ -345,8 +349,8 @@ static enum drop refusal(struct worker *w, const struct policy *own, const struc
 
 	if (!icmp_error_accepted(w, kind, false))
 		d = DROP_ICMP_TYPE;
-	else if (!may_pass(w, own, p, info))
-		return icmp_error_refused(own, info);
+	else if ((d = may_pass(w, own, p, info)) != DROP_NONE)
+		return d;
 	if (kind)
 		icmp_error_tell(w, kind, p->ip, info, p->sa[p->n_sa - 1], d);
 	return d;

@@ -93,7 +93,7 @@ static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *
 	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
 	unsigned n;
 	struct sa *const *sa = policy_out(pol, &n);
-	if (pol->action == POLICY_PROTECT && n == 1 && sa[0]->proto == SA_ESP && !w->whole)
+	if (pol->action == POLICY_PROTECT && n == 1 && sa[0]->proto == SA_ESP && !w->whole && !pol->pick)
 		f->hint = sa[0];
 	return f;
 }
@@ -193,6 +193,28 @@ static void clamp_mss(struct worker *w, struct out_pkt *p, uint32_t mtu)
 		w->c.mss_clamped++;
 }
 
+/* A policy that looks at each packet: true when it has found the SA, or refused the packet. */
+static bool picked(struct worker *w, struct out_pkt *p)
+{
+	struct sa *const *sa;
+	unsigned n;
+
+	if (!p->policy || !p->policy->pick || p->policy->action == POLICY_DISCARD || p->policy->action == POLICY_REJECT)
+		return false;
+	enum drop d = pick_out(p->policy, p->ip, &p->info, &sa, &n);
+	if (d != DROP_NONE) {
+		refuse(w, p, d);
+		return true;
+	}
+	if (n == 1 && sa[0]->proto == SA_ESP && !w->whole) {
+		p->sa = sa[0];
+	} else if (n) {
+		p->wrap = true;
+		w->n_wrap++;
+	}
+	return n > 0;
+}
+
 /*
  * An ICMP error that no policy is for, about a packet of one that protects: it goes by the SA of that, when there is one. None is
  * made for it (RFC 4301 6.2).
@@ -206,9 +228,11 @@ static bool by_its_quote(struct worker *w, struct out_pkt *p)
 		return false;
 	struct sa *const *sa = policy_out(pol, &n);
 	p->policy = pol;
-	if (n == 1 && sa[0]->proto == SA_ESP && !w->whole)
+	if (pol->pick && picked(w, p))
+		return true;
+	if (!pol->pick && n == 1 && sa[0]->proto == SA_ESP && !w->whole)
 		p->sa = sa[0];
-	else if (n == 0)
+	else if (n == 0 || pol->pick)
 		refuse(w, p, DROP_NO_SA);
 	else
 		not_protected(w, p, pol); /* several, or AH */
@@ -238,7 +262,7 @@ static void classify_all(struct worker *w)
 			last = p->sa;
 			sa_prefetch(last);
 		}
-		if (unlikely(!p->sa) && !by_its_quote(w, p))
+		if (unlikely(!p->sa) && !picked(w, p) && !by_its_quote(w, p))
 			not_protected(w, p, p->policy);
 	}
 }

@@ -27,6 +27,7 @@
 #include "io/sock.h"
 #include "io/tun.h"
 #include "ipsec/esp.h"
+#include "ipsec/pick.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
 #include "ipsec/transport.h"

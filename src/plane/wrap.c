@@ -356,7 +356,12 @@ static void add(struct wrap *x, struct out_pkt *p)
 	struct worker *w = x->w;
 	struct gso g;
 	unsigned n;
-	struct sa *const *sa = policy_out(p->policy, &n);
+	struct sa *const *sa = NULL;
+
+	if (p->policy->pick) /* the answer is that of classification, unless the SA is gone */
+		(void)!pick_out(p->policy, p->ip, &p->info, &sa, &n);
+	else
+		sa = policy_out(p->policy, &n);
 	uint32_t mtu = bundle_mtu(sa, n), headers = p->info.key.ver == 4 ? 40 : 60;
 
 	if (n == 0) { /* switched off between classification and here */

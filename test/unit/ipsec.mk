@@ -3,6 +3,7 @@ check_PROGRAMS += test/unit/test_ipsec
 test_unit_test_ipsec_SOURCES = \
 	test/unit/test_ipsec.c \
 	test/unit/test_ipsec.h \
+	test/unit/test_ipsec_label.c \
 	test/unit/test_ipsec_replay.c \
 	test/unit/test_ipsec_sa.c \
 	test/unit/test_ipsec_sad.c \

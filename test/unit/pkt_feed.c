@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packet/cipso.h"
 #include "packet/csum.h"
 #include "packet/ecn.h"
 #include "packet/frag.h"
@@ -48,6 +49,22 @@ static void feed_frag(const uint8_t *p, const struct pkt_info *info)
 			free(f);
 		}
 		MUST(n == 0 || data == info->len - hdr);
+	}
+}
+
+static void feed_label(const uint8_t *p, const struct pkt_info *info)
+{
+	struct label l;
+	bool found;
+	enum drop d = cipso_read(p, info, &l, &found);
+
+	MUST(d == DROP_NONE || d == DROP_LABEL_FORMAT);
+	if (d != DROP_NONE || !found)
+		return;
+	MUST(info->key.ver == 4 && l.doi && l.n <= LABEL_RUNS);
+	for (unsigned i = 0; i < l.n; i++) {
+		MUST(l.run[i].first <= l.run[i].last && l.run[i].last <= LABEL_CAT_MAX);
+		MUST(i == 0 || l.run[i - 1].last + 1 < l.run[i].first);
 	}
 }
 
@@ -177,7 +194,8 @@ void pkt_feed(const struct virtio_net_hdr *vnet, const uint8_t *data, size_t len
 		MUST(flow_key_eq(&info.key, &forth));
 		MUST(flow_key_hash(&info.key, 1) == flow_key_hash(&forth, 1));
 		feed_frag(p, &info);
-		feed_replies(p, &info);
+		feed_label(p, &info);
+	feed_replies(p, &info);
 		feed_changes(p, &info);
 		feed_gro(p, &info);
 		feed_gso(vnet, p, len, &info);

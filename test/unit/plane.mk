@@ -21,6 +21,7 @@ test_unit_test_plane_SOURCES = \
 	test/unit/test_plane_in.c \
 	test/unit/test_plane_keying.c \
 	test/unit/test_plane_out.c \
+	test/unit/test_plane_pick.c \
 	test/unit/test_plane_sa.c \
 	test/unit/test_plane_send.c \
 	test/unit/test_plane_transport.c

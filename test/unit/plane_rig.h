@@ -157,5 +157,6 @@ TCase *tcase_plane_bundle(void);
 TCase *tcase_plane_fragments(void);
 TCase *tcase_plane_bridge(void);
 TCase *tcase_plane_icmp(void);
+TCase *tcase_plane_pick(void);
 
 #endif

@@ -7,6 +7,7 @@ int main(void)
 {
 	Suite *s = suite_create("ipsec");
 
+	suite_add_tcase(s, tcase_label());
 	suite_add_tcase(s, tcase_replay());
 	suite_add_tcase(s, tcase_replay_solo());
 	suite_add_tcase(s, tcase_sa());

@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+TCase *tcase_label(void);
 TCase *tcase_replay(void);
 TCase *tcase_replay_solo(void);
 TCase *tcase_sa(void);

@@ -239,6 +239,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_bridge());
 	suite_add_tcase(s, tcase_plane_audit());
 	suite_add_tcase(s, tcase_plane_icmp());
+	suite_add_tcase(s, tcase_plane_pick());
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);

@@ -540,6 +540,8 @@ static const struct {
 	[DROP_NO_POLICY] = { out_no_policy, NULL },
 	[DROP_POLICY_IN] = { in_policy, NULL },
 	[DROP_BYPASS] = { out_bypass, NULL },
+	[DROP_LABEL] = { NULL, "test_plane_pick.c" },
+	[DROP_LABEL_FORMAT] = { NULL, "test_plane_pick.c" },
 	[DROP_NO_SA] = { out_no_sa, NULL },
 	[DROP_HOLD_FULL] = { out_hold_full, NULL },
 	[DROP_HOLD_GIVEN_UP] = { out_hold_given_up, NULL },
