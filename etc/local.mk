@@ -5,6 +5,8 @@ dist_examples_DATA = \
 	etc/bridge-gateway-b.conf \
 	etc/bridge-host-a.conf \
 	etc/bridge-host-b.conf \
+	etc/bridge-ike-a.conf \
+	etc/bridge-ike-b.conf \
 	etc/bumpwire.conf \
 	etc/hosts-a.conf \
 	etc/hosts-b.conf \

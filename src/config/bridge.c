@@ -69,7 +69,7 @@ void bridge_build(struct loader *ld, const struct item *it, struct config_bridge
 
 /*
  * In place of the host: packets keep their IP header, so that what protects them is transport mode between the host's own address and the
- * peer's. The box has no address and no sockets: nothing can be in UDP, and there is nobody for IKE to be.
+ * peer's. The box has no address and no sockets: nothing can be in UDP, and IKE speaks with the host's address, too.
  */
 static void check_host_sa(struct loader *ld, const struct item *it)
 {
@@ -87,9 +87,38 @@ static void check_host_sa(struct loader *ld, const struct item *it)
 			    it->name);
 }
 
+static bool one_address(const struct ike_host *h)
+{
+	return h->range.lo.ver && ip_addr_eq(&h->range.lo, &h->range.hi);
+}
+
+static void check_host_conn(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
+{
+	bool own = c->n_local > 0;
+
+	for (unsigned i = 0; i < c->n_local; i++)
+		own &= one_address(&c->local[i]);
+	if (!own)
+		report_item(ld, it, "connection %s behind a bridge with mode = host; expected local_addrs: the host's address", it->name);
+	if (c->encap || c->remote_port != 500 || c->local_port == ld->conf->port)
+		report_item(ld, it, "connection %s in UDP, behind a bridge with mode = host, which has no sockets; expected encap = no, and "
+				    "port 500",
+			    it->name);
+	if (c->n_vips || c->n_pools)
+		report_item(ld, it, "connection %s with inner addresses, behind a bridge with mode = host; expected neither vips nor pools "
+				    "there",
+			    it->name);
+	for (unsigned i = 0; i < c->n_child; i++)
+		if (c->child[i].mode != SA_TRANSPORT)
+			report_item(ld, it, "child %s in tunnel mode, behind a bridge with mode = host; expected mode = transport there, or "
+					    "mode = gateway in the bridge",
+				    c->child[i].name);
+}
+
 void check_bridge_mode(struct loader *ld)
 {
 	const struct config *c = ld->conf;
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < ld->n_item; i++) {
 		const struct item *it = &ld->item[i];
@@ -100,9 +129,7 @@ void check_bridge_mode(struct loader *ld)
 			continue;
 		if (it->kind == SEC_SA)
 			check_host_sa(ld, it);
-		if (it->kind == SEC_CONN)
-			report_item(ld, it, "connection %s with a bridge in mode = host: IKE cannot speak in place of the host yet; expected "
-					    "sa sections with keys, or mode = gateway",
-				    it->name);
+		if (it->kind == SEC_CONN && c->ike && n < c->ike->n_conn)
+			check_host_conn(ld, it, &c->ike->conn[n++]);
 	}
 }

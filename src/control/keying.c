@@ -27,6 +27,8 @@ static int env_send(void *ctx, const struct endpoint *local, const struct endpoi
 	struct keying *k = ctx;
 	struct udp *u = &k->udp[remote->addr.ver == 6];
 
+	if (k->d->opened.bump)
+		return knet_send_bump(k, local, remote, marker, datagram);
 	if (marker)
 		return plane_send_ike(k->d->plane, local, remote, datagram);
 	return u->fd < 0 ? -ENOTCONN : udp_send(u, local, remote, datagram);
@@ -76,7 +78,9 @@ static void take(void *arg, const struct endpoint *local, const struct endpoint 
 		 size_t len)
 {
 	struct keying *k = arg;
-	ike_receive(k->ike, local, remote, true, p, len);
+	bool marker = !k->d->opened.bump || local->port == k->d->opened.port;
+
+	ike_receive(k->ike, local, remote, marker, p, len);
 }
 
 static void on_plane(struct ev_loop *loop, ev_io *w, int what)
@@ -265,6 +269,7 @@ void keying_start(struct keying *k)
 {
 	k->running = true;
 	start_loop(k);
+	knet_ends(k);
 	/* routes of the file may cover the peers that are called now */
 	model_peers_changed(k->d);
 	ike_start(k->ike);
@@ -281,6 +286,7 @@ void keying_reload(struct keying *k)
 		return;
 	}
 	k->conf = now;
+	knet_ends(k);
 	model_peers_changed(k->d);
 	ike_reload(k->ike, now);
 	ike_conf_unref(&was);

@@ -132,6 +132,11 @@ int knet_source(void *keying, const struct ip_addr *remote, struct ip_addr *loca
 {
 	struct keying *k = keying;
 	struct netlink_route r;
+
+	if (k->d->opened.bump) { /* connections say which address the host has; routes of ours are none of its */
+		*local = (struct ip_addr){ .ver = 0 };
+		return 0;
+	}
 	int rc = netlink_route_get(k->d->nl, remote, k->d->mark, &r);
 
 	if (rc)
@@ -140,6 +145,62 @@ int knet_source(void *keying, const struct ip_addr *remote, struct ip_addr *loca
 		return -EADDRNOTAVAIL;
 	*local = r.src;
 	return 0;
+}
+
+/* ---- in place of a host -----------------------------------------------------------------------
+ */
+
+#define UNHEARD_EVERY_NS (10 * NS_PER_S)
+
+static unsigned ends_of(const struct ike_conn_conf *c, struct plane_ike_ends *v)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->n_local; i++) {
+		const struct ip_addr *me = &c->local[i].range.lo;
+		if (c->n_remote == 0)
+			v[n++] = (struct plane_ike_ends){ *me, ip_range_all(me->ver) };
+		for (unsigned j = 0; j < c->n_remote; j++) {
+			/* a name, or anybody */
+			struct ip_range r = c->remote[j].range.lo.ver ? c->remote[j].range
+								      : ip_range_all(me->ver);
+			if (r.lo.ver == me->ver)
+				v[n++] = (struct plane_ike_ends){ *me, r };
+		}
+	}
+	return n;
+}
+
+void knet_ends(struct keying *k)
+{
+	unsigned max = 0, n = 0;
+
+	if (!k->d->opened.bump)
+		return;
+	for (unsigned i = 0; i < k->conf->n_conn; i++)
+		max += k->conf->conn[i].n_local * (k->conf->conn[i].n_remote + 1);
+	struct plane_ike_ends *v = calloc(max + 1, sizeof(*v));
+	for (unsigned i = 0; v && i < k->conf->n_conn; i++)
+		n += ends_of(&k->conf->conn[i], v + n);
+	if (!v || plane_set_ike_ends(k->d->plane, v, n))
+		log_error(LOG_IKE, "out of memory: peers cannot begin anything with new connections");
+	free(v);
+}
+
+int knet_send_bump(struct keying *k, const struct endpoint *local, const struct endpoint *remote, bool marker,
+		   struct span datagram)
+{
+	int rc = plane_send_bump(k->d->plane, local, remote, marker, datagram);
+	uint64_t now = clock_now_ns();
+	char peer[IP_ADDR_STRLEN], host[IP_ADDR_STRLEN];
+
+	if (rc == -EHOSTUNREACH && (k->unheard_ns == 0 || now - k->unheard_ns > UNHEARD_EVERY_NS)) {
+		k->unheard_ns = now;
+		log_notice(LOG_IKE, "where %s is shows when the host %s sends something there, or it answers for itself; "
+				    "until then nothing can be sent in the host's place",
+			   ip_addr_format(&remote->addr, peer), ip_addr_format(&local->addr, host));
+	}
+	return rc;
 }
 
 /* ---- routes -----------------------------------------------------------------------------------

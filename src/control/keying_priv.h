@@ -73,6 +73,7 @@ struct keying {
 	struct netcfg_more more;
 	struct ip_addr named[64]; /* what names of peers were found to mean, lately */
 	unsigned n_named;
+	uint64_t unheard_ns;   /* when we said last that a peer's place is not known */
 	/* keying_event.c */
 	json_t *told;          /* events of orders, for those who follow them */
 	struct klines {
@@ -114,6 +115,10 @@ void knet_flush(struct keying *k);
 /* Addresses a name of a peer stands for: routes must not catch them. */
 void knet_named(void *keying, const struct ip_addr *addr, unsigned n);
 void knet_fini(struct keying *k);
+/* In place of the host behind a bridge: whose messages are for us, as the connections say; and sending from the host's address. */
+void knet_ends(struct keying *k);
+int knet_send_bump(struct keying *k, const struct endpoint *local, const struct endpoint *remote, bool marker,
+		   struct span datagram);
 int knet_source(void *keying, const struct ip_addr *remote, struct ip_addr *local);
 
 /* ---- keying_event.c ---- */

@@ -227,7 +227,12 @@ static int install(struct keying *k, struct kpair *p, struct ike_child_up *up, c
 	if (rc)
 		return rc;
 	unsigned n = sas_of(p, sas), done = 0;
-	if (!draft_has_socket(&k->d->opened, sas[n - 1]->conf)) {
+	if (k->d->opened.bump && (up->mode != SA_TRANSPORT || up->udp)) {
+		snprintf(why, whylen, "in place of a host there is transport mode without UDP, and %s",
+			 up->udp ? "a NAT is on the way, or the peer demands UDP" : "the peer wants a tunnel");
+		return -EPROTONOSUPPORT;
+	}
+	if (!k->d->opened.bump && !draft_has_socket(&k->d->opened, sas[n - 1]->conf)) {
 		snprintf(why, whylen, "no socket for %s could be opened at the start: %s",
 			 up->udp ? "ESP in UDP of this IP version"
 				 : "packets without UDP, which takes CAP_NET_RAW",

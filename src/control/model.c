@@ -52,6 +52,7 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 	*o = (struct plane_opts){
 		.workers = workers > PLANE_MAX_WORKERS ? PLANE_MAX_WORKERS : workers,
 		.port = c->port,
+		.port_ike = c->port_ike,
 		.bind4 = c->bind4,
 		.bind6 = c->bind6,
 		.gso = c->gso,
@@ -77,8 +78,9 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		o->whole |= ah || (s->mode == SA_TRANSPORT && !udp);
 	}
 	/* Which way a connection goes shows when it is negotiated, and a reload may bring others. */
-	if (c->ike) {
-		o->ike = o->udp4 = true;
+	o->ike = c->ike;
+	if (c->ike && !o->bump) {
+		o->udp4 = true;
 		o->udp6 |= v6;
 		o->raw4 |= privilege_has_net_raw();
 		o->raw6 |= v6 && privilege_has_net_raw();
@@ -219,6 +221,7 @@ static void switch_net(struct draft *f)
 	if (f->c->bridge) {
 		struct bridge_rules r;
 		memcpy(r.of, f->c->bridge->rule, sizeof(r.of));
+		plane_set_mtu(d->plane, d->bridge.mtu);
 		plane_set_rules(d->plane, &r);
 	}
 	if (d->plane) {

@@ -379,8 +379,10 @@ void watch_mtu(struct daemon *d)
 	if (!m.cache)
 		return;
 	d->mtu_checked_ns = clock_now_ns();
-	if (d->bridge.open)
+	if (d->bridge.open) {
 		bridge_look(&d->bridge, d->nl);
+		plane_set_mtu(d->plane, d->bridge.mtu);
+	}
 	for (unsigned i = 0; i < d->n_sas; i++)
 		look(d->sas[i].sa, &m);
 	keying_each_sa(d->keying, look, &m);

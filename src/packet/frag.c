@@ -1,9 +1,10 @@
 /*
- * An IPv4 packet goes in with an MTU, its fragments come out one by one. Every fragment carries a multiple
- * of 8 bytes except the last of the original; options without the copied flag stay with the first.
+ * A packet goes in with an MTU, its fragments come out one by one. Every fragment carries a multiple
+ * of 8 bytes except the last of the original; IPv4 options without the copied flag stay with the first.
  */
 #include "packet/frag.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 
 #include "packet/csum.h"
@@ -119,4 +120,77 @@ uint32_t frag4_make(const uint8_t *ip, uint32_t len, uint32_t mtu, unsigned i, u
 	csum_ip4_set(dst);
 	memcpy(dst + hdr, ip + pl.hdr + at, n);
 	return hdr + n;
+}
+
+/* ---- IPv6 ---------------------------------------------------------------------------------------- */
+
+#define IP6_HDR 40u
+#define FRAG6_HDR 8u
+
+/* Bytes of the unfragmentable part: to the end of the hop-by-hop options, or of the routing header; *next_at: where it says what
+ * follows. 0: the packet cannot be fragmented. */
+static uint32_t unfragmentable(const uint8_t *ip, uint32_t len, uint32_t *next_at)
+{
+	uint32_t off = IP6_HDR, at = 6, end = IP6_HDR;
+
+	*next_at = 6;
+	if (len < IP6_HDR || len > IP6_HDR + UINT16_MAX || ip[0] >> 4 != 6)
+		return 0;
+	for (;;) {
+		uint8_t kind = ip[at];
+		if (kind == IPPROTO_FRAGMENT)
+			return 0;
+		if (kind != IPPROTO_HOPOPTS && kind != IPPROTO_ROUTING && kind != IPPROTO_DSTOPTS)
+			return end;
+		if (off + 8 > len || off + (ip[off + 1] + 1u) * 8 > len)
+			return 0;
+		at = off;
+		off += (ip[off + 1] + 1u) * 8;
+		if (kind != IPPROTO_DSTOPTS) {
+			end = off;
+			*next_at = at;
+		}
+	}
+}
+
+unsigned frag6_count(const uint8_t *ip, uint32_t len, uint32_t mtu)
+{
+	uint32_t next_at;
+
+	if (len >= IP6_HDR && ip[0] >> 4 == 6 && len <= mtu)
+		return 1;
+	uint32_t head = unfragmentable(ip, len, &next_at);
+	if (head == 0 || head == len || mtu < head + FRAG6_HDR + 8)
+		return 0;
+	uint32_t each = (mtu - head - FRAG6_HDR) & ~7u;
+	return (len - head + each - 1) / each;
+}
+
+uint32_t frag6_make(const uint8_t *ip, uint32_t len, uint32_t mtu, unsigned i, uint32_t id, uint8_t *dst)
+{
+	uint32_t next_at, head;
+
+	if (len <= mtu) {
+		if (i > 0)
+			return 0;
+		memcpy(dst, ip, len);
+		return len;
+	}
+	if (i >= frag6_count(ip, len, mtu))
+		return 0;
+	head = unfragmentable(ip, len, &next_at);
+	uint32_t each = (mtu - head - FRAG6_HDR) & ~7u, at = i * each, n = len - head - at;
+	bool more = n > each;
+	uint8_t *f = dst + head;
+	if (more)
+		n = each;
+	memcpy(dst, ip, head);
+	f[0] = ip[next_at];
+	f[1] = 0;
+	store_be16(f + 2, (uint16_t)(at | more));
+	store_be32(f + 4, id);
+	dst[next_at] = IPPROTO_FRAGMENT;
+	store_be16(dst + 4, (uint16_t)(head - IP6_HDR + FRAG6_HDR + n));
+	memcpy(f + FRAG6_HDR, ip + head + at, n);
+	return head + FRAG6_HDR + n;
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "packet/csum.h"
 #include "packet/quote.h"
+#include "plane/bump.h"
 #include "plane/internal.h"
 
 #define ASK_EVERY_NS (10 * NS_PER_MS)
@@ -123,18 +124,31 @@ void bridge_bypass(struct worker *w, const struct out_pkt *p)
 	count_bypass(w, p->info.len);
 }
 
+/* The header that a protected packet leaves with: of the frame it was. What waited for its SA lies elsewhere, and goes where packets to its
+ * destination went. */
+static const struct frame *head_for(const struct worker *w, const struct out_frame *f, struct frame *found)
+{
+	const struct bridge *b = w->bridge;
+	int at = place_of(w, &w->out[f->from]);
+	struct ip_addr to = f->esp[0] >> 4 == 4 ? ip_addr_from_v4(f->esp + 16) : ip_addr_from_v6(f->esp + 24);
+
+	if (likely(at >= 0))
+		return &b->frame[at];
+	return w->plane->bump && neighbours_find(w->plane->bump->ways, &to, found) ? found : NULL;
+}
+
 void bridge_send(struct worker *w)
 {
 	struct bridge *b = w->bridge;
 
 	for (unsigned i = 0; i < w->n_frame; i++) {
 		struct out_frame *f = &w->frame[i];
-		int at = f->whole ? place_of(w, &w->out[f->from]) : -1;
-		if (at < 0) {
+		struct frame found;
+		const struct frame *was = f->whole ? head_for(w, f, &found) : NULL;
+		if (!was) {
 			worker_drop(w, DROP_NO_PEER);
 			continue;
 		}
-		const struct frame *was = &b->frame[at];
 		struct iovec data = { f->esp, f->len };
 		port_put(&b->tx[BRIDGE_OPEN], &plain, was->head, was->head_len, &data, 1, 1);
 		w->c.out_wire_packets++;
@@ -209,6 +223,8 @@ static void take_in(struct worker *w, unsigned i)
 
 	if (d != DROP_NONE) {
 		worker_drop(w, d);
+	} else if (w->plane->bump && bump_ike(w, i, &in)) {
+		return;
 	} else if (b->host && nest_wants(w, in.ip, &in.info)) {
 		/* w->rx[i] stands for the frame: no address in it, but its place */
 		w->nest[w->n_nest++] = (struct nest_pkt) { .ip = in.ip, .len = in.info.len, .rx = &w->rx[i] };
@@ -243,6 +259,8 @@ static void one_frame(struct worker *w, enum bridge_side side, unsigned i)
 		if (unlikely(is_answer(b, f)))
 			return;
 	}
+	if (w->plane->bump)
+		bump_learn(w->plane->bump, side, f, rx->p + f->off, f->len);
 	enum bridge_rule rule = atomic_load_explicit(&w->plane->rule[f->kind], memory_order_relaxed);
 	if (rule == BRIDGE_POLICY) {
 		if (side == BRIDGE_PROTECTED)

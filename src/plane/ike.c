@@ -18,7 +18,7 @@ static struct ike_record *record_at(struct ike_ring *r, uint32_t pos)
 	return (struct ike_record *)(void *)(r->mem + pos % IKE_RING_BYTES);
 }
 
-bool ike_ring_push(struct ike_ring *r, const struct endpoint *remote, const struct ip_addr *local, const uint8_t *p,
+bool ike_ring_push(struct ike_ring *r, const struct endpoint *remote, const struct endpoint *local, const uint8_t *p,
 		   uint32_t len)
 {
 	uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
@@ -76,19 +76,25 @@ static void wake(struct plane *p)
 		(void)!write(p->ike_fd, &one, sizeof(one));
 }
 
-void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len)
+void ike_hand_over(struct worker *w, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p, uint32_t len)
 {
-	struct endpoint remote;
-
 	if (!w->ike.mem)
 		worker_drop(w, DROP_NO_IKE);
-	else if (len < MARKER_LEN + IKE_HEADER_LEN ||
-		 endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &remote) < 0)
-		worker_drop(w, DROP_SHORT);
-	else if (!ike_ring_push(&w->ike, &remote, &rx->to, p + MARKER_LEN, len - MARKER_LEN))
+	else if (!ike_ring_push(&w->ike, remote, local, p, len))
 		worker_drop(w, DROP_IKE_FULL);
 	else
 		wake(w->plane);
+}
+
+void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len)
+{
+	struct endpoint local = { .addr = rx->to, .port = w->plane->opts.port }, remote;
+
+	if (w->ike.mem && (len < MARKER_LEN + IKE_HEADER_LEN ||
+			   endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &remote) < 0))
+		worker_drop(w, DROP_SHORT);
+	else
+		ike_hand_over(w, &local, &remote, p + MARKER_LEN, len - MARKER_LEN);
 }
 
 /* ---- the control thread's ------------------------------------------------------------------------- */
@@ -111,8 +117,7 @@ unsigned plane_ike_take(struct plane *p, plane_ike_cb *cb, void *arg, unsigned m
 		struct ike_ring *r = &p->worker[(i + p->ike_first) % p->n_workers]->ike;
 		struct ike_record *rec;
 		while (n < max && (rec = ike_ring_peek(r))) {
-			struct endpoint local = { .addr = rec->local, .port = p->opts.port };
-			cb(arg, &local, &rec->remote, (uint8_t *)(rec + 1), rec->len);
+			cb(arg, &rec->local, &rec->remote, (uint8_t *)(rec + 1), rec->len);
 			ike_ring_pop(r);
 			n++;
 		}

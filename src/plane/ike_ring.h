@@ -18,7 +18,7 @@ struct ike_record {
 	uint32_t size;         /* bytes of the record, this header among them; a multiple of 8 */
 	uint32_t len;          /* of the message behind this header; IKE_RECORD_SKIP: go on at the start */
 	struct endpoint remote;
-	struct ip_addr local;
+	struct endpoint local;
 };
 #define IKE_RECORD_SKIP UINT32_MAX
 
@@ -29,7 +29,7 @@ struct ike_ring {
 };
 
 /* Copies a message in. False when there is no room. */
-bool ike_ring_push(struct ike_ring *r, const struct endpoint *remote, const struct ip_addr *local, const uint8_t *p,
+bool ike_ring_push(struct ike_ring *r, const struct endpoint *remote, const struct endpoint *local, const uint8_t *p,
 		   uint32_t len);
 /* The oldest record, its message behind it; NULL when there is none. It stays until ike_ring_pop(). */
 struct ike_record *ike_ring_peek(struct ike_ring *r);

@@ -8,6 +8,8 @@
 #include "plane/plane.h"
 #include "plane/worker.h"
 
+struct bump;
+
 /* Something replaced, that workers may still look at. */
 struct plane_later {
 	void *what;
@@ -34,6 +36,8 @@ struct plane {
 	_Atomic uint8_t rule[FRAME_KINDS]; /* enum bridge_rule */
 	_Atomic uint8_t icmp_in, icmp_clear_in, icmp_told; /* struct icmp_rules */
 	struct neighbours *hosts; /* of a bridge that is a gateway */
+	struct bump *bump;        /* IKE of one that is in place of a host; NULL: none */
+	_Atomic uint32_t mtu;     /* of both ports of a bridge, bytes */
 	unsigned n_workers;
 	struct worker **worker;
 };

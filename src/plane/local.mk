@@ -6,6 +6,8 @@ libplane_a_SOURCES = \
 	src/plane/bench.h \
 	src/plane/bridge.c \
 	src/plane/bridge.h \
+	src/plane/bump.c \
+	src/plane/bump.h \
 	src/plane/deliver.c \
 	src/plane/early.c \
 	src/plane/fragments.c \

@@ -151,6 +151,28 @@ void neighbours_learn(struct neighbours *n, const struct frame *f, const uint8_t
 	enter(n, &e);
 }
 
+void neighbours_learn_way(struct neighbours *n, const struct frame *f, const uint8_t *p, uint32_t len)
+{
+	union entry e = { .w = { 0 } };
+
+	if ((frame_src(f)[0] | frame_dst(f)[0]) & 1)
+		return;
+	if (len >= 20 && p[0] >> 4 == 4) {
+		e.e.ver = 4;
+		memcpy(e.e.addr, p + 16, 4);
+	} else if (len >= 40 && p[0] >> 4 == 6) {
+		e.e.ver = 6;
+		memcpy(e.e.addr, p + 24, 16);
+	}
+	if (e.e.ver == 0 || !unicast(&e))
+		return;
+	memcpy(e.e.mac, frame_dst(f), FRAME_MAC_LEN);
+	memcpy(e.e.via, frame_src(f), FRAME_MAC_LEN);
+	e.e.tags_len = (uint8_t)(f->head_len - 2 * FRAME_MAC_LEN - 2);
+	memcpy(e.e.tags, f->head + 2 * FRAME_MAC_LEN, e.e.tags_len);
+	enter(n, &e);
+}
+
 bool neighbours_find(const struct neighbours *n, const struct ip_addr *addr, struct frame *out)
 {
 	union entry want = { .e.ver = addr->ver }, e;
@@ -213,4 +235,24 @@ static uint32_t ask6(const uint8_t addr[16], const uint8_t mac[FRAME_MAC_LEN], u
 uint32_t neighbour_ask(const struct ip_addr *addr, const uint8_t mac[FRAME_MAC_LEN], uint8_t out[NEIGHBOUR_ASK_MAX])
 {
 	return addr->ver == 4 ? ask4(addr->b, mac, out) : ask6(addr->b, mac, out);
+}
+
+uint32_t neighbour_ask_from(const struct ip_addr *addr, const struct ip_addr *from, const uint8_t mac[FRAME_MAC_LEN],
+			    uint8_t out[NEIGHBOUR_ASK_MAX])
+{
+	uint32_t len = neighbour_ask(addr, mac, out);
+	uint8_t *ip = out + 14, *option = out + len;
+
+	if (addr->ver == 4) {
+		memcpy(out + 28, from->b, 4);
+		return len;
+	}
+	memcpy(ip + 8, from->b, 16);
+	store_be16(ip + 4, 32);
+	option[0] = 1; /* source link-layer address */
+	option[1] = 1;
+	memcpy(option + 2, mac, FRAME_MAC_LEN);
+	store_be16(ip + 42, 0);
+	csum_l4_set(ip, 40, 72, IPPROTO_ICMPV6);
+	return len + 8;
 }

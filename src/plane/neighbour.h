@@ -22,6 +22,8 @@ void neighbours_free(struct neighbours **n);
 /* Looks at a frame from the protected side, f from frame_parse(); p[0..len) is what follows its header. IP packets tell by their source, ARP
  * by its sender. */
 void neighbours_learn(struct neighbours *n, const struct frame *f, const uint8_t *p, uint32_t len);
+/* The same the other way round: where an IP packet goes tells where its destination is. find() gives the header of this frame. */
+void neighbours_learn_way(struct neighbours *n, const struct frame *f, const uint8_t *p, uint32_t len);
 /* The header of a frame to the host: from where it last sent to (or all zeros), with its tags, for IP. False when it was never heard. */
 bool neighbours_find(const struct neighbours *n, const struct ip_addr *addr, struct frame *out);
 
@@ -31,5 +33,8 @@ bool neighbours_find(const struct neighbours *n, const struct ip_addr *addr, str
  * shows an address of ours, nor changes what its receiver knows. mac: whom the ARP reply is to go to. Returns its length.
  */
 uint32_t neighbour_ask(const struct ip_addr *addr, const uint8_t mac[FRAME_MAC_LEN], uint8_t out[NEIGHBOUR_ASK_MAX]);
+/* The same as the host `from` with that MAC address would ask (RFC 826, RFC 4861 7.2.2). */
+uint32_t neighbour_ask_from(const struct ip_addr *addr, const struct ip_addr *from, const uint8_t mac[FRAME_MAC_LEN],
+			    uint8_t out[NEIGHBOUR_ASK_MAX]);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "plane/bridge.h"
+#include "plane/bump.h"
 #include "plane/internal.h"
 
 #define DEFAULT_SOCKBUF (4u << 20)
@@ -143,9 +144,12 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 	p->sad = sad_new();
 	p->rule[FRAME_IP] = BRIDGE_POLICY;
 	p->icmp_in = p->icmp_clear_in = ICMP_OF_ALL;
+	p->mtu = 1500;
 	if (o->ports && !o->bump)
 		p->hosts = neighbours_new();
-	bool ok = (p->hosts || !o->ports || o->bump) && p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
+	if (o->ports && o->bump && o->ike)
+		p->bump = bump_new(&o->ports[BRIDGE_OPEN]);
+	bool ok = (p->bump || !o->bump || !o->ike) && (p->hosts || !o->ports || o->bump) && p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
 	if (ok)
 		p->view->gen = ++p->gen;
 	for (unsigned i = 0; ok && i < o->workers; i++)
@@ -204,6 +208,7 @@ void plane_free(struct plane **pp)
 	free(p->view);
 	plane_routes_free(p);
 	neighbours_free(&p->hosts);
+	bump_free(&p->bump);
 	sad_free(&p->sad);
 	if (p->stop_fd >= 0)
 		close(p->stop_fd);
@@ -213,6 +218,11 @@ void plane_free(struct plane **pp)
 		close(p->ike_fd);
 	free(p);
 	*pp = NULL;
+}
+
+void plane_set_mtu(struct plane *p, uint32_t mtu)
+{
+	atomic_store_explicit(&p->mtu, mtu, memory_order_relaxed);
 }
 
 void plane_set_rules(struct plane *p, const struct bridge_rules *r)

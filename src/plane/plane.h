@@ -33,6 +33,7 @@ struct bridge_rules {
 struct plane_opts {
 	unsigned workers;         /* 1..PLANE_MAX_WORKERS */
 	uint16_t port;            /* UDP, host byte order: 4500 */
+	uint16_t port_ike;        /* the same, 500: only with bump and ike */
 	struct ip_addr bind4, bind6; /* any by default */
 	bool udp4, udp6;          /* open UDP sockets of this version */
 	bool raw4, raw6;          /* open raw ESP sockets of this version */
@@ -47,7 +48,7 @@ struct plane_opts {
 	uint32_t busy_poll_us;    /* keep polling this long after traffic before sleeping; 0: sleep at once */
 	struct ip_addr icmp4, icmp6; /* source of ICMP errors towards the inner network; ver 0: the packet's own destination */
 	struct port *ports;       /* a bridge: two open ports by enum bridge_side, lent, in place of a TUN device; NULL: none */
-	bool bump;                /* bridge in place of the one host behind it: needs no sockets */
+	bool bump;                /* bridge in place of the one host behind it: needs no sockets; with ike, see plane_send_bump() */
 };
 
 /* Sums over all workers. Bytes are of inner IP packets unless said otherwise. */
@@ -87,6 +88,9 @@ struct icmp_rules {
 };
 /* From now on; before the first call all pass and none is told. */
 void plane_set_icmp(struct plane *p, const struct icmp_rules *r);
+
+/* The MTU of a bridge's ports, the smaller one, in bytes: for what is made here. */
+void plane_set_mtu(struct plane *p, uint32_t mtu);
 
 struct sad *plane_sad(struct plane *p);
 /* Publishes a new SPD; returns the old one after a grace period (the caller frees it), NULL for none. */
@@ -140,6 +144,20 @@ int plane_send_ike(struct plane *p, const struct endpoint *local, const struct e
 
 /* One NAT keepalive (RFC 3948 4) from our port: for a peer without an SA that sends. 0 or -errno. */
 int plane_send_keepalive_to(struct plane *p, const struct endpoint *local, const struct endpoint *remote) warn_unused;
+
+/* ---- IKE in place of the host behind a bridge; with plane_opts.bump and .ike ---- */
+
+struct plane_ike_ends {
+	struct ip_addr local;   /* the host's */
+	struct ip_range remote;
+};
+/* From whom to whom messages that begin something are ours; all messages with an SPI of ours are, anyway. They come by plane_ike_take(), with
+ * the port they came to in local. v is copied. 0 or -ENOMEM. */
+int plane_set_ike_ends(struct plane *p, const struct plane_ike_ends *v, unsigned n) warn_unused;
+/* Sends one message out of the open port, from the host's address; with marker after four zero bytes; in fragments when it is too large.
+ * 0 or -errno: -EHOSTUNREACH nobody has said yet where the peer is (it is asked for), -EMSGSIZE, -EAGAIN the queue is full. */
+int plane_send_bump(struct plane *p, const struct endpoint *local, const struct endpoint *remote, bool marker,
+		    struct span datagram) warn_unused;
 
 /* Takes auditable events of packets, at most max, in order per worker; returns how many. plane_event_fd() is readable when there are some. */
 unsigned plane_audit(struct plane *p, struct audit_event *out, unsigned max);

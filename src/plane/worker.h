@@ -10,6 +10,7 @@
  *   audit.c      what of a dropped packet is auditable
  *   worker.c     the loop                             plane.c    what the control thread calls
  *   bridge.c     frames of two ports, in place of TUN route.c    what keying changes while packets flow
+ *   bump.c       IKE with the address of the host behind a bridge
  */
 #ifndef PLANE_WORKER_H
 #define PLANE_WORKER_H
@@ -353,6 +354,8 @@ void icmp_error_tell(struct worker *w, unsigned kind, const uint8_t *ip, const s
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);
+/* The same of a message without a marker, that came to this address and port of ours. */
+void ike_hand_over(struct worker *w, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p, uint32_t len);
 
 /* worker.c */
 /* Makes it look at the packets it holds, soon. Any thread. */

@@ -4,6 +4,7 @@ SCENARIOS = \
 	test/scenario/matrix/test.sh \
 	test/scenario/bridge/test.sh \
 	test/scenario/bridge-gateway/test.sh \
+	test/scenario/bridge-ike/test.sh \
 	test/scenario/reload/test.sh \
 	test/scenario/ike-reboot/test.sh \
 	test/scenario/ike-basic/test.sh \

@@ -7,6 +7,7 @@
 #include "packet/csum.h"
 #include "packet/ecn.h"
 #include "packet/frag.h"
+#include "packet/fragtab.h"
 #include "pcap.h"
 #include "pkt.h"
 #include "pkt_feed.h"
@@ -484,6 +485,71 @@ START_TEST(test_frag)
 }
 END_TEST
 
+/* The same for IPv6: head bytes are repeated in every fragment. */
+static void check_frags6(const uint8_t *p, uint32_t len, uint32_t mtu, uint32_t head)
+{
+	static uint8_t back[65536];
+	unsigned n = frag6_count(p, len, mtu);
+	uint32_t at = 0;
+
+	ck_assert_uint_ge(n, 2);
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *f = malloc(mtu);
+		uint32_t m = frag6_make(p, len, mtu, i, 0x12345678, f);
+		struct frag_place at_place;
+		ck_assert_uint_le(m, mtu);
+		struct pkt_info in = pkt_info_of(f, m);
+		ck_assert_uint_eq(in.len, m);
+		ck_assert(in.flags & (i ? PKT_FRAG_LATER : PKT_FRAG_FIRST));
+		ck_assert_int_eq(frag_place(f, &in, &at_place), DROP_NONE);
+		ck_assert_uint_eq(at_place.id, 0x12345678);
+		ck_assert_uint_eq(at_place.off, at);
+		ck_assert_int_eq(at_place.more, i + 1 < n);
+		ck_assert_mem_eq(f + 8, p + 8, 32);
+		ck_assert_uint_eq(m - at_place.len, head + 8);
+		memcpy(back + at, f + head + 8, at_place.len);
+		at += at_place.len;
+		ck_assert_uint_eq(frag6_count(f, m, m - 1), 0); /* not again */
+		free(f);
+	}
+	ck_assert_uint_eq(at, len - head);
+	ck_assert_mem_eq(back, p + head, at);
+	uint8_t none[1500];
+	ck_assert_uint_eq(frag6_make(p, len, mtu, n, 1, none), 0);
+}
+
+START_TEST(test_frag6)
+{
+	uint8_t p[4100], with[4100];
+	struct pkt_spec s = { .ver = 6, .proto = IPPROTO_UDP, .data = data, .len = 2952 };
+	uint32_t n = pkt_make(&s, p);
+
+	ck_assert_uint_eq(n, 3000);
+	ck_assert_uint_eq(frag6_count(p, n, 3000), 1);
+	ck_assert_uint_eq(frag6_make(p, n, 3000, 0, 1, with), 3000);
+	ck_assert_mem_eq(p, with, n);
+	ck_assert_uint_eq(frag6_count(p, n, 1500), 3); /* 2960 = 1448 + 1448 + 64 */
+	for (uint32_t mtu = 56; mtu < 3000; mtu += 13)
+		check_frags6(p, n, mtu, 40);
+	ck_assert_uint_eq(frag6_count(p, n, 55), 0);
+	/* hop-by-hop options are for every node, destination options behind them are not */
+	memcpy(with, p, 40);
+	memset(with + 40, 0, 16);
+	memcpy(with + 56, p + 40, n - 40);
+	with[6] = 0;
+	with[40] = 60;
+	with[48] = IPPROTO_UDP;
+	store_be16(with + 4, (uint16_t)(n - 40 + 16));
+	with[42] = with[50] = 1; /* PadN */
+	with[43] = with[51] = 4;
+	check_frags6(with, n + 16, 1280, 48);
+	/* a header that runs past the end */
+	with[49] = 255;
+	ck_assert_uint_eq(frag6_count(with, 100, 90), 0);
+	ck_assert_uint_eq(frag6_count(p, 39, 1500), 0);
+}
+END_TEST
+
 START_TEST(test_frag_options)
 {
 	/* record route (first only), router alert (copied), end */
@@ -681,6 +747,7 @@ static Suite *packet_suite(void)
 	tcase_add_test(t, test_ecn_table);
 	tcase_add_test(t, test_tos);
 	tcase_add_test(t, test_frag);
+	tcase_add_test(t, test_frag6);
 	tcase_add_test(t, test_frag_options);
 	suite_add_tcase(s, t);
 	t = tcase_create("bad input");
