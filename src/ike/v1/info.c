@@ -13,6 +13,8 @@
 #include "ike/names.h"
 #include "ike/v1/quick.h"
 
+#define UNKNOWN_TRIES 4 /* so often a message went out before a hint without proof counts */
+
 /* -- out -- */
 
 /* The end of the chain that new ones begin from: of phase 1, as far as it has come. */
@@ -352,9 +354,34 @@ static void deleted(struct ike_sa *sa, const struct ike_payload *p)
 		if (!c) {
 			ike_sa_log(sa, LOG_LVL_DEBUG,
 				   "the peer deletes SPI %08x, which is not here", spi);
+			sa->v1->gone[sa->v1->n_gone++ % V1_GONE_MAX] = spi;
 			continue;
 		}
 		close_deleted(c);
+	}
+}
+
+/*
+ * A peer that does not answer a Quick Mode, and somebody says that it does not know the cookies.
+ * Nobody has proved that, so nothing ends; but a new phase 1 beside this one does no harm.
+ */
+static void unknown_there(struct ike_sa *sa, const struct ike_msg *m)
+{
+	const struct ike_payload *n = ike_msg_find(m, IKE1_N, NULL);
+	struct v1_sa *v = sa->v1;
+
+	if (!n || n->notify.type != IKE1_INVALID_COOKIE || v->forgotten || sa->replaced ||
+	    sa->state != IKE_ST_UP)
+		return;
+	list_for_each (l, &v->exchanges) {
+		const struct v1_exchange *x = list_entry(l, struct v1_exchange, link);
+		if (!x->asked || x->ended || x->exchange != IKE1_X_QUICK || x->times < UNKNOWN_TRIES)
+			continue;
+		ike_sa_log(sa, LOG_LVL_NOTICE,
+			   "the peer seems to have lost this IKE SA (INVALID-COOKIE)");
+		v->forgotten = true;
+		v1_sa_rekey(sa, 0);
+		return;
 	}
 }
 
@@ -363,6 +390,8 @@ static void in_the_clear(struct ike_sa *sa, const struct ike_msg *m)
 {
 	char text[512], num[IKE_NAME_LEN], offer[256];
 
+	if (sa->counted)
+		unknown_there(sa, m);
 	if (!sa->initiator || !sa->v1->ph || sa->keys.block)
 		return;
 	for (const struct ike_payload *p = NULL; (p = ike_msg_find(m, IKE1_N, p));) {

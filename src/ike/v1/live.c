@@ -7,8 +7,11 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "ike/life.h"
 #include "ike/v1/quick.h"
 #include "ike/version.h"
+
+#define BACK_NS (5 * NS_PER_S) /* one that came back is replaced so soon */
 
 void v1_sa_created(struct ike_sa *sa)
 {
@@ -59,6 +62,7 @@ void v1_sa_fini(struct ike_sa *sa)
 			v1_quick_retry(x);
 		if (x->asked && x->child && !x->replaces && !x->ended)
 			ike_acquire_over(sa->conn, x->child->ci, false);
+		v1_quick_left(x);
 		/* SPIs are given back while the engine is whole */
 		if (!x->running)
 			v2_child_free(&x->child);
@@ -92,10 +96,9 @@ void v1_sa_free(struct ike_sa *sa)
 
 /* -- ends -- */
 
+/* What is under way goes on under the old one, as long as that is there. */
 void v1_take_children(struct ike_sa *to, struct ike_sa *from)
 {
-	list_for_each (l, &from->v1->exchanges)
-		v1_quick_left(list_entry(l, struct v1_exchange, link));
 	v1_cfg_inherit(to, from);
 	ike_sa_move_children(from, to);
 }
@@ -118,34 +121,70 @@ static void go_keyless(struct ike_sa *sa)
 		struct v1_exchange *x = list_entry(v->exchanges.next, struct v1_exchange, link);
 		if (x->asked && !x->ended)
 			v1_quick_failed(x, "the IKE SA was deleted");
+		v1_quick_left(x);
 		v1_exchange_free(x);
 	}
 	v1_set_state(sa, IKE_ST_REKEYED);
 	keymat_free(&sa->keys);
 }
 
-/* A newer phase 1 with the peer takes the children, if there is one. */
-static bool handed_on(struct ike_sa *sa)
+/* Another phase 1 with the peer, that is in force; rather one that is not left. */
+static struct ike_sa *other(const struct ike_sa *sa)
 {
+	struct ike_sa *best = NULL;
+
 	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
-		if (t->major == 1 && t->state == IKE_ST_UP && !t->replaced &&
-		    ip_addr_eq(&t->remote.addr, &sa->remote.addr)) {
-			v1_take_children(t, sa);
-			return true;
-		}
-	return false;
+		if (t->major == 1 && t->state == IKE_ST_UP && !t->over &&
+		    ip_addr_eq(&t->remote.addr, &sa->remote.addr) && (!best || best->replaced))
+			best = t;
+	return best;
+}
+
+/* It was left for another, which is gone: it stays, until there is one that both know. */
+static void come_back(struct ike_sa *sa)
+{
+	uint64_t now = clock_now_ns();
+
+	if (!sa->replaced)
+		return;
+	sa->replaced = false;
+	sa->rekey_ns = now + ike_jitter(BACK_NS, BACK_NS);
+	sa->over_ns = now + IKE_LEFT_BEHIND;
+	ike_sa_arm_life(sa);
+}
+
+/* Another phase 1 with the peer takes the children at once, if there is one. */
+static bool hand_on(struct ike_sa *sa)
+{
+	struct ike_sa *to = other(sa);
+
+	if (!to)
+		return false;
+	if (sa->n_children || to->n_children)
+		come_back(to);
+	v1_take_children(to, sa);
+	return true;
 }
 
 void v1_peer_deleted(struct ike_sa *sa)
 {
-	if (!sa->counted)
+	if (!sa->counted) {
 		ike_sa_kill(sa, IKE_END_FAILED, "deleted by the peer");
-	else if (handed_on(sa))
+		return;
+	}
+	if (hand_on(sa)) {
 		ike_sa_kill(sa, IKE_END_REPLACED, NULL);
-	else if (sa->n_children)
-		go_keyless(sa);
-	else
+		return;
+	}
+	if (!sa->n_children) {
 		ike_sa_kill(sa, IKE_END_PEER, NULL);
+		return;
+	}
+	/* both sides had two, and each deleted what the other kept */
+	bool crossed = sa->v1->met_ns && clock_now_ns() - sa->v1->met_ns < IKE_LEFT_BEHIND;
+	go_keyless(sa);
+	if (crossed)
+		v1_sa_rekey(sa, 0);
 }
 
 void v1_keyless_check(struct ike_sa *sa)
@@ -158,16 +197,17 @@ void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
 {
 	struct ike *ike = sa->ike;
 
+	if (sa->replaced && end == IKE_END_REPLACED && !sa->over && !hand_on(sa) && sa->n_children) {
+		come_back(sa);
+		return;
+	}
 	if (!sa->over && sa->state == IKE_ST_UP) {
 		if (end != IKE_END_EXPIRED && end != IKE_END_REPLACED)
 			list_for_each (l, &sa->children)
 				v1_delete_notice(sa, list_entry(l, struct ike_child, of_sa));
 		v1_delete_notice(sa, NULL);
 	}
-	/* phase 1 is over, not what it made, though the peer may have used it to the last */
-	if (!sa->over && sa->replaced && end == IKE_END_REPLACED && sa->n_children &&
-	    !handed_on(sa))
-		end = IKE_END_EXPIRED;
+	/* phase 1 is over, not what it made */
 	if (!sa->over && end == IKE_END_EXPIRED && sa->n_children && sa->state == IKE_ST_UP) {
 		ike_order_done(ike, order, sa->conn, sa, true, "closed");
 		go_keyless(sa);

@@ -12,8 +12,7 @@
 #include "ike/v1/v1.h"
 
 #define PORT_NATT      4500
-#define LEFT_NS        (10 * NS_PER_S)
-#define REPLACED_NS    (8 * NS_PER_S) /* of what we replaced ourselves */
+#define LEFT_NS        (8 * NS_PER_S)
 #define LIFE_DEFAULT_S 28800 /* RFC 2407 4.5: of who says nothing */
 
 int v1_copy(struct buf *to, struct span from)
@@ -414,13 +413,17 @@ static void take_life(struct ike_sa *sa, uint64_t seconds)
 	ike_sa_arm_life(sa);
 }
 
-/* It has been replaced. The peer may delete it, or leave it to its lifetime. We wait a little: for
- * exchanges under way, and for a peer that has yet to see the new one through. Some let the children
- * end with the phase 1 that made them, unless a new one took them over: they must not hear that the
- * old one is deleted before they hear that XAUTH is over. */
-static void leave(struct ike_sa *sa, uint64_t ns)
+/*
+ * It has been replaced. We wait a little: for exchanges under way, since who deletes it at once does
+ * not hear that a Quick Mode came to its end, and for a peer that has yet to see the new one through.
+ * Some let the children end with the phase 1 that made them, unless a new one took them over: they
+ * must not hear that the old one is deleted before they hear that XAUTH is over. Should the peer, after messages that crossed or were lost, have chosen the other one to stay, one
+ * of us ends its own first, and the other hears of that in time (live.c).
+ */
+static void leave(struct ike_sa *sa, const struct ike_sa *to)
 {
-	uint64_t at = clock_now_ns() + ns;
+	bool first = memcmp(sa->spi_i, to->spi_i, 8) < 0;
+	uint64_t at = clock_now_ns() + (first ? LEFT_NS : 2 * LEFT_NS);
 
 	if (sa->over || sa->v1->keyless)
 		return;
@@ -440,8 +443,9 @@ static void supersede(struct ike_sa *sa, struct ike_sa *twin)
 	struct ike_sa *to = stays ? twin : sa, *from = stays ? sa : twin;
 
 	v1_take_children(to, from);
+	to->v1->met_ns = clock_now_ns();
 	v1_keyless_check(from);
-	leave(from, LEFT_NS);
+	leave(from, to);
 }
 
 /* Behind one NAT there may be several with one name, where the configuration allows that. */
@@ -495,6 +499,29 @@ void v1_begin_wants(struct ike_sa *sa)
 	}
 }
 
+/* What this one was made to replace. The children of one that the peer has lost it may have lost,
+ * too: they are made anew. */
+static void take_over(struct ike_sa *sa, struct ike_sa *old)
+{
+	bool forgotten = old->v1->forgotten;
+
+	v1_take_children(sa, old);
+	sa->v1->met_ns = clock_now_ns();
+	v1_keyless_check(old);
+	if (!forgotten || old->over) {
+		leave(old, sa);
+		return;
+	}
+	ike_sa_kill(old, IKE_END_REPLACED, NULL);
+	list_for_each (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		if (c->state != IKE_CHILD_UP)
+			continue;
+		c->rekey_ns = clock_now_ns() + ike_jitter(NS_PER_S, NS_PER_S);
+		ike_child_arm_life(c);
+	}
+}
+
 void v1_in_force(struct ike_sa *sa)
 {
 	struct v1_sa *v = sa->v1;
@@ -508,10 +535,8 @@ void v1_in_force(struct ike_sa *sa)
 	meet_twins(sa);
 	sa->replaces = 0;
 	struct ike_sa *old = replaces ? ike_sa_by_id(sa->ike, replaces) : NULL;
-	if (old && !old->over) {
-		v1_take_children(sa, old);
-		leave(old, REPLACED_NS);
-	}
+	if (old && !old->over)
+		take_over(sa, old);
 	if (!sa->over && !v1_cfg_first(sa))
 		v1_begin_wants(sa);
 }

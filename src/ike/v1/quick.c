@@ -12,6 +12,8 @@
 #include "ike/life.h"
 #include "ike/v1/quick.h"
 
+#define SETTLED_NS (10 * NS_PER_S) /* exchanges that crossed are over by then */
+
 /* -- both roles -- */
 
 int v1_child_keys(const struct v2_child *c, const struct esp_suite *s, struct child_keys *out)
@@ -153,7 +155,8 @@ struct ike_child *v1_child_by_id(struct ike_sa *sa, uint32_t id)
 /*
  * What the new pair replaces. We know what we rekeyed; of the peer's exchange only the selectors
  * say it: all that have them. When both sides rekey at once two pairs stay, until the next time:
- * nobody takes away what the other has just begun to use.
+ * nobody takes away what the other has just begun to use. What is left of an older collision, or of
+ * a delete that was lost, goes with the next pair of ours.
  */
 static bool replaced(const struct v1_exchange *x, const struct ike_child *k,
 		     const struct ike_child *o)
@@ -161,9 +164,12 @@ static bool replaced(const struct v1_exchange *x, const struct ike_child *k,
 	/* what is younger came of an exchange of ours that crossed the peer's */
 	if (o->id >= k->id || o->state != IKE_CHILD_UP)
 		return false;
-	return x->asked ? o->id == x->replaces
-			: o->conf == k->conf && ts_list_eq(o->local_ts, k->local_ts) &&
-			      ts_list_eq(o->remote_ts, k->remote_ts);
+	if (x->asked && o->id == x->replaces)
+		return true;
+	if (x->asked && (o->unsure || o->installed_ns + SETTLED_NS > k->installed_ns))
+		return false;
+	return o->conf == k->conf && ts_list_eq(o->local_ts, k->local_ts) &&
+	       ts_list_eq(o->remote_ts, k->remote_ts);
 }
 
 static void replace_old(struct v1_exchange *x, struct ike_child *k)
@@ -217,11 +223,15 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 void v1_quick_left(struct v1_exchange *x)
 {
 	struct ike_child *k = x->made && !x->asked ? v1_child_by_id(x->sa, x->made) : NULL;
+	struct ike_child *twin = k && k->unsure && k->state == IKE_CHILD_UP ? v1_child_twin(k) : NULL;
 
-	if (!k || !k->unsure || k->state != IKE_CHILD_UP || !v1_child_twin(k))
+	if (!twin)
 		return;
 	k->state = IKE_CHILD_REKEYED;
 	ike_child_leave_behind(k);
+	/* the peer may know only this one, or only the other: a third both know */
+	twin->rekey_ns = clock_now_ns() + ike_jitter(IKE_RETRY_NS / 10, IKE_RETRY_NS / 10);
+	ike_child_arm_life(twin);
 }
 
 struct ike_child *v1_child_twin(const struct ike_child *c)
@@ -495,6 +505,9 @@ static enum ike_rc check_answer(struct v1_exchange *x, struct v1_choice *choice)
 	if (choice->spi < 256)
 		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "the peer's SPI %u is reserved",
 				choice->spi);
+	for (unsigned i = 0; i < V1_GONE_MAX; i++)
+		if (x->sa->v1->gone[i] == choice->spi)
+			return v1_error(x, IKE_KILL, 0, "the peer has deleted it already");
 	if (!ids_ours(x))
 		return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
 				"the peer's answer has selectors that were not offered: make "

@@ -514,7 +514,8 @@ static void timed_out(struct v1_exchange *x)
 	/* a peer that does not answer under an SA is dead, when it was asked; when it asked us, it
 	 * only lost interest */
 	if (x->asked) {
-		ike_sa_kill(sa, IKE_END_DEAD, why);
+		/* unless it is only the peer's end of an old one that is gone */
+		ike_sa_kill(sa, sa->replaced ? IKE_END_REPLACED : IKE_END_DEAD, sa->replaced ? NULL : why);
 		return;
 	}
 	x->why = why;

@@ -33,6 +33,7 @@
 #define V1_NONCE_LEN 32u
 #define V1_HELD_MAX  8    /* datagrams of one SA that wait for its job */
 #define V1_OPEN_MAX  32   /* exchanges of one SA at a time that the peer began */
+#define V1_GONE_MAX  8    /* SPIs the peer deleted before we knew them */
 #define V1_USED_MAX  8192 /* message IDs of the peer under one SA; then it is rekeyed */
 
 struct v1_exchange;
@@ -174,6 +175,10 @@ struct v1_sa {
 	uint32_t *used; /* message IDs the peer has used, in no order */
 	unsigned n_used, room_used;
 	bool keyless;   /* the peer deleted phase 1; its children go on (live.c) */
+	bool forgotten; /* the peer says, in the clear, that it does not know it */
+	uint32_t gone[V1_GONE_MAX]; /* a ring: a delete may overtake the message that names the SPI */
+	unsigned n_gone;
+	uint64_t met_ns; /* when it took another one's place; 0: never */
 	bool contact;   /* INITIAL-CONTACT came */
 	uint64_t order; /* of who wants it rekeyed or deleted */
 	/* DPD (RFC 3706) */
