@@ -24,14 +24,13 @@
 #define ESP_HEADER_LEN 8u  /* SPI and sequence number (RFC 4303 2) */
 #define ICV_MAX        32u /* HMAC-SHA2-512-256 */
 
-typedef void crypt_run_fn(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-			  unsigned n);
+/* Seals or opens n >= 1 packets, whose keys are any that have this function; may leave them in flight until be->flush. */
+typedef void crypt_run_fn(struct crypt_ctx *c, struct crypt_op *ops, unsigned n);
 
 /* A cache line, then whatever the backend needs. */
 struct crypt_key {
 	const struct crypt_backend_ops *be;
-	crypt_run_fn *run; /* seals or opens n >= 1 packets of this key; may leave them in flight
-			      until be->flush */
+	crypt_run_fn *run;
 	void *expanded; /* the backend's be->key_bytes(), right behind this head in the same block: zeroed, 64-byte aligned */
 	struct esp_suite suite;
 	uint8_t dir; /* enum crypt_dir */
@@ -76,6 +75,8 @@ struct crypt_backend_ops {
 	bool (*suits)(const struct esp_suite *s);
 	/* Bytes of crypt_key.expanded. */
 	size_t (*key_bytes)(const struct esp_suite *s, unsigned threads);
+	/* run asks the memory for expanded itself, ahead of the packets that need it: nobody else has to. NULL: never. */
+	bool (*looks_ahead)(const struct esp_suite *s);
 	/* Fills expanded and run, and adds to bytes what it keeps elsewhere; the lengths are right.
 	 * On failure it has undone itself. */
 	int (*key_init)(struct crypt_key *k, struct span encr, struct span integ);

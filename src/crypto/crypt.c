@@ -285,6 +285,12 @@ void crypt_ctx_free(struct crypt_ctx **cp)
 /* ---- the packet path
  * ----------------------------------------------------------------------------------- */
 
+static inline bool key_suits(const struct crypt_key *k, const struct crypt_ctx *c, enum crypt_dir dir)
+{
+	return likely(k->dir == dir && c->slot < k->threads);
+}
+
+/* Packets next to each other go to their backend together when one function does them all, whatever their keys. */
 static inline void batch(struct crypt_ctx *c, enum crypt_dir dir, struct crypt_op *ops, unsigned n)
 {
 	const struct crypt_backend_ops *pending =
@@ -292,16 +298,19 @@ static inline void batch(struct crypt_ctx *c, enum crypt_dir dir, struct crypt_o
 	unsigned i = 0;
 
 	while (i < n) {
-		const struct crypt_key *k = ops[i].key;
-		unsigned end = i + 1;
-		while (end < n && ops[end].key == k)
-			end++;
-		if (unlikely(k->dir != dir || c->slot >= k->threads)) {
-			for (; i < end; i++)
-				ops[i].ok = false;
+		const struct crypt_key *k = ops[i].key, *last = k;
+		if (!key_suits(k, c, dir)) {
+			ops[i++].ok = false;
 			continue;
 		}
-		k->run(c, k, ops + i, end - i);
+		unsigned end = i + 1;
+		for (; end < n; end++) {
+			const struct crypt_key *next = ops[end].key;
+			if (next != last && (next->run != k->run || !key_suits(next, c, dir)))
+				break;
+			last = next;
+		}
+		k->run(c, ops + i, end - i);
 		if (k->be->flush)
 			pending = k->be;
 		i = end;
@@ -349,6 +358,8 @@ struct crypt_key_extent crypt_key_extent(const struct crypt_key *k)
 	size_t lines = (block_bytes(k) + CACHE_LINE - 1) / CACHE_LINE;
 	size_t front = (sizeof(*k) + round_keys + CACHE_LINE - 1) / CACHE_LINE;
 
+	if (k->be->looks_ahead && k->be->looks_ahead(&k->suite))
+		lines = 1;
 	if (front > lines)
 		front = lines;
 	if (lines > UINT8_MAX)
@@ -362,6 +373,10 @@ void crypt_key_prefetch(const struct crypt_key *k, struct crypt_key_extent e, ui
 	 * In front the head and the round keys. At the end the powers of the hash key (GCM), highest first: a packet of n blocks
 	 * needs the last n of them, and three more for associated data, lengths and the encrypted first counter block.
 	 */
+	if (e.lines <= 1) {
+		__builtin_prefetch(k);
+		return;
+	}
 	const char *line = (const char *)k, *end = line + e.lines * (size_t)CACHE_LINE;
 	size_t tail = text_len / CACHE_LINE + 1, most = e.lines - e.front;
 

@@ -48,6 +48,7 @@ static int mb_start(void)
 	init_mb_mgr_auto(mb_key_mgr, &arch);
 	if (imb_get_errno(mb_key_mgr) != 0 || arch < IMB_ARCH_SSE)
 		goto unsuitable;
+	mb_gcm_powers = arch == IMB_ARCH_AVX512 && mb_key_mgr->features & IMB_FEATURE_VAES ? 48 : arch >= IMB_ARCH_AVX2 ? 8 : 16;
 	snprintf(description, sizeof(description), "ipsec-mb %s (%s%s)", imb_get_version_str(),
 		 arch_name(arch), mb_key_mgr->features & IMB_FEATURE_VAES ? ", VAES" : "");
 	return 0;
@@ -86,6 +87,11 @@ static bool mb_suits(const struct esp_suite *s)
 static size_t mb_key_bytes(const struct esp_suite *s, unsigned threads)
 {
 	return mb_is_gcm(s) ? sizeof(struct gcm_key_data) : sizeof(struct mb_job_key);
+}
+
+static bool mb_looks_ahead(const struct esp_suite *s)
+{
+	return mb_is_gcm(s) && s->encr->id != ENCR_NULL_AUTH_AES_GMAC;
 }
 
 static int mb_key_init(struct crypt_key *k, struct span encr, struct span integ)
@@ -144,6 +150,7 @@ const struct crypt_backend_ops backend_ipsec_mb = {
 	.can = mb_can,
 	.suits = mb_suits,
 	.key_bytes = mb_key_bytes,
+	.looks_ahead = mb_looks_ahead,
 	.key_init = mb_key_init,
 	.ctx_init = mb_ctx_init,
 	.ctx_fini = mb_ctx_fini,

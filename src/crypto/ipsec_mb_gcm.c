@@ -4,6 +4,8 @@
  * computes the ICV, then the comparison. What depends on the key only is taken out of the loop: at
  * 64 bytes a packet costs little more than the call.
  */
+#include <stddef.h>
+
 #include "base/secret.h"
 #include "crypto/ipsec_mb.h"
 
@@ -49,65 +51,125 @@ static inline unsigned put_aad(struct gcm_input *in, const struct crypt_key *k, 
 	return 12;
 }
 
-static void gcm_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
-{
-	const struct gcm_key_data *key = k->expanded;
-	struct gcm_context_data *scratch = &c->mb->gcm;
-	const IMB_MGR *m = c->mb->mgr;
-	const aes_gcm_enc_dec_t call = k->suite.key_len == 16 ? m->gcm128_enc :
-				       k->suite.key_len == 24 ? m->gcm192_enc :
-								m->gcm256_enc;
-	const unsigned icv_len = k->suite.icv_len;
-	unsigned aad_len = 0;
-	struct gcm_input in[GROUP];
+/*
+ * With many SAs a key's tables come from memory. They are asked for LEAD packets before they are needed, between the calls for the
+ * packets before them: so the memory works while the cipher does, and few lines wait in the cache at a time. Of the round keys all
+ * are needed, of the hash key's powers, highest first, the last ones: as many as the text has blocks, and two.
+ */
+#define LEAD 12u
 
+unsigned mb_gcm_powers = 48;
+
+static inline void want_tables(const struct crypt_op *op, unsigned key_len)
+{
+	const char *table = op->key->expanded;
+	size_t end = offsetof(struct gcm_key_data, ghash_keys) + mb_gcm_powers * 16u, from = 0;
+	size_t need = (op->len / 16u + 3) * 16u;
+
+	for (; from < (key_len / 4u + 7) * 16u; from += CACHE_LINE)
+		__builtin_prefetch(table + from);
+	if (need < end && end - need > from)
+		from = (end - need) & ~(size_t)(CACHE_LINE - 1);
+	for (; from < end; from += CACHE_LINE)
+		__builtin_prefetch(table + from);
+}
+
+/* Asks for what the packet at place i of ops[0..n) needs, unless it is what the one before it needs. */
+static inline void look_ahead(const struct crypt_op *ops, unsigned i, unsigned n, unsigned key_len)
+{
+	if (i < n && ops[i].key != ops[i - 1].key)
+		want_tables(&ops[i], key_len);
+}
+
+static inline __attribute__((always_inline)) void gcm_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
+							   aes_gcm_enc_dec_t call)
+{
+	struct gcm_context_data *scratch = &c->mb->gcm;
+	struct gcm_input in[GROUP];
+	unsigned aad_len[GROUP];
+
+	for (unsigned i = 1; i < LEAD; i++)
+		look_ahead(ops, i, n, key_len);
 	for (unsigned first = 0; first < n; first += GROUP) {
 		unsigned group = n - first < GROUP ? n - first : GROUP;
 		struct crypt_op *op = ops + first;
 
 		for (unsigned i = 0; i < group; i++) {
+			const struct crypt_key *k = op[i].key;
 			store_be64(op[i].esp + ESP_HEADER_LEN, op[i].iv);
 			put_nonce(&in[i], k, __builtin_bswap64(op[i].iv));
-			aad_len = put_aad(&in[i], k, &op[i]);
+			aad_len[i] = put_aad(&in[i], k, &op[i]);
 			op[i].ok = op_fits(k, &op[i]);
 		}
-		for (unsigned i = 0; i < group; i++)
+		for (unsigned i = 0; i < group; i++) {
+			look_ahead(ops, first + i + LEAD, n, key_len);
 			if (likely(op[i].ok))
-				call(key, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len,
-				     op[i].dst + op[i].len, icv_len);
+				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len[i],
+				     op[i].dst + op[i].len, op[i].key->suite.icv_len);
+		}
 	}
 }
 
-static void gcm_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+static inline __attribute__((always_inline)) void gcm_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
+							   aes_gcm_enc_dec_t call)
 {
-	const struct gcm_key_data *key = k->expanded;
 	struct gcm_context_data *scratch = &c->mb->gcm;
-	const IMB_MGR *m = c->mb->mgr;
-	const aes_gcm_enc_dec_t call = k->suite.key_len == 16 ? m->gcm128_dec :
-				       k->suite.key_len == 24 ? m->gcm192_dec :
-								m->gcm256_dec;
-	const unsigned icv_len = k->suite.icv_len;
-	unsigned aad_len = 0;
 	struct gcm_input in[GROUP];
+	unsigned aad_len[GROUP];
 	uint8_t icv[GROUP][16];
 
+	for (unsigned i = 1; i < LEAD; i++)
+		look_ahead(ops, i, n, key_len);
 	for (unsigned first = 0; first < n; first += GROUP) {
 		unsigned group = n - first < GROUP ? n - first : GROUP;
 		struct crypt_op *op = ops + first;
 
 		for (unsigned i = 0; i < group; i++) {
+			const struct crypt_key *k = op[i].key;
 			put_nonce(&in[i], k, load_native(op[i].esp + ESP_HEADER_LEN, 8));
-			aad_len = put_aad(&in[i], k, &op[i]);
+			aad_len[i] = put_aad(&in[i], k, &op[i]);
 			op[i].ok = op_fits(k, &op[i]);
+		}
+		for (unsigned i = 0; i < group; i++) {
+			look_ahead(ops, first + i + LEAD, n, key_len);
+			if (likely(op[i].ok))
+				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len[i],
+				     icv[i], op[i].key->suite.icv_len);
 		}
 		for (unsigned i = 0; i < group; i++)
 			if (likely(op[i].ok))
-				call(key, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len,
-				     icv[i], icv_len);
-		for (unsigned i = 0; i < group; i++)
-			if (likely(op[i].ok))
-				op[i].ok = icv_equal(icv[i], op[i].src + op[i].len, icv_len);
+				op[i].ok = icv_equal(icv[i], op[i].src + op[i].len, op[i].key->suite.icv_len);
 	}
+}
+
+static void gcm_seal_128(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
+{
+	gcm_seal(c, ops, n, 16, c->mb->mgr->gcm128_enc);
+}
+
+static void gcm_seal_192(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
+{
+	gcm_seal(c, ops, n, 24, c->mb->mgr->gcm192_enc);
+}
+
+static void gcm_seal_256(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
+{
+	gcm_seal(c, ops, n, 32, c->mb->mgr->gcm256_enc);
+}
+
+static void gcm_open_128(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
+{
+	gcm_open(c, ops, n, 16, c->mb->mgr->gcm128_dec);
+}
+
+static void gcm_open_192(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
+{
+	gcm_open(c, ops, n, 24, c->mb->mgr->gcm192_dec);
+}
+
+static void gcm_open_256(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
+{
+	gcm_open(c, ops, n, 32, c->mb->mgr->gcm256_dec);
 }
 
 struct gmac_calls {
@@ -129,18 +191,17 @@ static struct gmac_calls gmac_calls_of(const IMB_MGR *m, unsigned key_len)
 
 /* Both directions: the text passes unchanged, header, IV and text are authenticated in that order.
  */
-static void gmac_run(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-		     unsigned n)
+static void gmac_run(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	const struct gcm_key_data *key = k->expanded;
-	const struct gmac_calls call = gmac_calls_of(c->mb->mgr, k->suite.key_len);
 	struct gcm_context_data *scratch = &c->mb->gcm;
-	const bool seal = k->dir == CRYPT_SEAL;
 	uint8_t nonce[16], buf[12], icv[16];
 
-	memcpy(nonce, k->salt, 4);
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		const struct gcm_key_data *key = k->expanded;
+		const struct gmac_calls call = gmac_calls_of(c->mb->mgr, k->suite.key_len);
+		const bool seal = k->dir == CRYPT_SEAL;
 		uint8_t *iv = op->esp + ESP_HEADER_LEN;
 		const uint8_t *aad;
 		op->ok = op_fits(k, op);
@@ -151,6 +212,7 @@ static void gmac_run(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 			if (op->src != op->dst)
 				memcpy(op->dst, op->src, op->len);
 		}
+		memcpy(nonce, k->salt, 4);
 		memcpy(nonce + 4, iv, 8);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
 		call.init(key, scratch, nonce, 12);
@@ -185,6 +247,19 @@ void mb_gcm_raw(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_raw
 		memcpy(r->icv, icv, k->suite.icv_len);
 }
 
+static crypt_run_fn *gcm_run_of(const struct crypt_key *k)
+{
+	bool seal = k->dir == CRYPT_SEAL;
+
+	if (k->suite.encr->id == ENCR_NULL_AUTH_AES_GMAC)
+		return gmac_run;
+	if (k->suite.key_len == 16)
+		return seal ? gcm_seal_128 : gcm_open_128;
+	if (k->suite.key_len == 24)
+		return seal ? gcm_seal_192 : gcm_open_192;
+	return seal ? gcm_seal_256 : gcm_open_256;
+}
+
 void mb_gcm_key_init(struct crypt_key *k, struct span encr)
 {
 	struct gcm_key_data *key = k->expanded;
@@ -195,8 +270,5 @@ void mb_gcm_key_init(struct crypt_key *k, struct span encr)
 		IMB_AES192_GCM_PRE(mb_key_mgr, encr.p, key);
 	else
 		IMB_AES256_GCM_PRE(mb_key_mgr, encr.p, key);
-	if (k->suite.encr->id == ENCR_NULL_AUTH_AES_GMAC)
-		k->run = gmac_run;
-	else
-		k->run = k->dir == CRYPT_SEAL ? gcm_seal : gcm_open;
+	k->run = gcm_run_of(k);
 }

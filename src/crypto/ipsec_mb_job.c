@@ -100,13 +100,13 @@ static void job_cover(IMB_JOB *j, const uint8_t *from, size_t len)
 	j->msg_len_to_hash_in_bytes = len;
 }
 
-void mb_job_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+void mb_job_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	const struct mb_job_key *q = k->expanded;
-	const bool combined = k->suite.encr->aead, null = k->suite.encr->id == ENCR_NULL;
-
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		const struct mb_job_key *q = k->expanded;
+		const bool combined = k->suite.encr->aead, null = k->suite.encr->id == ENCR_NULL;
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;
@@ -134,13 +134,13 @@ void mb_job_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op
 	}
 }
 
-void mb_job_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops, unsigned n)
+void mb_job_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	const struct mb_job_key *q = k->expanded;
-	const bool combined = k->suite.encr->aead, null = k->suite.encr->id == ENCR_NULL;
-
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		const struct mb_job_key *q = k->expanded;
+		const bool combined = k->suite.encr->aead, null = k->suite.encr->id == ENCR_NULL;
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;

@@ -167,20 +167,20 @@ static bool etm_message(const struct crypt_key *k, const struct ossl_slot *s, co
 /* ---- packets
  * --------------------------------------------------------------------------------------------- */
 
-static void run_aead(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-		     unsigned n)
+static void run_aead(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	EVP_CIPHER_CTX *x = slots_of(k)[c->slot].cipher;
-	unsigned salt_len = k->suite.encr->salt_len;
 	uint8_t nonce[12], buf[12];
 
-	memcpy(nonce, k->salt, salt_len);
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		EVP_CIPHER_CTX *x = slots_of(k)[c->slot].cipher;
+		unsigned salt_len = k->suite.encr->salt_len;
 		const uint8_t *aad;
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;
+		memcpy(nonce, k->salt, salt_len);
 		if (k->dir == CRYPT_SEAL)
 			op_put_iv(c, k, op);
 		memcpy(nonce + salt_len, op->esp + ESP_HEADER_LEN, 8);
@@ -192,19 +192,19 @@ static void run_aead(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 }
 
 /* RFC 4543 3.3: the text is associated data too, after the IV, and passes as it is. */
-static void run_gmac(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-		     unsigned n)
+static void run_gmac(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	EVP_CIPHER_CTX *x = slots_of(k)[c->slot].cipher;
 	uint8_t nonce[12], buf[12];
 
-	memcpy(nonce, k->salt, 4);
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		EVP_CIPHER_CTX *x = slots_of(k)[c->slot].cipher;
 		const uint8_t *aad;
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;
+		memcpy(nonce, k->salt, 4);
 		uint8_t *iv = op->esp + ESP_HEADER_LEN;
 		if (k->dir == CRYPT_SEAL) {
 			op_put_iv(c, k, op);
@@ -220,24 +220,23 @@ static void run_gmac(struct crypt_ctx *c, const struct crypt_key *k, struct cryp
 	}
 }
 
-static void run_etm(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-		    unsigned n)
+static void run_etm(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	const struct ossl_slot *s = &slots_of(k)[c->slot];
-	bool ctr = k->suite.encr->id == ENCR_AES_CTR;
 	uint8_t counter[16], hi[4];
 
-	memcpy(counter, k->salt, 4);
 	store_be32(counter + 12, 1);
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		const struct ossl_slot *s = &slots_of(k)[c->slot];
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;
 		const uint8_t *iv = op->esp + ESP_HEADER_LEN;
 		if (k->dir == CRYPT_SEAL)
 			op_put_iv(c, k, op);
-		if (ctr) {
+		if (k->suite.encr->id == ENCR_AES_CTR) {
+			memcpy(counter, k->salt, 4);
 			memcpy(counter + 4, iv, 8);
 			iv = counter;
 		}

@@ -38,19 +38,19 @@ static size_t sodium_key_bytes(const struct esp_suite *s, unsigned threads)
 	return sizeof(struct sodium_key);
 }
 
-static void sodium_seal(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-			unsigned n)
+static void sodium_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	const struct sodium_key *sk = k->expanded;
 	uint8_t nonce[12], buf[12];
 
-	memcpy(nonce, k->salt, 4);
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		const struct sodium_key *sk = k->expanded;
 		const uint8_t *aad;
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;
+		memcpy(nonce, k->salt, 4);
 		store_be64(op->esp + ESP_HEADER_LEN, op->iv);
 		store_be64(nonce + 4, op->iv);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
@@ -60,19 +60,19 @@ static void sodium_seal(struct crypt_ctx *c, const struct crypt_key *k, struct c
 	}
 }
 
-static void sodium_open(struct crypt_ctx *c, const struct crypt_key *k, struct crypt_op *ops,
-			unsigned n)
+static void sodium_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n)
 {
-	const struct sodium_key *sk = k->expanded;
 	uint8_t nonce[12], buf[12];
 
-	memcpy(nonce, k->salt, 4);
 	for (unsigned i = 0; i < n; i++) {
 		struct crypt_op *op = &ops[i];
+		const struct crypt_key *k = op->key;
+		const struct sodium_key *sk = k->expanded;
 		const uint8_t *aad;
 		op->ok = op_fits(k, op);
 		if (!op->ok)
 			continue;
+		memcpy(nonce, k->salt, 4);
 		memcpy(nonce + 4, op->esp + ESP_HEADER_LEN, 8);
 		unsigned aad_len = op_aad(k, op, buf, &aad);
 		op->ok = crypto_aead_chacha20poly1305_ietf_decrypt_detached(

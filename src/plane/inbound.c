@@ -61,22 +61,27 @@ void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *r
 		worker_event_paced(w, &e, w);
 }
 
-/* Looks up the SAs and fills the ops; packets that fail leave the batch. */
-static void look_up_all(struct worker *w, bool udp)
+/* The SAs of some packets; they are on their way from then on. */
+static void look_up_some(struct worker *w, unsigned first, unsigned end)
 {
 	const struct sad *sad = plane_sad(w->plane);
 	const struct sa *last = NULL;
-	unsigned m = 0;
 
-	for (unsigned i = 0; i < w->n_in; i++) {
+	for (unsigned i = first; i < end; i++) {
 		struct sa *sa = w->in[i].sa = sad_lookup(sad, load_be32(w->in[i].esp), SA_ESP);
 		if (sa && sa != last) {
 			last = sa;
 			sa_prefetch(sa);
 		}
 	}
-	last = NULL;
-	for (unsigned i = 0; i < w->n_in; i++) {
+}
+
+/* What their SAs point to. */
+static void follow_some(const struct worker *w, unsigned first, unsigned end)
+{
+	const struct sa *last = NULL;
+
+	for (unsigned i = first; i < end; i++) {
 		const struct sa *sa = w->in[i].sa;
 		if (sa && sa != last) {
 			last = sa;
@@ -84,7 +89,12 @@ static void look_up_all(struct worker *w, bool udp)
 			replay_prefetch(&sa->replay, load_be32(w->in[i].esp + 4));
 		}
 	}
-	for (unsigned i = 0; i < w->n_in; i++) {
+}
+
+/* Fills the ops from place m on; packets that fail leave the batch. Returns the place behind the last op. */
+static unsigned admit_some(struct worker *w, unsigned first, unsigned end, unsigned m, bool udp)
+{
+	for (unsigned i = first; i < end; i++) {
 		struct in_pkt *p = &w->in[i];
 		struct sa *sa = p->sa;
 
@@ -119,6 +129,24 @@ static void look_up_all(struct worker *w, bool udp)
 		if (m != i)
 			w->in[m] = *p;
 		m++;
+	}
+	return m;
+}
+
+/*
+ * Looks up the SAs and fills the ops; packets that fail leave the batch. The three steps take turns, each a stage behind the one before it, as in
+ * outbound.c.
+ */
+static void look_up_all(struct worker *w, bool udp)
+{
+	unsigned n = w->n_in, m = 0;
+
+	for (unsigned at = 0; at < n + 2 * BATCH_STAGE; at += BATCH_STAGE) {
+		look_up_some(w, at, batch_end(at + BATCH_STAGE, n));
+		if (at >= BATCH_STAGE)
+			follow_some(w, at - BATCH_STAGE, batch_end(at, n));
+		if (at >= 2 * BATCH_STAGE)
+			m = admit_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n), m, udp);
 	}
 	w->n_in = m;
 }

@@ -54,10 +54,10 @@ unsigned outbound_read(struct worker *w)
 	return w->n_out;
 }
 
-/* Parses and hashes the whole batch first, so that the flow table's lines are on their way when they are looked at. */
-static void parse_all(struct worker *w)
+/* Parses and hashes; the flow table's lines are on their way from then on. */
+static void parse_some(struct worker *w, unsigned first, unsigned end)
 {
-	for (unsigned i = 0; i < w->n_out; i++) {
+	for (unsigned i = first; i < end; i++) {
 		struct out_pkt *p = &w->out[i];
 		uint32_t got = p->info.len;
 		enum drop d = pkt_parse(p->ip, got, &p->info);
@@ -133,9 +133,9 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 			worker_drop(w, d);
 			return;
 		}
-		for (unsigned i = 0; i < g.segs; i++) { /* frames are not in use yet: their arena is free */
-			gso_segment(&g, i, w->frame_arena);
-			if (!send_clear(w, p, w->frame_arena, gso_segment_len(&g, i)))
+		for (unsigned i = 0; i < g.segs; i++) { /* the side arena is free until all are framed */
+			gso_segment(&g, i, w->side_arena);
+			if (!send_clear(w, p, w->side_arena, gso_segment_len(&g, i)))
 				break;
 		}
 	}
@@ -239,13 +239,13 @@ static bool by_its_quote(struct worker *w, struct out_pkt *p)
 	return true;
 }
 
-/* Looks every packet's flow up; the SAs they lead to are on their way while the next ones are looked at. */
-static void classify_all(struct worker *w)
+/* Looks the packets' flows up; the SAs they lead to are on their way from then on. */
+static void classify_some(struct worker *w, unsigned first, unsigned end)
 {
 	const struct sa *last = NULL;
 	bool icmp_told = icmp_error_told(w);
 
-	for (unsigned i = 0; i < w->n_out; i++) {
+	for (unsigned i = first; i < end; i++) {
 		struct out_pkt *p = &w->out[i];
 
 		if (unlikely(!p->ip))
@@ -291,11 +291,11 @@ static bool may_go_as_it_is(struct worker *w, struct out_pkt *p)
 }
 
 /* What the SA says: is it alive, does the packet fit, which DF bit. Packets that cannot go on lose their SA. */
-static void fit_all(struct worker *w)
+static void fit_some(struct worker *w, unsigned first, unsigned end)
 {
 	const struct sa *last = NULL;
 
-	for (unsigned i = 0; i < w->n_out; i++) {
+	for (unsigned i = first; i < end; i++) {
 		struct out_pkt *p = &w->out[i];
 		struct sa *sa = p->sa;
 
@@ -519,21 +519,37 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 	}
 }
 
-static void work_on(struct worker *w, void (*flush)(struct worker *w))
+static void frame_some(struct worker *w, unsigned first, unsigned end, void (*flush)(struct worker *w))
 {
-	parse_all(w);
-	classify_all(w);
-	fit_all(w);
-	for (unsigned i = 0; i < w->n_out;) {
+	for (unsigned i = first; i < end;) {
 		if (!w->out[i].sa) {
 			i++;
 			continue;
 		}
-		unsigned end = i + 1;
-		while (end < w->n_out && w->out[end].sa == w->out[i].sa)
-			end++;
-		frame_run(w, i, end, flush);
-		i = end;
+		unsigned next = i + 1;
+		while (next < end && w->out[next].sa == w->out[i].sa)
+			next++;
+		frame_run(w, i, next, flush);
+		i = next;
+	}
+}
+
+/*
+ * The steps up to framing take turns, each a stage behind the one before it: what a step has asked the memory for arrives while the
+ * others work on their packets. With many flows and SAs nothing is in the cache, and waiting would be half of the time.
+ */
+static void work_on(struct worker *w, void (*flush)(struct worker *w))
+{
+	unsigned n = w->n_out;
+
+	for (unsigned at = 0; at < n + 2 * BATCH_STAGE; at += BATCH_STAGE) {
+		parse_some(w, at, batch_end(at + BATCH_STAGE, n));
+		if (at >= BATCH_STAGE)
+			classify_some(w, at - BATCH_STAGE, batch_end(at, n));
+		if (at >= 2 * BATCH_STAGE) {
+			fit_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n));
+			frame_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n), flush);
+		}
 	}
 	seal(w, flush);
 	if (unlikely(w->n_wrap)) {

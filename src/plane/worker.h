@@ -231,6 +231,14 @@ struct worker {
 	} told[EV_TYPES];         /* what the last event of each type was about, and when it was raised */
 };
 
+/* Packets that one step works on before it is the next one's turn. */
+#define BATCH_STAGE 32u
+
+static inline unsigned batch_end(unsigned end, unsigned n)
+{
+	return end < n ? end : n;
+}
+
 static inline void worker_drop(struct worker *w, enum drop why)
 {
 	w->c.drop.n[why]++;

@@ -267,6 +267,82 @@ START_TEST(test_mixed_batch)
 }
 END_TEST
 
+/* ---- many keys of one suite
+ * ---------------------------------------------------------------------------------- */
+
+enum { MANY_KEYS = 48, MANY_OPS = 200 };
+
+/* Every packet another key, all done by one function. Between them packets that must be refused, and take nobody with them: a key of the
+ * other direction, a key that this thread has no part in, an empty text, a forged one. */
+static void many_keys(enum crypt_backend b, const struct esp_suite *s)
+{
+	static struct crypt_op ops[MANY_OPS];
+	struct crypt_key *seal[MANY_KEYS], *open[MANY_KEYS];
+	uint8_t *mem = malloc((size_t)MANY_OPS * MIX_ROOM);
+
+	ck_assert(mem);
+	pick_bytes(plain, MIX_ROOM);
+	for (unsigned i = 0; i < MANY_KEYS; i++) {
+		uint8_t encr[64], integ[64];
+		pick_bytes(encr, sizeof(encr));
+		pick_bytes(integ, sizeof(integ));
+		struct span e = span_of(encr, s->key_len + s->encr->salt_len), a = span_of(integ, s->integ ? s->integ->key_len : 0);
+		seal[i] = key_of(b, s, CRYPT_SEAL, i % 2, e, a);
+		open[i] = key_of(CRYPT_OPENSSL, s, CRYPT_OPEN, i % 2, e, a);
+		ck_assert(seal[i] && open[i]);
+	}
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < MANY_OPS; i++) {
+			uint8_t *p = mem + (size_t)i * MIX_ROOM, *text = p + 8 + s->iv_len;
+			uint32_t len = fit(s, 1 + i * 7 % 1400);
+			unsigned key = i * 5 % MANY_KEYS;
+			store_be32(p, 0x1000 + key);
+			store_be32(p + 4, i);
+			ops[i] = (struct crypt_op){ .key = i % 23 == 7 ? open[key] : seal[key], .esp = p, .src = plain, .dst = text,
+						    .len = i % 29 == 3 ? 0 : len, .seq_hi = i, .iv = i, .ok = true };
+		}
+		seal[2]->threads = pass ? 0 : 1;
+		crypt_seal(ctx, ops, MANY_OPS);
+		for (unsigned i = 0; i < MANY_OPS; i++) {
+			bool refused = i % 23 == 7 || i % 29 == 3 || (pass && i * 5 % MANY_KEYS == 2);
+			ck_assert_int_eq(ops[i].ok, !refused);
+			ops[i].key = open[i * 5 % MANY_KEYS];
+			ops[i].src = ops[i].dst;
+			if (!refused && i % 31 == 4)
+				ops[i].dst[0] ^= 1;
+		}
+		crypt_open(ctx, ops, MANY_OPS);
+		for (unsigned i = 0; i < MANY_OPS; i++) {
+			bool refused = i % 23 == 7 || i % 29 == 3 || (pass && i * 5 % MANY_KEYS == 2);
+			if (refused)
+				continue;
+			ck_assert_int_eq(ops[i].ok, i % 31 != 4);
+			if (ops[i].ok)
+				check_bytes("many keys", span_of(ops[i].dst, ops[i].len), span_of(plain, ops[i].len));
+		}
+	}
+	seal[2]->threads = 1;
+	for (unsigned i = 0; i < MANY_KEYS; i++) {
+		crypt_key_free(&seal[i]);
+		crypt_key_free(&open[i]);
+	}
+	free(mem);
+}
+
+START_TEST(test_many_keys)
+{
+	static const char *const suite[] = { "aes128gcm16", "aes192gcm8", "aes256gcm16", "aes128gmac", "aes128-sha256", "chacha20poly1305" };
+
+	for (unsigned i = 0; i < ARRAY_LEN(suite); i++) {
+		struct esp_suite s = suite_of(suite[i]);
+		many_keys(CRYPT_OPENSSL, &s);
+		many_keys(CRYPT_AUTO, &s);
+	}
+	struct esp_suite chacha = suite_of("chacha20poly1305");
+	many_keys(CRYPT_SODIUM, &chacha);
+}
+END_TEST
+
 /* ---- threads
  * -----------------------------------------------------------------------------------------------
  */
@@ -352,6 +428,7 @@ Suite *suite_cross(void)
 	tcase_add_checked_fixture(t, ctx_up, ctx_down);
 	tcase_add_loop_test(t, test_every_pair, 0, 9);
 	tcase_add_test(t, test_mixed_batch);
+	tcase_add_test(t, test_many_keys);
 	tcase_add_loop_test(t, test_threads, 0, 12);
 	suite_add_tcase(s, t);
 	return s;
