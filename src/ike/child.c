@@ -226,6 +226,17 @@ bool ike_child_has_sibling(const struct ike_child *c)
 	return false;
 }
 
+struct ike_child *ike_child_crossed(const struct ike_child *c)
+{
+	list_for_each (l, &c->sa->children) {
+		struct ike_child *o = list_entry(l, struct ike_child, of_sa);
+		if (o != c && o->reqid == c->reqid && o->by_us != c->by_us &&
+		    o->state == IKE_CHILD_UP && c->state == IKE_CHILD_UP)
+			return o;
+	}
+	return NULL;
+}
+
 /* What the configuration wants after such an end. */
 static enum ike_action action_of(const struct ike_child *c, enum ike_end end)
 {

@@ -168,6 +168,7 @@ struct ike_child {
 	bool udp, esn;
 	bool unsure;             /* IKEv1, as responder: the peer has not said that it has it */
 	bool rekeying;           /* a rekey task is queued or on its way */
+	bool by_us;              /* we asked for it, or for the first that it goes back to */
 	struct proposal *chosen; /* owned, cut to its length */
 	struct ts_list *local_ts, *remote_ts; /* owned, cut to their length */
 	uint32_t replaces;       /* id of the pair it was made to replace; 0: none */
@@ -353,6 +354,8 @@ struct ike_conn_child *ike_child_conf_of(const struct ike_child *c);
 void ike_child_close(struct ike_child *c, enum ike_end end, const char *why);
 /* Is another pair of its reqid in force? */
 bool ike_child_has_sibling(const struct ike_child *c);
+/* The pair of the same IKE SA that does the same since both sides asked for it at once; NULL: none. */
+struct ike_child *ike_child_crossed(const struct ike_child *c);
 /* The end of pairs that only receive: of one reqid, 0 for all. */
 void ike_drains_end(struct ike *ike, uint32_t reqid);
 /* Our traffic goes by it: that is so already, or is made so now. */

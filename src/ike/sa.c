@@ -217,9 +217,18 @@ void ike_sa_close_gate(struct ike_sa *sa)
 	sa->half_open = false;
 }
 
+static bool any_crossed(const struct ike_sa *sa)
+{
+	list_for_each (l, &sa->children)
+		if (ike_child_crossed(list_entry(l, struct ike_child, of_sa)))
+			return true;
+	return false;
+}
+
 void ike_sa_tidy_later(struct ike_sa *sa)
 {
-	if (sa->conn->conf->unique != IKE_UNIQUE_REPLACE || !ike_sa_twin(sa, NULL))
+	if (sa->conn->conf->unique != IKE_UNIQUE_REPLACE ||
+	    (!ike_sa_twin(sa, NULL) && !any_crossed(sa)))
 		return;
 	sa->tidy_ns = clock_now_ns() + TIDY_NS;
 	ike_sa_arm_life(sa);

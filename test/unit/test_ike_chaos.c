@@ -277,7 +277,7 @@ static bool at_rest(void)
 			const struct ike_sa *sa = list_entry(l, struct ike_sa, all);
 			if (sa->over)
 				continue;
-			if (sa->state != IKE_ST_UP || sa->task || sa->x || !list_empty(&sa->tasks))
+			if (sa->state != IKE_ST_UP || sa->replaced || sa->task || sa->x || !list_empty(&sa->tasks))
 				return false;
 		}
 		if (!list_empty(&n->ike->drains))

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "ike/proto.h"
 #include "test_ike_change.h"
 
 static struct duo d;
@@ -446,6 +447,38 @@ START_TEST(test_new_child)
 }
 END_TEST
 
+static bool late_requests_of_b(struct duo *duo, struct duo_msg *m)
+{
+	const uint64_t *until = duo->hook_arg;
+
+	return m->from != &duo->b || (m->p[19] & IKE2_FLAG_R) || duo->now_ns >= *until;
+}
+
+/* Both sides ask for the same child, and what one of them says is late, so that two pairs may come
+ * up, of which one is rekeyed meanwhile: one is left, on both sides the same. */
+START_TEST(test_new_child_at_once)
+{
+	uint64_t a, b, until;
+
+	fresh((uint64_t)_i + 1);
+	more();
+	d.a.conn->unique = d.b.conn->unique = IKE_UNIQUE_REPLACE;
+	up();
+	until = d.now_ns + SECONDS(3);
+	d.hook_arg = &until;
+	d.hook = late_requests_of_b;
+	b = change_up(&d.b, "a/more");
+	a = change_up(&d.a, "b/more");
+	change_done(&d, &d.a, a);
+	if (_i & 1)
+		change_done(&d, &d.a, change_rekey(&d.a, "b/more", false));
+	change_done(&d, &d.b, b);
+	d.hook = NULL;
+	change_rest(&d, 1, 2);
+	duo_fini(&d);
+}
+END_TEST
+
 START_TEST(test_new_child_refused)
 {
 	fresh(1);
@@ -681,6 +714,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_child_not_found);
 	tcase_add_test(t, test_for_ever_later);
 	tcase_add_loop_test(t, test_new_child, 0, 4);
+	tcase_add_loop_test(t, test_new_child_at_once, 0, 16);
 	tcase_add_test(t, test_new_child_refused);
 	tcase_add_test(t, test_too_many_children);
 	tcase_add_loop_test(t, test_lifetimes, 0, 4);

@@ -305,17 +305,23 @@ void v1_sa_again_fire(struct ike_timer *t)
 		ike_sa_kill(sa, IKE_END_FAILED, "the peer began a negotiation and did not go on");
 }
 
-/* Both sides began at once: the one with the lower cookie goes, so both choose the same. */
+/* Both sides began at once: the one with the lower cookie goes, so both choose the same. What stays
+ * looks again later: there may be more than two. */
 static void tidy(struct ike_sa *sa)
 {
-	struct ike_sa *twin = ike_sa_twin(sa, NULL), *low;
+	struct ike_sa *low, *high;
 
-	if (!twin || twin->major != 1 || sa->state != IKE_ST_UP || twin->state != IKE_ST_UP ||
-	    !ip_addr_eq(&twin->remote.addr, &sa->remote.addr))
+	for (struct ike_sa *t = NULL; sa->state == IKE_ST_UP && (t = ike_sa_twin(sa, t));) {
+		if (t->major != 1 || t->state != IKE_ST_UP ||
+		    !ip_addr_eq(&t->remote.addr, &sa->remote.addr))
+			continue;
+		low = memcmp(sa->spi_i, t->spi_i, 8) < 0 ? sa : t;
+		high = low == sa ? t : sa;
+		v1_take_children(high, low);
+		ike_sa_tidy_later(high);
+		v1_sa_delete(low, IKE_END_REPLACED, 0);
 		return;
-	low = memcmp(sa->spi_i, twin->spi_i, 8) < 0 ? sa : twin;
-	v1_take_children(low == sa ? twin : sa, low);
-	v1_sa_delete(low, IKE_END_REPLACED, 0);
+	}
 }
 
 static size_t bytes(const struct ike_sa *sa)

@@ -112,6 +112,16 @@ static void tell_up(const struct v2_child *c, const struct ike_child *child, uin
 			 "child %s up: %s === %s", c->conf->name, l, r);
 }
 
+static bool asked_by_us(const struct v2_child *c)
+{
+	list_for_each (l, &c->sa->children) {
+		const struct ike_child *o = list_entry(l, struct ike_child, of_sa);
+		if (c->replaces && o->id == c->replaces)
+			return o->by_us;
+	}
+	return c->asked;
+}
+
 struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t order)
 {
 	struct ike_sa *sa = c->sa;
@@ -149,6 +159,7 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	child->mode = c->mode;
 	child->udp = sa->encap && c->proto != SA_AH;
 	child->esn = esn && esn->id == 1;
+	child->by_us = asked_by_us(c);
 	child->installed_ns = clock_now_ns();
 	child->rekey_ns = c->conf->rekey_ns ? child->installed_ns +
 						  ike_jitter(c->conf->rekey_ns, c->conf->rand_ns)

@@ -66,18 +66,48 @@ static void drop_doubles(struct ike_sa *sa)
 	}
 }
 
+static bool lower(const struct ike_child *a, const struct ike_child *b)
+{
+	uint32_t x = a->spi_in < a->spi_out ? a->spi_in : a->spi_out,
+		 y = b->spi_in < b->spi_out ? b->spi_in : b->spi_out;
+
+	return x < y || (x == y && (a->spi_in ^ a->spi_out) < (b->spi_in ^ b->spi_out));
+}
+
+/* Both sides asked for the same child at once: of two pairs the one with the lowest SPI goes, so that
+ * both sides choose the same. One of them may be being replaced: then later. */
+static void drop_crossed(struct ike_sa *sa)
+{
+	list_for_each_safe (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		struct ike_child *o = ike_child_crossed(c);
+		if (!o)
+			continue;
+		if (c->rekeying || o->rekeying)
+			ike_sa_tidy_later(sa);
+		else if (lower(c, o))
+			v2_child_delete(c, IKE_END_REPLACED, 0);
+	}
+}
+
 /*
  * Both sides began at once, and now two IKE SAs do the same. With unique = replace the one goes
  * that has nothing of its own; of two such, and of children, that with the lower initiator's SPI:
- * both sides would choose it.
+ * both sides would choose it. There may be more than two: what stays looks again later.
  */
 static void tidy(struct ike_sa *sa)
 {
 	struct ike_sa *twin = ike_sa_twin(sa, NULL), *low, *high;
 
+	if (!v2_closing(sa))
+		drop_crossed(sa);
 	for (; twin; twin = ike_sa_twin(sa, twin)) {
-		if (v2_closing(sa) || v2_closing(twin) || sa->replaces || twin->replaces)
+		if (v2_closing(sa))
+			return;
+		if (v2_closing(twin) || sa->replaces || twin->replaces) {
+			ike_sa_tidy_later(sa);
 			continue;
+		}
 		low = memcmp(sa->spi_i, twin->spi_i, 8) < 0 ? sa : twin;
 		high = low == sa ? twin : sa;
 		if (!redundant(low) && !redundant(high)) {
@@ -86,6 +116,7 @@ static void tidy(struct ike_sa *sa)
 		}
 		low = redundant(low) ? low : high;
 		ike_sa_log(low, LOG_LVL_INFO, "another IKE SA with this peer does the same");
+		ike_sa_tidy_later(low == sa ? twin : sa);
 		v2_sa_delete(low, IKE_END_REPLACED, 0);
 		return;
 	}
