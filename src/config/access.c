@@ -19,6 +19,20 @@ bool v_addrs(struct loader *ld, const struct key_row *row, const struct value *v
 	return vec_push(ld, out, &a, sizeof(a));
 }
 
+bool v_resolv(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
+{
+	char *none;
+
+	if (strcmp(v->text, "none") != 0)
+		return v_text(ld, row, v, out);
+	none = strdup("");
+	if (!have_memory(ld, none))
+		return false;
+	free(*(char **)out);
+	*(char **)out = none;
+	return true;
+}
+
 bool v_string(struct loader *ld, const struct key_row *row, const struct value *v, void *out)
 {
 	if (!v->text[0] || strlen(v->text) > 255)

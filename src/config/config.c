@@ -283,6 +283,7 @@ void config_free(struct config **cp)
 	ike_conf_unref(&c->ike);
 	free(c->run_dir);
 	free(c->state_dir);
+	free(c->resolv_conf);
 	free(c->path);
 	free(c);
 }

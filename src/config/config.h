@@ -98,6 +98,7 @@ struct config {
 	unsigned icmp_protected, icmp_unprotected; /* enum icmp_of that are accepted; with WORDS_SAID */
 	unsigned icmp_log;            /* those that are told; with WORDS_SAID */
 	char *run_dir, *state_dir;    /* NULL: default */
+	char *resolv_conf;            /* "": none; NULL: default */
 	bool seccomp;
 	enum log_level log_level;
 	int log_subsys[LOG_SUBSYSTEMS]; /* -1: as log_level */

@@ -234,7 +234,7 @@ const struct value *key_value(const struct item *it, const char *key);
 
 /* values.c */
 value_parser v_bool, v_word, v_u32, v_u16, v_u64, v_bytes, v_bytes32, v_time_ns, v_time_s, v_time_us, v_workers,
-    v_text, v_addr, v_listen, v_prefix, v_range, v_proto, v_port, v_octet, v_octet_one, v_dscp, v_dscps, v_label,
+    v_text, v_resolv, v_addr, v_listen, v_prefix, v_range, v_proto, v_port, v_octet, v_octet_one, v_dscp, v_dscps, v_label,
     v_label_one, v_words;
 /* "KEY = "TEXT"; expected ...". Always false. */
 bool value_refuse(struct loader *ld, const struct key_row *row, const struct value *v, const char *fmt, ...)

@@ -133,6 +133,7 @@ const struct key_row key_rows[] = {
 	{ SEC_TOP, { "", "icmp_log",       "words",     "no" },     true,  v_words,   T(icmp_log), 0, 0, icmp_words },
 	{ SEC_TOP, { "", "run_dir",        "path",      "(the run directory of the build)" },   false, v_text, T(run_dir), 0, 0, NULL },
 	{ SEC_TOP, { "", "state_dir",      "path",      "(the state directory of the build)" }, false, v_text, T(state_dir), 0, 0, NULL },
+	{ SEC_TOP, { "", "resolv_conf",    "path", "(/etc/resolv.conf, and none with a run directory of its own)" },  false, v_resolv, T(resolv_conf), 0, 0, NULL },
 	{ SEC_TOP, { "", "seccomp",        "boolean",   "yes" },    false, v_bool,    T(seccomp), 0, 0, NULL },
 
 	{ SEC_IKE, { "", "cacerts",                "paths",   "(none)" }, true,  NULL, 0, 0, 0, NULL },
@@ -312,6 +313,7 @@ const struct key_row key_rows[] = {
 	{ SEC_POOL, { "pool", "split_include", "prefixes",  "(none)" }, true,  v_prefix,  L(include), 0, 0, NULL },
 	{ SEC_POOL, { "pool", "split_exclude", "prefixes",  "(none)" }, true,  v_prefix,  L(exclude), 0, 0, NULL },
 	{ SEC_POOL, { "pool", "domain",        "text",      "(none)" }, false, v_string,  L(p.domain), 0, 0, NULL },
+	{ SEC_POOL, { "pool", "split_dns",     "text",      "(none)" }, false, v_string,  L(p.split_dns), 0, 0, NULL },
 	{ SEC_POOL, { "pool", "banner",        "text",      "(none)" }, false, v_string,  L(p.banner), 0, 0, NULL },
 	{ SEC_POOL, { "pool", "lease_time",    "time",      "0" },      false, v_time_ns, L(p.keep_ns), 0, 0, NULL },
 

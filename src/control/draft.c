@@ -59,6 +59,8 @@ void draft_restart_keys(const struct config *was, const struct config *now, FILE
 		  strcmp(was->run_dir ? was->run_dir : "", now->run_dir ? now->run_dir : "") == 0 },
 		{ "state_dir", strcmp(was->state_dir ? was->state_dir : "",
 				      now->state_dir ? now->state_dir : "") == 0 },
+		{ "resolv_conf", strcmp(was->resolv_conf ? was->resolv_conf : "none",
+					now->resolv_conf ? now->resolv_conf : "none") == 0 },
 		{ "bridge protected", same_port(was, now, BRIDGE_PROTECTED) },
 		{ "bridge open", same_port(was, now, BRIDGE_OPEN) },
 		{ "tun name", strcmp(tw->name ? tw->name : "", tn->name ? tn->name : "") == 0 },

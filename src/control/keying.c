@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config.h"
 #include "control/keying_priv.h"
 
 #define PER_TURN    64   /* datagrams of one source before others get a turn */
@@ -214,6 +215,14 @@ static int make_engine(struct keying *k, const struct config *c, char *why, size
 	return ike_new(&env, k->conf, &k->ike, why, whylen);
 }
 
+/* An instance with a run directory of its own, as tests have it, leaves the machine's alone. */
+static const char *resolv_conf(const struct daemon *d, const struct config *c)
+{
+	if (c->resolv_conf)
+		return *c->resolv_conf ? c->resolv_conf : NULL;
+	return strcmp(d->run_dir, BW_RUNDIR) == 0 ? "/etc/resolv.conf" : NULL;
+}
+
 /* Going on without is no harm but to peers that would like to have their address again. */
 static void open_leases(struct keying *k)
 {
@@ -252,6 +261,8 @@ int keying_new(struct daemon *d, const struct config *c, char *why, size_t whyle
 		rc = lookup_new(knet_named, k, &k->lookup);
 	if (rc == 0)
 		rc = make_engine(k, c, why, whylen);
+	if (rc == 0)
+		rc = dns_open(d->run_dir, resolv_conf(d, c), &k->dns);
 	if (rc == 0)
 		open_leases(k);
 	if (rc)
@@ -310,6 +321,7 @@ void keying_free(struct keying **kp)
 	if (k->pool)
 		pool_drain(k->pool);
 	lookup_free(&k->lookup);
+	dns_close(&k->dns);
 	if (leasestore_close(&k->leases))
 		log_error(LOG_IKE, "leases could not be written: peers may get other addresses next time");
 	if (k->ike)

@@ -68,6 +68,8 @@ void kevent_tell(void *keying, const struct ike_event *e)
 		keep_ike(k, e->sa_id);
 	if (e->type == IKE_EV_SA_DOWN)
 		knet_dirty(k); /* an address it had given us goes */
+	if (e->type == IKE_EV_CHILD_UP || e->type == IKE_EV_CHILD_DOWN || e->type == IKE_EV_SA_DOWN)
+		knet_dns(k);
 	if (!name)
 		return;
 	json_t *v = json_object();

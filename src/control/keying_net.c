@@ -424,6 +424,32 @@ void knet_named(void *keying, const struct ip_addr *addr, unsigned n)
 	knet_flush(k); /* before the first message goes there */
 }
 
+/* ---- name servers -----------------------------------------------------------------------------
+ */
+
+static void add_dns(const struct ike_sa_view *v, void *arg)
+{
+	struct dns_want *w = arg;
+
+	for (unsigned i = 0; i < v->n_dns && v->n_children; i++)
+		dns_want_server(w, &v->dns[i]);
+	if (v->n_dns && v->n_children) {
+		dns_want_search(w, v->domain);
+		dns_want_search(w, v->split_dns);
+	}
+}
+
+/* They are asked as long as there is a way to them. */
+void knet_dns(struct keying *k)
+{
+	struct dns_want w = { .n_server = 0 };
+
+	if (!k->ike || !k->dns)
+		return;
+	ike_each_sa(k->ike, add_dns, &w);
+	dns_set(k->dns, &w);
+}
+
 /* ---- putting it into force --------------------------------------------------------------------
  */
 

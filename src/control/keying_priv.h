@@ -2,6 +2,7 @@
 #ifndef CONTROL_KEYING_PRIV_H
 #define CONTROL_KEYING_PRIV_H
 
+#include "control/dns.h"
 #include "control/keying.h"
 #include "control/leasestore.h"
 #include "control/lookup.h"
@@ -59,6 +60,7 @@ struct keying {
 	struct udp udp[2];     /* port 500: IPv4, IPv6; fd -1: none */
 	struct pool *pool;
 	struct lookup *lookup;
+	struct dns *dns;
 	struct leasestore *leases; /* NULL: there is no place to keep them */
 	bool running;          /* messages are read */
 	/* keying_sa.c, keying_group.c */
@@ -112,6 +114,8 @@ const struct kpair *ksa_find(const struct keying *k, uint32_t spi_in, uint8_t pr
 void knet_dirty(struct keying *k);
 /* Now, if anything has changed. */
 void knet_flush(struct keying *k);
+/* Name servers follow what is up. */
+void knet_dns(struct keying *k);
 /* Addresses a name of a peer stands for: routes must not catch them. */
 void knet_named(void *keying, const struct ip_addr *addr, unsigned n);
 void knet_fini(struct keying *k);

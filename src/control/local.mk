@@ -12,6 +12,8 @@ libcontrol_a_SOURCES = \
 	src/control/cmd_bench.h \
 	src/control/daemon.c \
 	src/control/daemon.h \
+	src/control/dns.c \
+	src/control/dns.h \
 	src/control/draft.c \
 	src/control/draft.h \
 	src/control/dropwatch.c \

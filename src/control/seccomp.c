@@ -74,6 +74,9 @@ static const int allowed[] = {
 	SCMP_SYS(renameat),
 	SCMP_SYS(renameat2),
 	SCMP_SYS(fdatasync),
+	SCMP_SYS(fchmod), /* resolv.conf, which others read, and may be a link */
+	SCMP_SYS(symlink),
+	SCMP_SYS(symlinkat),
 	/* memory */
 	SCMP_SYS(brk),
 	SCMP_SYS(mmap),

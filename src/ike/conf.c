@@ -58,6 +58,7 @@ static void pool_fini(struct ike_pool_conf *p)
 	free(p->exclude);
 	free(p->domain);
 	free(p->banner);
+	free(p->split_dns);
 }
 
 static void user_fini(struct ike_user *u)

@@ -55,6 +55,7 @@ struct ike_pool_conf {
 	struct ip_prefix *include, *exclude; /* networks behind us, and those that are not */
 	unsigned n_include, n_exclude;
 	char *domain, *banner; /* NULL: none */
+	char *split_dns;       /* domains whose names are ours to resolve, separated by commas; NULL: none */
 	uint64_t keep_ns;      /* an address nobody uses stays its owner's so long; 0: until it is needed */
 };
 

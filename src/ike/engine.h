@@ -171,6 +171,7 @@ struct ike_child {
 	bool by_us;              /* we asked for it, or for the first that it goes back to */
 	struct proposal *chosen; /* owned, cut to its length */
 	struct ts_list *local_ts, *remote_ts; /* owned, cut to their length */
+	struct ts remote_said;   /* IKEv1: Quick Mode's, which remote_ts may be less than */
 	uint32_t replaces;       /* id of the pair it was made to replace; 0: none */
 	uint64_t installed_ns, rekey_ns, expire_ns; /* 0: none */
 	bool carries;       /* our outbound traffic goes by it */

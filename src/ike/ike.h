@@ -191,6 +191,9 @@ struct ike_sa_view {
 	const char *user;                         /* the peer's, proved by XAUTH; NULL: none */
 	const struct proposal *proposal;          /* NULL: none yet */
 	struct ip_addr vip[2], lease[2]; /* inner addresses it gave us, and has of us; ver 0: none */
+	const struct ip_addr *dns;       /* name servers it gave us */
+	unsigned n_dns;
+	const char *domain, *split_dns;  /* and domains, the latter separated by commas; NULL: none */
 	uint64_t established_ns, rekey_ns, reauth_ns; /* clock_now_ns() of; 0: none */
 	unsigned n_children;
 };

@@ -98,6 +98,7 @@ libike_a_SOURCES = \
 	src/ike/v1/step.c \
 	src/ike/v1/table.c \
 	src/ike/v1/v1.h \
+	src/ike/v1/split.c \
 	src/ike/v1/vendor.c \
 	src/ike/v1/vendor.h \
 	src/ike/v1/xauth.c \

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "ike/v1/v1.h"
+
 static struct ike_sa_view view_of(const struct ike_sa *sa)
 {
 	struct ike_sa_view v = {
@@ -29,6 +31,13 @@ static struct ike_sa_view view_of(const struct ike_sa *sa)
 		.vip = { sa->vip[0], sa->vip[1] },
 		.lease = { sa->lease[0], sa->lease[1] },
 	};
+	const struct v1_cfg *got = sa->v1 ? sa->v1->got : NULL;
+	if (got) {
+		v.dns = got->dns;
+		v.n_dns = got->n_dns;
+		v.domain = got->domain;
+		v.split_dns = got->split_dns;
+	}
 	memcpy(v.spi_i, sa->spi_i, 8);
 	memcpy(v.spi_r, sa->spi_r, 8);
 	return v;

@@ -236,7 +236,7 @@ START_TEST(test_empty)
 	ck_assert_int_eq(c->log_level, LOG_LVL_INFO);
 	for (unsigned i = 0; i < LOG_SUBSYSTEMS; i++)
 		ck_assert_int_eq(c->log_subsys[i], -1);
-	ck_assert(!c->run_dir && !c->state_dir && !c->tun && !c->n_sa && !c->n_policy);
+	ck_assert(!c->run_dir && !c->state_dir && !c->resolv_conf && !c->tun && !c->n_sa && !c->n_policy);
 	config_free(&c);
 }
 END_TEST
@@ -249,7 +249,7 @@ START_TEST(test_top)
 				     "fwmark = 0xffffffff crypto_backend = ipsec-mb mss_clamp = no run_dir = 'r d'\n"
 				     "path_mtu_discovery = no path_mtu_age = 5m icmp_unprotected = {too-big, time-exceeded}\n"
 				     "icmp_protected = no icmp_log = {unreachable, source-quench, redirect, parameter-problem, other}\n"
-				     "state_dir = /s seccomp = false\nlog { level = warn net = debug ike = error }\n");
+				     "state_dir = /s resolv_conf = r.conf seccomp = false\nlog { level = warn net = debug ike = error }\n");
 	char text[IP_ADDR_STRLEN];
 
 	ck_assert_uint_eq(c->workers, 3);
@@ -272,6 +272,7 @@ START_TEST(test_top)
 	ck_assert_uint_eq(c->icmp_log & ~WORDS_SAID, ICMP_OF_ALL & ~(ICMP_OF_TOO_BIG | ICMP_OF_TIME));
 	ck_assert_str_eq(c->run_dir, in_work("r d"));
 	ck_assert_str_eq(c->state_dir, "/s");
+	ck_assert_str_eq(c->resolv_conf, in_work("r.conf"));
 	ck_assert_int_eq(c->log_level, LOG_LVL_WARN);
 	ck_assert_int_eq(c->log_subsys[LOG_NET], LOG_LVL_DEBUG);
 	ck_assert_int_eq(c->log_subsys[LOG_IKE], LOG_LVL_ERROR);

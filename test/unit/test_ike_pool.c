@@ -191,7 +191,7 @@ START_TEST(test_cfg_there_and_back)
 			    .n_include = 3,
 			    .exclude = { net("192.168.1.0/24") },
 			    .n_exclude = 1,
-			    .domain = "corp.example",
+			    .domain = "corp.example", .split_dns = "a.example,b.example",
 			    .banner = "hello" },
 		      got;
 	struct ike_bad bad;
@@ -215,6 +215,7 @@ START_TEST(test_cfg_there_and_back)
 	ck_assert_uint_eq(got.n_exclude, 1);
 	ck_assert_str_eq(got.domain, "corp.example");
 	ck_assert_str_eq(got.banner, "hello");
+	ck_assert_str_eq(got.split_dns, "a.example,b.example");
 }
 END_TEST
 

@@ -418,6 +418,99 @@ START_TEST(test_rekey)
 }
 END_TEST
 
+static struct ip_prefix *nets(const char *a, const char *b)
+{
+	struct ip_prefix *p = calloc(2, sizeof(*p));
+
+	ck_assert_int_eq(ip_prefix_parse(a, &p[0]), 0);
+	ck_assert_int_eq(ip_prefix_parse(b, &p[1]), 0);
+	return p;
+}
+
+static const char *reaches(void)
+{
+	static char text[512];
+
+	return ts_list_format(&duo_child(&d.a, 0)->remote_ts, text, sizeof(text));
+}
+
+/* Quick Mode has all addresses, the client sends only what the gateway says is behind it. 1: and not
+ * what it says is not; 2: both; 3: a child that names something else keeps it. */
+START_TEST(test_split)
+{
+	static const char *const want[] = {
+		"10.2.0.0/16 10.3.0.0/16",
+		"0.0.0.0-10.2.2.255 10.2.4.0-192.167.255.255 192.169.0.0-255.255.255.255",
+		"10.2.0.0-10.2.2.255 10.2.4.0-10.2.255.255 10.3.0.0/16",
+		"10.7.0.0/16",
+	};
+	uint64_t order;
+
+	xauth();
+	add_pool("10.9.0.0/24");
+	struct ike_pool_conf *p = &d.b.conf->pool[0];
+	free(p->include);
+	p->n_include = 0;
+	p->include = NULL;
+	if (_i != 1) {
+		p->include = nets("10.2.0.0/16", "10.3.0.0/16");
+		p->n_include = 2;
+	}
+	if (_i == 1 || _i == 2) {
+		p->exclude = nets("10.2.3.0/24", _i == 1 ? "192.168.0.0/16" : "0.0.0.0/0");
+		p->n_exclude = 2;
+	}
+	duo_ts(&d.a.conn->child[0].remote_ts, _i == 3 ? "10.7.0.0/16" : "0.0.0.0/0");
+	duo_ts(&d.b.conn->child[0].local_ts, "0.0.0.0/0");
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	ck_assert_str_eq(reaches(), want[_i]);
+	/* new keys by either side: the same, and the old ones go */
+	ck_assert_int_eq(ike_rekey(d.a.ike, "b/net", false, &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_DONE);
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_str_eq(reaches(), want[_i]);
+	ck_assert_int_eq(ike_rekey(d.b.ike, "a/net", false, &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, &d.b, order)->type, IKE_EV_DONE);
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	ck_assert_str_eq(reaches(), want[_i]);
+}
+END_TEST
+
+/* An address of each version, and a child for each. */
+START_TEST(test_both_versions)
+{
+	struct ip_range *r = calloc(2, sizeof(*r));
+	struct ip_addr *v = calloc(2, sizeof(*v));
+
+	add_pool("10.9.0.0/24");
+	ck_assert_int_eq(ip_range_parse("10.9.0.0/24", &r[0]), 0);
+	ck_assert_int_eq(ip_range_parse("2001:db8:9::/64", &r[1]), 0);
+	free(d.b.conf->pool[0].addrs);
+	d.b.conf->pool[0].addrs = r;
+	d.b.conf->pool[0].n_addrs = 2;
+	ck_assert_int_eq(ip_addr_parse("0.0.0.0", &v[0]), 0);
+	ck_assert_int_eq(ip_addr_parse("::", &v[1]), 0);
+	free(d.a.conn->vips);
+	d.a.conn->vips = v;
+	d.a.conn->n_vips = 2;
+	(void)duo_conf_child(d.a.conn, "six", "dynamic", "2001:db8:2::/48");
+	(void)duo_conf_child(d.b.conn, "six", "2001:db8:2::/48", "dynamic");
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	ck_assert_uint_eq(duo_children(&d.a), 2);
+	duo_agree(&d);
+	has_address("10.9.0.1", "10.9.0.1/32");
+	char t[TS_STRLEN];
+	ck_assert_str_eq(ts_format(&duo_child(&d.a, 1)->local_ts.ts[0], t), "2001:db8:9::1/128");
+}
+END_TEST
+
 /* The client's second message of the new phase 1's Transactions, that XAUTH is over, is lost once. */
 static bool lose_second(struct duo *x, struct duo_msg *m)
 {
@@ -533,6 +626,8 @@ int main(void)
 	tcase_add_loop_test(t, test_rekey, 0, 4);
 	tcase_add_loop_test(t, test_rekey_deletes_late, 0, 2);
 	tcase_add_loop_test(t, test_group, 0, 2);
+	tcase_add_loop_test(t, test_split, 0, 4);
+	tcase_add_test(t, test_both_versions);
 	tcase_add_loop_test(t, test_loss, 0, 30);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

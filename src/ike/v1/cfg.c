@@ -132,6 +132,7 @@ static bool read_attr(const struct ike_attr *a, struct v1_cfg *c)
 		{ IKE1_IP4_SUBNET, V1_CFG_INCLUDE },     { IKE1_IP6_SUBNET, V1_CFG_INCLUDE },
 		{ IKE1_UNITY_BANNER, V1_CFG_BANNER },    { IKE1_UNITY_DEF_DOMAIN, V1_CFG_DOMAIN },
 		{ IKE1_UNITY_SPLIT_INCLUDE, V1_CFG_INCLUDE },
+		{ IKE1_UNITY_SPLIT_DNS, V1_CFG_SPLIT_DNS },
 		{ IKE1_UNITY_LOCAL_LAN, V1_CFG_EXCLUDE },
 	};
 
@@ -163,6 +164,8 @@ static bool read_attr(const struct ike_attr *a, struct v1_cfg *c)
 		return read_nets(s, unity_size(s), c->exclude, &c->n_exclude);
 	case IKE1_UNITY_DEF_DOMAIN:
 		return read_text(s, c->domain);
+	case IKE1_UNITY_SPLIT_DNS:
+		return read_text(s, c->split_dns);
 	case IKE1_UNITY_BANNER:
 		return read_text(s, c->banner);
 	default:
@@ -250,6 +253,7 @@ int v1_cfg_write(const struct v1_cfg *c, bool question, struct ike_msg *m, struc
 		{ V1_CFG_ADDR6, IKE1_IP6_ADDRESS },    { V1_CFG_DNS6, IKE1_IP6_DNS },
 		{ V1_CFG_BANNER, IKE1_UNITY_BANNER },  { V1_CFG_DOMAIN, IKE1_UNITY_DEF_DOMAIN },
 		{ V1_CFG_INCLUDE, IKE1_UNITY_SPLIT_INCLUDE },
+		{ V1_CFG_SPLIT_DNS, IKE1_UNITY_SPLIT_DNS },
 		{ V1_CFG_EXCLUDE, IKE1_UNITY_LOCAL_LAN },
 	};
 
@@ -282,6 +286,8 @@ int v1_cfg_write(const struct v1_cfg *c, bool question, struct ike_msg *m, struc
 	put_nets(&o, c);
 	if (c->domain[0])
 		put(&o, IKE1_UNITY_DEF_DOMAIN, span_of(c->domain, strlen(c->domain)));
+	if (c->split_dns[0])
+		put(&o, IKE1_UNITY_SPLIT_DNS, span_of(c->split_dns, strlen(c->split_dns)));
 	if (c->banner[0])
 		put(&o, IKE1_UNITY_BANNER, span_of(c->banner, strlen(c->banner)));
 	return o.rc;

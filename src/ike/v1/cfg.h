@@ -27,7 +27,8 @@ enum v1_cfg_has {
 	V1_CFG_EXCLUDE = 1 << 7,
 	V1_CFG_DOMAIN = 1 << 8,
 	V1_CFG_BANNER = 1 << 9,
-	V1_CFG_ALL = (1 << 10) - 1
+	V1_CFG_SPLIT_DNS = 1 << 10,
+	V1_CFG_ALL = (1 << 11) - 1
 };
 
 struct v1_cfg {
@@ -38,7 +39,7 @@ struct v1_cfg {
 	unsigned n_dns, n_nbns;
 	struct ip_prefix include[V1_CFG_NETS], exclude[V1_CFG_NETS];
 	unsigned n_include, n_exclude;
-	char domain[V1_CFG_TEXT], banner[V1_CFG_TEXT]; /* printable; "": none */
+	char domain[V1_CFG_TEXT], banner[V1_CFG_TEXT], split_dns[V1_CFG_TEXT]; /* printable; "": none */
 };
 
 /* Is it XAUTH's business rather than Mode Config's? */

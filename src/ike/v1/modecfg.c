@@ -50,16 +50,6 @@ void v1_cfg_inherit(struct ike_sa *to, struct ike_sa *from)
 	}
 }
 
-const struct ip_addr *v1_inner_own(const struct ike_sa *sa)
-{
-	return sa->vip[0].ver ? &sa->vip[0] : sa->vip[1].ver ? &sa->vip[1] : &sa->local.addr;
-}
-
-const struct ip_addr *v1_inner_peer(const struct ike_sa *sa)
-{
-	return sa->lease[0].ver ? &sa->lease[0] : sa->lease[1].ver ? &sa->lease[1] : &sa->remote.addr;
-}
-
 static void tell_pool(const struct ike_pool_conf *p, struct v1_cfg *c)
 {
 	for (unsigned i = 0; i < p->n_dns && c->n_dns < ARRAY_LEN(c->dns); i++)
@@ -72,6 +62,8 @@ static void tell_pool(const struct ike_pool_conf *p, struct v1_cfg *c)
 		c->exclude[c->n_exclude++] = p->exclude[i];
 	if (p->domain && !c->domain[0])
 		snprintf(c->domain, sizeof(c->domain), "%s", p->domain);
+	if (p->split_dns && !c->split_dns[0])
+		snprintf(c->split_dns, sizeof(c->split_dns), "%s", p->split_dns);
 	if (p->banner && !c->banner[0])
 		snprintf(c->banner, sizeof(c->banner), "%s", p->banner);
 }
@@ -143,7 +135,8 @@ static void wishes(const struct ike_sa *sa, struct v1_cfg *c)
 {
 	const struct ike_conn_conf *f = sa->conn->conf;
 
-	*c = (struct v1_cfg){ .has = V1_CFG_INCLUDE | V1_CFG_EXCLUDE | V1_CFG_DOMAIN | V1_CFG_BANNER };
+	*c = (struct v1_cfg){ .has = V1_CFG_INCLUDE | V1_CFG_EXCLUDE | V1_CFG_DOMAIN | V1_CFG_BANNER |
+				    V1_CFG_SPLIT_DNS };
 	for (unsigned i = 0; i < f->n_vips; i++) {
 		unsigned k = f->vips[i].ver == 6;
 		c->has |= k ? V1_CFG_ADDR6 | V1_CFG_DNS6
@@ -179,6 +172,8 @@ static void tell_given(const struct ike_sa *sa, const struct v1_cfg *c)
 	tell_list(sa, "not behind it", c->exclude, c->n_exclude);
 	if (c->domain[0])
 		ike_sa_log(sa, LOG_LVL_INFO, "the peer says: domain %s", c->domain);
+	if (c->split_dns[0])
+		ike_sa_log(sa, LOG_LVL_INFO, "the peer says: it resolves names of %s", c->split_dns);
 	if (c->banner[0])
 		ike_sa_log(sa, LOG_LVL_NOTICE, "the peer says: %s", c->banner);
 }

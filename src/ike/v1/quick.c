@@ -201,6 +201,9 @@ static struct ike_child *same_child(struct ike_sa *sa, const struct v2_child *c)
 struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *life)
 {
 	struct v2_child *c = x->child;
+	const struct ts said = c->remote_ts.ts[0];
+
+	v1_split(x->sa, &c->remote_ts);
 	const struct ike_child *old =
 	    x->replaces ? v1_child_by_id(x->sa, x->replaces) : same_child(x->sa, c);
 
@@ -210,6 +213,7 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 	struct ike_child *k = v2_child_install(c, true, x->order);
 	if (!k)
 		return NULL;
+	k->remote_said = said;
 	v1_quick_limit(k, life);
 	x->made = k->id;
 	/* as responder not before the initiator surely has it (v1_quick_confirm) */
@@ -377,7 +381,7 @@ void v1_child_rekey(struct ike_child *c, uint64_t order)
 	/* those in force are cut to their length */
 	x->child->local_ts.n = x->child->remote_ts.n = 1;
 	x->child->local_ts.ts[0] = c->local_ts->ts[0];
-	x->child->remote_ts.ts[0] = c->remote_ts->ts[0];
+	x->child->remote_ts.ts[0] = c->remote_said;
 	v1_exchange_start(x);
 }
 
@@ -390,8 +394,8 @@ static int own_ts(struct v1_exchange *x)
 
 	if (x->replaces)
 		return 0; /* those of the old one */
-	ts_resolve(&c->conf->local_ts, v1_inner_own(c->sa), &c->local_ts);
-	ts_resolve(&c->conf->remote_ts, v1_inner_peer(c->sa), &c->remote_ts);
+	ts_resolve(&c->conf->local_ts, v1_inner_own(c->sa, &c->conf->remote_ts), &c->local_ts);
+	ts_resolve(&c->conf->remote_ts, v1_inner_peer(c->sa, &c->conf->local_ts), &c->remote_ts);
 	if (!c->local_ts.n || !c->remote_ts.n) {
 		snprintf(c->why, sizeof(c->why), "no selector fits the addresses of both sides");
 		return -ENOENT;

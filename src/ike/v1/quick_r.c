@@ -55,8 +55,8 @@ static unsigned child_fit(const struct ike_sa *sa, const struct ike_child_conf *
 {
 	struct ts_list local, remote;
 
-	ts_resolve(&f->local_ts, v1_inner_own(sa), &local);
-	ts_resolve(&f->remote_ts, v1_inner_peer(sa), &remote);
+	ts_resolve(&f->local_ts, v1_inner_own(sa, &f->remote_ts), &local);
+	ts_resolve(&f->remote_ts, v1_inner_peer(sa, &f->local_ts), &remote);
 	if (!ts_within(&a->local, &local) || !ts_within(&a->remote, &remote))
 		return 0;
 	return ts_list_eq(&a->local, &local) && ts_list_eq(&a->remote, &remote) ? 2 : 1;

@@ -323,10 +323,14 @@ void v1_cfg_missed(struct ike_sa *sa);
 /* Addresses go back; go over to an SA that takes over the children. */
 void v1_cfg_fini(struct ike_sa *sa);
 void v1_cfg_inherit(struct ike_sa *to, struct ike_sa *from);
-/* What `dynamic` means of our side and of the peer's: the address Mode Config gave, else the outer
- * one. */
-const struct ip_addr *v1_inner_own(const struct ike_sa *sa);
-const struct ip_addr *v1_inner_peer(const struct ike_sa *sa);
+
+/* -- split.c -- */
+/* What `dynamic` means of our side and of the peer's: the address Mode Config gave, of the IP version
+ * that the other side's selectors have, else the outer one. */
+const struct ip_addr *v1_inner_own(const struct ike_sa *sa, const struct ts_list *other);
+const struct ip_addr *v1_inner_peer(const struct ike_sa *sa, const struct ts_list *other);
+/* Cuts what was negotiated of the peer's side down to the networks it says are behind it. */
+void v1_split(const struct ike_sa *sa, struct ts_list *remote);
 
 /* -- quick.c -- */
 /* Brings a child up by Quick Mode; w is moved in. */
