@@ -165,6 +165,37 @@ static void check_packets(struct loader *ld, const struct item *it, const struct
 			     mtu->text);
 }
 
+/* Values of a packet need a packet: only a trap has one to show. */
+static void check_pfp(struct loader *ld, const struct item *it, const struct ike_child_conf *c,
+		      const struct ike_conn_conf *conn)
+{
+	const struct value *v = key_value(it, "pfp");
+
+	if (!c->pfp)
+		return;
+	if (conn->version == 1)
+		report_value(ld, v, "pfp: only IKEv2 can ask for the packet's selectors; expected version = 2 in "
+				    "connection %s", conn->name);
+	else if (c->start != IKE_START_TRAP)
+		report_value(ld, v, "pfp takes selectors from packets, which only a trap waits for; expected "
+				    "start_action = trap beside it");
+}
+
+static void check_fragments(struct loader *ld, const struct item *it, const struct ike_child_conf *c,
+			    const struct ike_conn_conf *conn)
+{
+	const struct value *v = key_value(it, "fragments_also");
+
+	if (!c->fragments_also)
+		return;
+	if (conn->version == 1)
+		report_value(ld, v, "fragments_also in a connection with version = 1: only IKEv2 negotiates it; "
+				    "expected version = 2");
+	else if (c->mode == SA_TRANSPORT)
+		report_value(ld, v, "fragments_also with mode = transport, where only whole packets are protected "
+				    "(RFC 4303 3.3.4); expected mode = tunnel");
+}
+
 void child_build(struct loader *ld, const struct item *it, const struct ike_conn_conf *conn,
 		 struct ike_child_conf *out)
 {
@@ -183,12 +214,15 @@ void child_build(struct loader *ld, const struct item *it, const struct ike_conn
 		proposals_read(ld, it, "esp_proposals", IKE_PROTO_ESP, conn->allow_weak,
 			       &d.c.proposals);
 	d.c.mss_clamp = d.mss_clamp < 0 ? ld->conf->mss_clamp : d.mss_clamp;
+	d.c.pfp &= ~WORDS_SAID;
 	if (ld->errors == errors) { /* what was not understood would only be blamed again */
 		limits(ld, it, &d.c);
 		check_kind(ld, it, &d.c, conn);
 		check_transport(ld, it, &d.c);
 		check_actions(ld, it, &d.c, conn);
 		check_packets(ld, it, &d.c);
+		check_pfp(ld, it, &d.c, conn);
+		check_fragments(ld, it, &d.c, conn);
 	}
 	*out = d.c;
 	out->name = strdup(it->name);

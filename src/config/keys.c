@@ -82,6 +82,11 @@ static const struct word auth_words[] = { { "psk", IKE_BY_PSK }, { "pubkey", IKE
 static const struct word start_words[] = {
 	{ "none", IKE_START_NONE }, { "start", IKE_START_START }, { "trap", IKE_START_TRAP }, { NULL, 0 },
 };
+static const struct word pfp_words[] = {
+	{ "yes", IKE_PFP_ALL }, { "no", 0 }, { "local", IKE_PFP_LOCAL }, { "remote", IKE_PFP_REMOTE },
+	{ "protocol", IKE_PFP_PROTO }, { "local_port", IKE_PFP_LOCAL_PORT }, { "remote_port", IKE_PFP_REMOTE_PORT },
+	{ NULL, 0 },
+};
 static const struct word dpd_words[] = {
 	{ "clear", IKE_ACTION_CLEAR }, { "trap", IKE_ACTION_TRAP }, { "restart", IKE_ACTION_RESTART }, { NULL, 0 },
 };
@@ -282,6 +287,8 @@ const struct key_row key_rows[] = {
 	{ SEC_CHILD, { "connection.child", "ah_proposals",  "keywords", "(none)" }, true, NULL,  0, 0, 0, NULL },
 	{ SEC_CHILD, { "connection.child", "local_ts",      "selectors", "dynamic" }, true, v_ts, K(c.local_ts), 0, 0, NULL },
 	{ SEC_CHILD, { "connection.child", "remote_ts",     "selectors", "dynamic" }, true, v_ts, K(c.remote_ts), 0, 0, NULL },
+	{ SEC_CHILD, { "connection.child", "pfp",           "words",   "no" },    true,  v_words,  K(c.pfp), 0, 0, pfp_words },
+	{ SEC_CHILD, { "connection.child", "fragments_also", "boolean", "no" },   false, v_bool,   K(c.fragments_also), 0, 0, NULL },
 	{ SEC_CHILD, { "connection.child", "mode",          "word",    "tunnel" }, false, v_word, K(c.mode), 0, 0, mode_words },
 	{ SEC_CHILD, { "connection.child", "rekey_time",    "time",    "1h" },    false, v_time_ns, K(c.rekey_ns), 0, 0, NULL },
 	{ SEC_CHILD, { "connection.child", "life_time",     "time",    "(rekey_time and a tenth of it)" }, false, v_time_ns, K(c.life_ns), 0, 0, NULL },

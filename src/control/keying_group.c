@@ -290,6 +290,8 @@ static int env_trap_add(void *ctx, uint32_t reqid, const struct ike_conn_conf *c
 	g->trap = sel;
 	g->n_trap = n;
 	g->mss_clamp = child->mss_clamp;
+	g->trap_fragments = child->fragments_also;
+	g->trap_each = child->pfp != 0;
 	g->transport = child->mode == SA_TRANSPORT;
 	g->trap_rank = rank_of(sel, n);
 	knet_dirty(k);

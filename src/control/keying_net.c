@@ -52,7 +52,8 @@ static struct policy *make_policy(const struct entry *e)
 	p->reqid = g->node.key;
 	p->mss_clamp = g->mss_clamp;
 	p->icmp_errors = true;
-	p->whole_only = true; /* NON_FIRST_FRAGMENTS_ALSO is not negotiated (RFC 7296 2.9) */
+	p->whole_only = !(e->trap ? g->trap_fragments : g->fragments);
+	p->each = e->trap && g->trap_each;
 	p->name = malloc(len);
 	p->sel = calloc(n + 1, sizeof(*p->sel));
 	if (!p->name || !p->sel) {

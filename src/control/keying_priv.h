@@ -49,6 +49,8 @@ struct kgroup {
 	struct selector *trap; /* of the trap; NULL: none */
 	unsigned n_trap;
 	bool mss_clamp, transport;
+	bool fragments, trap_fragments; /* later fragments follow their first where ports are named */
+	bool trap_each;        /* the trap asks for an SA for each packet that has none */
 	uint64_t rank, trap_rank; /* how narrow: the higher goes first */
 	uint64_t serial;          /* of equally narrow ones, the newer goes first */
 };

@@ -309,6 +309,10 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	bool first = !g->pairs;
 	g->pairs = p;
 	g->mss_clamp = up->conf->mss_clamp;
+	bool other = g->fragments != up->fragments;
+	g->fragments = up->fragments;
+	if (other && !first)
+		knet_dirty(k);
 	g->transport = up->mode == SA_TRANSPORT;
 	kgroup_set_selectors(k, g, sel, n);
 	if (first && g->trap) /* a narrower policy in front of the trap's */

@@ -134,13 +134,22 @@ uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *l
 		    ts_list_eq(c->remote_ts, remote) && ident_eq(&c->sa->remote_id, &sa->remote_id))
 			return c->reqid;
 	}
-	if (ike_conn_initiable(sa->conn)) {
+	/* the trap's own stays without SAs when it makes one for each packet's values */
+	if (ike_conn_initiable(sa->conn) && !conf->pfp) {
 		if (!cc->reqid)
 			cc->reqid = ++ike->last_reqid;
 		if (!first_of_reqid(ike, cc->reqid))
 			return cc->reqid;
 	}
 	return ++ike->last_reqid;
+}
+
+bool ike_child_flow(const struct ike_child *c, struct flow_key *flow)
+{
+	if (!c->conf->pfp || !c->local_ts->n || !c->remote_ts->n)
+		return false;
+	ts_to_flow(c->local_ts, c->remote_ts, flow);
+	return true;
 }
 
 struct ike_child *ike_child_new(struct ike_sa *sa, const struct ts_list *local,
@@ -367,6 +376,7 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 	struct ike_conn *conn = sa->conn;
 	enum ike_action action = action_of(c, end);
 	unsigned ci = ike_conn_child_index(conn, c->conf);
+	struct flow_key flow;
 	bool tell = c->state != IKE_CHILD_REKEYED && end != IKE_END_REPLACED && end != IKE_END_EXIT;
 
 	ike_sa_log(sa, LOG_LVL_DEBUG, "child %s, SPIs %08x_i %08x_o, ends: %s", c->conf->name,
@@ -374,6 +384,7 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 	/* the trap is there before the policies go: no packet leaves in the clear in between */
 	if (action != IKE_ACTION_CLEAR)
 		ike_conn_trap(conn, ci);
+	bool pfp = ike_child_flow(c, &flow);
 	ike_table_del(&ike->by_reqid, &c->by_reqid);
 	ike_table_del(&ike->by_what, &c->by_what);
 	ike_timer_stop(&ike->timers, &c->t_life);
@@ -386,7 +397,7 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 		ike_tell(ike, IKE_EV_CHILD_DOWN, NULL, sa, c, 0, "%s", why ? why : "closed");
 	ike_child_discard(c);
 	if (action == IKE_ACTION_RESTART)
-		ike_conn_want(conn, ci, 0, NULL);
+		ike_conn_want(conn, ci, 0, pfp ? &flow : NULL);
 	if (!sa->n_children && !sa->over)
 		ike_version(sa)->childless(sa);
 }

@@ -84,6 +84,12 @@ static bool child_up(const struct ike_conn *conn, unsigned ci)
 	return false;
 }
 
+/* By order: it is not up, and needs no packet for its selectors. */
+static bool startable(const struct ike_conn *conn, unsigned ci)
+{
+	return !conn->conf->child[ci].pfp && !child_up(conn, ci);
+}
+
 int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why, size_t whylen)
 {
 	struct target t;
@@ -100,9 +106,16 @@ int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why, 
 		return -EINVAL;
 	}
 	unsigned from = t.ci == UINT32_MAX ? 0 : t.ci;
-	unsigned to = t.ci == UINT32_MAX ? t.conn->conf->n_child : t.ci + 1;
-	for (unsigned i = from; i < to; i++)
-		n += !child_up(t.conn, i);
+	unsigned to = t.ci == UINT32_MAX ? t.conn->conf->n_child : t.ci + 1, by_packet = 0;
+	for (unsigned i = from; i < to; i++) {
+		by_packet += t.conn->conf->child[i].pfp != 0;
+		n += startable(t.conn, i);
+	}
+	if (from < to && by_packet == to - from) {
+		snprintf(why, whylen,
+			 "%s takes its selectors from packets (pfp): the first packet starts it", name);
+		return -EINVAL;
+	}
 	bool sa_only = t.conn->conf->n_child == 0 && t.conn->n_up == 0;
 	if (n == 0 && !sa_only) {
 		snprintf(why, whylen, "%s is up already", name);
@@ -114,7 +127,7 @@ int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why, 
 	if (sa_only)
 		ike_conn_want(t.conn, IKE_WANT_SA, *order, NULL);
 	for (unsigned i = from; i < to; i++)
-		if (!child_up(t.conn, i))
+		if (startable(t.conn, i))
 			ike_conn_want(t.conn, i, *order, NULL);
 	ike_leave(ike);
 	return 0;

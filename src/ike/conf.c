@@ -227,6 +227,7 @@ bool ike_child_same(const struct ike_child_conf *a, const struct ike_child_conf 
 	       child_limits_same(a, b) && a->start == b->start && a->dpd_action == b->dpd_action &&
 	       a->close_action == b->close_action && a->replay_window == b->replay_window &&
 	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn &&
+	       a->pfp == b->pfp && a->fragments_also == b->fragments_also &&
 	       a->mss_clamp == b->mss_clamp && a->dscp == b->dscp && a->path_mtu == b->path_mtu;
 }
 

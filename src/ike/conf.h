@@ -66,6 +66,16 @@ struct ike_user {
 	char *hash;           /* of crypto_pwhash_str(), or NULL */
 };
 
+/* Populate from packet (RFC 4301 4.4.1.2): these selectors of a new SA are the packet's own values. */
+enum ike_pfp {
+	IKE_PFP_LOCAL = 1,
+	IKE_PFP_REMOTE = 2,
+	IKE_PFP_PROTO = 4,
+	IKE_PFP_LOCAL_PORT = 8,
+	IKE_PFP_REMOTE_PORT = 16,
+	IKE_PFP_ALL = 31
+};
+
 struct ike_child_conf {
 	char *name;
 	enum ipsec_proto_choice { IKE_CHILD_ESP, IKE_CHILD_AH } proto;
@@ -74,6 +84,8 @@ struct ike_child_conf {
 	 * Only for version 1: a proposal of IKEv2 has one protocol (RFC 7296 3.3). */
 	struct proposals ah;
 	struct ts_list local_ts, remote_ts;
+	unsigned pfp;        /* enum ike_pfp: what a trap takes from the packet; 0: nothing */
+	bool fragments_also; /* later fragments go the way of their first, if the peer agrees */
 	enum sa_mode mode;
 	/* limits; 0: none. Jitter is taken off each time: between 0 and rand_* */
 	uint64_t rekey_ns, life_ns, rand_ns;

@@ -300,14 +300,20 @@ static struct ike_sa *usable_sa(const struct ike_conn *c)
 	return best;
 }
 
-static struct ike_want *find_want(struct list *wants, unsigned ci)
+/* flow NULL: for whatever flow. */
+static struct ike_want *find_want(struct list *wants, unsigned ci, const struct flow_key *flow)
 {
 	list_for_each (l, wants) {
 		struct ike_want *w = list_entry(l, struct ike_want, link);
-		if (w->ci == ci)
+		if (w->ci == ci && (!flow || (w->acquired && flow_key_eq(&w->flow, flow))))
 			return w;
 	}
 	return NULL;
+}
+
+static bool pfp(const struct ike_conn *c, unsigned ci)
+{
+	return ci != IKE_WANT_SA && c->conf->child[ci].pfp;
 }
 
 void ike_want_fail(struct ike_conn *c, struct ike_want *w, const char *why)
@@ -324,10 +330,10 @@ void ike_want_fail(struct ike_conn *c, struct ike_want *w, const char *why)
 
 void ike_acquire_over(struct ike_conn *c, unsigned ci, bool up)
 {
-	if (ci == IKE_WANT_SA || !c->child[ci].acquiring)
+	if (ci == IKE_WANT_SA || (!c->child[ci].acquiring && !pfp(c, ci)))
 		return;
 	c->child[ci].acquiring = false;
-	if (!up)
+	if (!up && c->child[ci].reqid)
 		c->ike->env.acquire_failed(c->ike->env.ctx, c->child[ci].reqid);
 }
 
@@ -348,10 +354,12 @@ void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order, const struct
 		return;
 	if (ci != IKE_WANT_SA)
 		c->child[ci].unwanted = false;
+	/* packets with other values need other children */
+	const struct flow_key *same = pfp(c, ci) ? flow : NULL;
 	if (!order && sa && sa->state != IKE_ST_UP)
-		w = find_want(&sa->wants, ci);
+		w = find_want(&sa->wants, ci, same);
 	else if (!order && !sa)
-		w = find_want(&c->wanted, ci);
+		w = find_want(&c->wanted, ci, same);
 	if (!w) {
 		w = calloc(1, sizeof(*w));
 		if (!w) {
@@ -418,7 +426,7 @@ void ike_conn_attempt_failed(struct ike_conn *c, struct list *wants, bool reject
 				     c->conf->child[w->ci].start == IKE_START_START;
 			unsigned ci = w->ci;
 			ike_want_fail(c, w, why);
-			if (!start || find_want(&c->wanted, ci))
+			if (!start || find_want(&c->wanted, ci, NULL))
 				continue;
 			w = calloc(1, sizeof(*w));
 			if (!w)
@@ -513,7 +521,7 @@ void ike_acquire(struct ike *ike, uint32_t reqid, const struct flow_key *flow)
 			struct ike_conn_child *cc = &c->child[i];
 			if (cc->reqid != reqid || !cc->trapped || cc->acquiring)
 				continue;
-			cc->acquiring = true;
+			cc->acquiring = !pfp(c, i);
 			if (ike_timer_on(&c->t_retry) && list_empty(&c->wanted))
 				ike_acquire_over(c, i, false); /* it failed a moment ago */
 			else

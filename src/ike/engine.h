@@ -384,6 +384,8 @@ void ike_conn_failed(struct ike_conn *c, struct ike_sa *sa, uint64_t order, cons
 /* Brings a child up: by an SA that is there, or by a new one. ci: IKE_WANT_SA for the SA alone.
  * flow: of the packet that asked for it, or NULL. */
 void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order, const struct flow_key *flow);
+/* What to ask for to have such a child again, when its selectors are taken from packets; else false. */
+bool ike_child_flow(const struct ike_child *c, struct flow_key *flow);
 /* A new IKE SA at once, for what is wanted; old: the SA it is to replace (reauthentication), or
  * NULL. NULL: it could not be made, and why was told. */
 struct ike_sa *ike_conn_start(struct ike_conn *c, const struct ike_sa *old);

@@ -60,6 +60,7 @@ struct ike_child_up {
 				  child_switch(), child_del() and the others mean both */
 	struct sa_lifetime life; /* soft limits raise EV_SOFT_EXPIRE: rekey */
 	const struct ts_list *local_ts, *remote_ts;
+	bool fragments;        /* later fragments go the way of their first (NON_FIRST_FRAGMENTS_ALSO) */
 	bool rekey;            /* another pair of this reqid is there: policies stay as they are */
 	bool out_now;          /* outbound traffic switches to it now; else at child_switch() */
 };

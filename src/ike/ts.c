@@ -245,3 +245,49 @@ void ts_from_flow(const struct flow_key *k, struct ts *local, struct ts *remote)
 	*local = end_of(k, flow_key_src(k), has_message_type(k->proto) ? k->dport : k->sport);
 	*remote = end_of(k, flow_key_dst(k), k->dport);
 }
+
+static bool single_port(const struct ts *t)
+{
+	return t->port_lo <= t->port_hi && !port_any(t);
+}
+
+void ts_to_flow(const struct ts_list *local, const struct ts_list *remote, struct flow_key *k)
+{
+	const struct ts *l = &local->ts[0], *r = &remote->ts[0];
+
+	*k = (struct flow_key){ .ver = l->range.lo.ver, .proto = l->proto ? l->proto : r->proto };
+	memcpy(k->src, l->range.lo.b, 16);
+	memcpy(k->dst, r->range.lo.b, 16);
+	if (!single_port(l) && !single_port(r)) {
+		k->flags = FLOW_OPAQUE;
+		return;
+	}
+	k->dport = single_port(r) ? r->port_lo : has_message_type(k->proto) ? l->port_lo : 0;
+	k->sport = has_message_type(k->proto) || !single_port(l) ? 0 : l->port_lo;
+}
+
+bool ts_populate(const struct ts_list *ours, const struct ts *packet, bool addr, bool proto, bool port,
+		 struct ts_list *out)
+{
+	for (unsigned i = 0; i < ours->n; i++) {
+		struct ts p = *packet, t = ours->ts[i];
+		if (port_any(&p)) { /* it shows none: whatever the selector says of them */
+			p.port_lo = t.port_lo;
+			p.port_hi = t.port_hi;
+		}
+		if (!ts_covers(&t, &p))
+			continue;
+		if (addr)
+			t.range = p.range;
+		if (proto || port)
+			t.proto = p.proto;
+		if (port) {
+			t.port_lo = p.port_lo;
+			t.port_hi = p.port_hi;
+		}
+		out->ts[0] = t;
+		out->n = 1;
+		return true;
+	}
+	return false;
+}

@@ -74,5 +74,13 @@ int ts_selectors(const struct ts_list *local, const struct ts_list *remote, stru
 /* The selectors of the packet that started it, which go in front of all others (2.9). local is its
  * source. Where it shows no ports: any. */
 void ts_from_flow(const struct flow_key *k, struct ts *local, struct ts *remote);
+/* The other way round: a packet that the first of each list holds. */
+void ts_to_flow(const struct ts_list *local, const struct ts_list *remote, struct flow_key *k);
+/*
+ * Populates from the packet (RFC 4301 4.4.1.2): the first of ours that holds the packet's side of the flow, with those fields
+ * that are asked for replaced by the packet's. A port brings its protocol along. False when none holds it; out may be ours.
+ */
+bool ts_populate(const struct ts_list *ours, const struct ts *packet, bool addr, bool proto, bool port,
+		 struct ts_list *out);
 
 #endif

@@ -49,6 +49,7 @@ struct policy {
 			     (RFC 4301 6.2) */
 	bool whole_only; /* where it names ports, later fragments are not for it (RFC 4301 7.3: not
 			    agreed with the peer) */
+	bool each; /* of a trap: packets are not to share the SA that another asked for (RFC 4301 4.4.1.2) */
 	uint32_t reqid; /* 0: none. Else SAs with the same reqid are accepted inbound, and outbound
 			   ones come from `route` */
 	struct out_route *route; /* of a reqid: shared by its policies, lent by the plane */

@@ -10,11 +10,28 @@
 #define HOLD_MAX_NS (30 * NS_PER_S)
 #define ACQUIRE_EVERY_NS NS_PER_S
 
+/* Has a packet of this flow that waits asked for its SA a moment ago? */
+static bool asked_lately(const struct worker *w, const struct flow_key *key, uint32_t reqid)
+{
+	const struct hold *h = &w->hold;
+	unsigned n = atomic_load_explicit(&h->n, memory_order_relaxed);
+
+	for (unsigned i = 0; i < n; i++)
+		if (h->pkt[i].reqid == reqid && w->now_ns - h->pkt[i].ns < ACQUIRE_EVERY_NS && flow_key_eq(&h->pkt[i].key, key))
+			return true;
+	return false;
+}
+
 static void raise_acquire(struct worker *w, const struct out_pkt *p, const struct policy *pol)
 {
 	struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .reqid = pol->reqid, .flow = p->info.key };
 	uint64_t last = atomic_load_explicit(&pol->route->acquire_ns, memory_order_relaxed);
 
+	if (pol->each) { /* as many as may wait, and of each flow one at a time */
+		if (!asked_lately(w, &p->info.key, pol->reqid))
+			worker_event(w, &e);
+		return;
+	}
 	if (last && w->now_ns - last < ACQUIRE_EVERY_NS)
 		return;
 	if (atomic_compare_exchange_strong_explicit(&pol->route->acquire_ns, &last, w->now_ns, memory_order_relaxed,
@@ -27,9 +44,10 @@ void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *po
 	struct hold *h = &w->hold;
 	unsigned n = atomic_load_explicit(&h->n, memory_order_relaxed), same = 0;
 
-	raise_acquire(w, p, pol);
 	for (unsigned i = 0; i < n; i++)
 		same += h->pkt[i].reqid == pol->reqid;
+	if (!pol->each || same < HOLD_PER_REQID)
+		raise_acquire(w, p, pol);
 	if (n == HOLD_PACKETS || same == HOLD_PER_REQID || p->info.len > HOLD_BYTES - h->used) {
 		worker_drop(w, DROP_HOLD_FULL);
 		audit_out(w, p->ip, &p->info, NULL, DROP_HOLD_FULL);

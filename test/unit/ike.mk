@@ -86,6 +86,17 @@ test_unit_test_ike_change_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_change_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_change
 
+check_PROGRAMS += test/unit/test_ike_selectors
+test_unit_test_ike_selectors_SOURCES = \
+	test/unit/ike_change.c \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/test_ike_change.h \
+	test/unit/test_ike_selectors.c
+test_unit_test_ike_selectors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_selectors_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_selectors
+
 # BUMPWIRE_SEEDS=5000 test/unit/test_ike_chaos, or make fuzz FUZZ=ike_chaos: as long as one likes
 check_PROGRAMS += test/unit/test_ike_chaos
 test_unit_test_ike_chaos_SOURCES = \

@@ -120,6 +120,7 @@ static struct policy *make_policy(struct rig *r, const struct rig_policy *s, uns
 	sel->local_port = ports(side_b ? s->rport : s->lport);
 	sel->remote_port = ports(side_b ? s->lport : s->rport);
 	p->reqid = s->reqid;
+	p->each = s->each;
 	if (s->action == POLICY_PROTECT && !s->no_sa && !s->reqid) {
 		struct sa ***list = side_b ? &p->in : &p->out;
 		*list = malloc(sizeof(**list));

@@ -29,6 +29,7 @@ struct rig_policy {
 	bool no_sa;                 /* protects, but names no SA */
 	bool no_clamp;
 	uint32_t reqid;             /* of keying: names no SA */
+	bool each;                  /* its packets ask each for its own SA */
 };
 
 struct rig_opts {

@@ -198,6 +198,7 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(k->rekey_packets | k->life_packets | k->rand_packets | k->inactivity_ns,
 			  0);
 	ck_assert(k->replay_window == 2048 && k->df == SA_DF_COPY && k->fragment == SA_FRAG_BEFORE);
+	ck_assert(!k->pfp && !k->fragments_also);
 	ck_assert(k->ecn && k->dscp == -1 && k->path_mtu == 0 && k->mss_clamp);
 	ck_assert(i->retransmit.timeout_ns == 4 * NS_PER_S && i->retransmit.tries == 5 &&
 		  !i->retransmit.limit_ns);
@@ -544,6 +545,8 @@ static const struct {
 	{ "connection.child", "local_ts = 10.1.0.0/16", "" },
 	{ "connection.child", "remote_ts = 10.1.0.0/16", "" },
 	{ "connection.child", "mode = transport", "" },
+	{ "connection.child", "pfp = remote", "start_action = trap" },
+	{ "connection.child", "fragments_also = yes", "" },
 	{ "connection.child", "rekey_time = 50m", "" },
 	{ "connection.child", "life_time = 2h", "" },
 	{ "connection.child", "rand_time = 1m", "" },

@@ -318,6 +318,30 @@ START_TEST(test_trap)
 }
 END_TEST
 
+/* Whether later fragments follow their first is what was agreed last; a trap's, what is to be asked for. */
+START_TEST(test_fragments_agreed)
+{
+	child.fragments_also = true;
+	child.pfp = IKE_PFP_REMOTE;
+	ck_assert_int_eq(env.trap_add(&k, 7, &conn, &child, why, sizeof(why)), 0);
+	knet_flush(&k);
+	const struct policy *p = spd_policy(plane_spd(d.plane), 0);
+	ck_assert(!p->whole_only && p->each);
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t spi = env.spi_alloc(&k, SA_ESP);
+		struct ike_child_up u = pair(8, i, spi, 0x1000 + i);
+		u.fragments = i == 1;
+		ck_assert_int_eq(env.child_add(&k, &u, why, sizeof(why)), 0);
+		now_ns += 10 * NS_PER_S;
+		ck_assert_str_eq(policies(), "site-b/net:8 site-b/net:trap:7");
+		p = spd_policy(plane_spd(d.plane), 0);
+		ck_assert(p->whole_only == (i != 1) && !p->each);
+	}
+	child.fragments_also = false;
+	child.pfp = 0;
+}
+END_TEST
+
 START_TEST(test_trap_dynamic)
 {
 	child.remote_ts = ts("dynamic", NULL);
@@ -523,6 +547,7 @@ TCase *control_keying_tests(void)
 	tcase_add_test(c, test_rekey);
 	tcase_add_test(c, test_sender_goes);
 	tcase_add_test(c, test_trap);
+	tcase_add_test(c, test_fragments_agreed);
 	tcase_add_test(c, test_trap_dynamic);
 	tcase_add_test(c, test_order_of_policies);
 	tcase_add_test(c, test_coalesced);

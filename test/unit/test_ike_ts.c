@@ -469,6 +469,44 @@ START_TEST(test_from_flow)
 }
 END_TEST
 
+/* A flow made of selectors gives the same selectors again, field by field. */
+START_TEST(test_populate)
+{
+	static const struct {
+		const char *ours, *local, *remote;
+	} rows[] = {
+		{ "10.1.0.0/16[tcp/40000]", "10.1.0.1/32[tcp/40000]", "10.2.0.2/32[tcp/80]" },
+		{ "10.1.0.0/16", "10.1.0.1/32[icmp/8/0]", "10.2.0.2/32[icmp/8/0]" },
+		{ "10.1.0.0/16", "10.1.0.1/32[gre]", "10.2.0.2/32[gre]" },
+		{ "10.1.0.0/16[udp/opaque]", "10.1.0.1/32[udp/opaque]", "10.2.0.2/32[udp/opaque]" },
+		{ "10.1.0.0/16", "10.1.0.1/32[udp/7]", "10.2.0.2/32[udp/0]" },
+	};
+	char text[TS_STRLEN];
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ts_list ours = { .n = 2 }, l = { .n = 1 }, r = { .n = 1 }, out;
+		struct flow_key k;
+		struct ts packet, other;
+		ck_assert_int_eq(ts_parse("10.9.0.0/16", &ours.ts[0], why, sizeof(why)), 0);
+		ck_assert_int_eq(ts_parse(rows[i].ours, &ours.ts[1], why, sizeof(why)), 0);
+		ck_assert_int_eq(ts_parse(rows[i].local, &l.ts[0], why, sizeof(why)), 0);
+		ck_assert_int_eq(ts_parse(rows[i].remote, &r.ts[0], why, sizeof(why)), 0);
+		ts_to_flow(&l, &r, &k);
+		ts_from_flow(&k, &packet, &other);
+		ck_assert(ts_populate(&ours, &packet, true, true, true, &out));
+		ck_assert_uint_eq(out.n, 1);
+		ck_assert_str_eq(ts_format(&out.ts[0], text), rows[i].local);
+		ck_assert(ts_populate(&ours, &packet, false, false, false, &out));
+		ck_assert(ts_eq(&out.ts[0], &ours.ts[1]));
+		/* into itself; and where nothing holds the packet */
+		struct ts_list self = ours;
+		ck_assert(ts_populate(&self, &packet, true, false, false, &self));
+		ck_assert_uint_eq(self.n, 1);
+		ck_assert(!ts_populate(&ours, &other, true, true, true, &out));
+	}
+}
+END_TEST
+
 TCase *ike_ts_case(void)
 {
 	TCase *t = tcase_create("ts");
@@ -486,5 +524,6 @@ TCase *ike_ts_case(void)
 	tcase_add_test(t, test_narrow_full);
 	tcase_add_test(t, test_selectors);
 	tcase_add_test(t, test_from_flow);
+	tcase_add_test(t, test_populate);
 	return t;
 }

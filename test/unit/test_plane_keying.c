@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "crypto_util.h"
+#include "packet/csum.h"
 #include "plane_rig.h"
 
 #define REQID 7u
@@ -236,6 +237,37 @@ START_TEST(test_hold_and_send)
 END_TEST
 
 /* A super-packet is kept with what its device said of it. */
+/* RFC 4301 4.4.1.2: each flow asks for itself, at once, and once a second. */
+START_TEST(test_hold_each)
+{
+	start_with((struct rig_opts){ .policy = { { .action = POLICY_PROTECT, .reqid = REQID, .each = true } }, .n_policy = 1 });
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 3; i++) {
+			pkt[19] = (uint8_t)(5 + i);
+			csum_ip4_set(pkt);
+			send_n(2);
+		}
+		for (unsigned i = 0; i < 3; i++) {
+			struct ipsec_event e = rig_event(rig.pa, EV_ACQUIRE);
+			ck_assert_uint_eq(e.reqid, REQID);
+			ck_assert_uint_eq(e.flow.dst[3], 5 + i);
+		}
+		rig_event(rig.pa, -1);
+		rig_now_ns += NS_PER_S;
+	}
+	/* what cannot wait any more does not ask either */
+	rig_now_ns += NS_PER_S;
+	send_n(4);
+	pkt[19] = 99;
+	csum_ip4_set(pkt);
+	rig_event(rig.pa, EV_ACQUIRE);
+	send_n(1);
+	rig_event(rig.pa, -1);
+	rig_dropped(rig.a, DROP_HOLD_FULL, 1);
+	rig_free(&rig);
+}
+END_TEST
+
 START_TEST(test_hold_super_packet)
 {
 	static uint8_t data[3000];
@@ -529,6 +561,7 @@ TCase *tcase_plane_keying(void)
 	tcase_add_test(t, test_switch_wrong);
 	tcase_add_test(t, test_many_routes);
 	tcase_add_test(t, test_hold_and_send);
+	tcase_add_test(t, test_hold_each);
 	tcase_add_test(t, test_hold_super_packet);
 	tcase_add_test(t, test_early);
 	tcase_add_test(t, test_early_limits);

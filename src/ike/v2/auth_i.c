@@ -28,9 +28,12 @@ static int first_child(struct ike_sa *sa)
 		i->want = w;
 		break;
 	}
-	if (!i->want && (sa->childless || c->n_child == 0))
+	unsigned any = 0; /* one that needs no packet */
+	while (any < c->n_child && c->child[any].pfp)
+		any++;
+	if (!i->want && (sa->childless || any == c->n_child))
 		return sa->childless ? 0 : -ENOENT;
-	i->child = v2_child_new(sa, i->want ? i->want->ci : 0, true);
+	i->child = v2_child_new(sa, i->want ? i->want->ci : any, true);
 	if (!i->child)
 		return -ENOMEM;
 	if (i->want && i->want->acquired) {

@@ -89,6 +89,7 @@ static void fill(const struct v2_child *c, const struct ike_child *child, struct
 	}
 	up->spi_in = c->spi_in;
 	up->spi_out = c->spi_out;
+	up->fragments = c->fragments;
 	up->life = lifetime(c->conf, child->esn, c->life_bytes);
 	up->local_ts = child->local_ts;
 	up->remote_ts = child->remote_ts;

@@ -107,6 +107,19 @@ static void put_first(struct ts_list *l, const struct ts *t)
 	l->n++;
 }
 
+/* What is taken from the packet (RFC 4301 4.4.1.2). */
+static void populate(unsigned pfp, const struct flow_key *flow, struct ts_list *local,
+		     struct ts_list *remote)
+{
+	struct ts l, r;
+
+	ts_from_flow(flow, &l, &r);
+	(void)ts_populate(local, &l, pfp & IKE_PFP_LOCAL, pfp & IKE_PFP_PROTO,
+			  pfp & IKE_PFP_LOCAL_PORT, local);
+	(void)ts_populate(remote, &r, pfp & IKE_PFP_REMOTE, pfp & IKE_PFP_PROTO,
+			  pfp & IKE_PFP_REMOTE_PORT, remote);
+}
+
 /* What of the configuration applies here: addresses of this SA for `dynamic`. A child that is rekeyed
  * keeps what was agreed (RFC 7296 2.9.2). */
 static void resolve(const struct v2_child *c, const struct ike_child_conf *conf,
@@ -121,6 +134,8 @@ static void resolve(const struct v2_child *c, const struct ike_child_conf *conf,
 	}
 	ts_resolve(&conf->local_ts, &c->sa->local.addr, local);
 	ts_resolve(&conf->remote_ts, &c->sa->remote.addr, remote);
+	if (c->have_flow && conf->pfp)
+		populate(conf->pfp, &c->flow, local, remote);
 }
 
 void v2_child_replaces(struct v2_child *c, const struct ike_child *old)
@@ -166,7 +181,7 @@ static int offer_ts(struct v2_child *c, struct ike_msg *out)
 	struct ts local, remote;
 
 	resolve(c, c->conf, &c->local_ts, &c->remote_ts);
-	if (c->have_flow) {
+	if (c->have_flow && !c->conf->pfp) { /* else the packet's values are there already */
 		ts_from_flow(&c->flow, &local, &remote);
 		put_first(&c->local_ts, &local);
 		put_first(&c->remote_ts, &remote);
@@ -178,10 +193,18 @@ static int offer_ts(struct v2_child *c, struct ike_msg *out)
 	return !r || ts_to_payload(&c->remote_ts, out, r) ? -ENOSPC : 0;
 }
 
+/* Fragments are protected in tunnel mode only (RFC 4301 7, RFC 4303 3.3.4). */
+static bool fragments_allowed(const struct v2_child *c)
+{
+	return c->conf->fragments_also && c->mode == SA_TUNNEL;
+}
+
 static int add_notifies(const struct v2_child *c, struct ike_msg *out)
 {
 	if (c->mode == SA_TRANSPORT &&
 	    !v2_add_notify(out, IKE2_USE_TRANSPORT_MODE, span_of(NULL, 0)))
+		return -ENOSPC;
+	if (c->fragments && !v2_add_notify(out, IKE2_NON_FIRST_FRAGMENTS_ALSO, span_of(NULL, 0)))
 		return -ENOSPC;
 	/* padding for confidentiality of lengths is not taken off inside transport mode or AH */
 	if (!v2_add_notify(out, IKE2_ESP_TFC_PADDING_NOT_SUPPORTED, span_of(NULL, 0)))
@@ -222,6 +245,7 @@ int v2_child_offer(struct v2_child *c, struct ike_msg *out, bool first)
 		rc = add_ke(dh_group(c->dh), c->dh, out);
 	if (rc == 0)
 		rc = offer_ts(c, out);
+	c->fragments = fragments_allowed(c);
 	if (rc == 0)
 		rc = add_notifies(c, out);
 	if (rc)
@@ -347,6 +371,7 @@ uint16_t v2_child_accept(struct v2_child *c, const struct ike_msg *m, bool first
 		c->mode = SA_TUNNEL;
 	}
 	c->tfc_padding = !ike_msg_notify(m, IKE2_ESP_TFC_PADDING_NOT_SUPPORTED);
+	c->fragments = c->fragments && fragments_allowed(c) && ike_msg_notify(m, IKE2_NON_FIRST_FRAGMENTS_ALSO);
 	return accept_ts(c, m);
 }
 
@@ -445,6 +470,7 @@ uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first
 		return IKE2_INVALID_KE_PAYLOAD;
 	}
 	c->tfc_padding = !ike_msg_notify(m, IKE2_ESP_TFC_PADDING_NOT_SUPPORTED);
+	c->fragments = fragments_allowed(c) && ike_msg_notify(m, IKE2_NON_FIRST_FRAGMENTS_ALSO);
 	return get_spi(c) ? IKE2_NO_ADDITIONAL_SAS : 0;
 }
 

@@ -29,7 +29,7 @@ static bool wanted(const struct ike_sa *sa, unsigned ci)
 	return false;
 }
 
-static void want(struct ike_sa *sa, unsigned ci, uint64_t order)
+static void want(struct ike_sa *sa, unsigned ci, uint64_t order, const struct flow_key *flow)
 {
 	struct ike_want *w = calloc(1, sizeof(*w));
 
@@ -37,6 +37,10 @@ static void want(struct ike_sa *sa, unsigned ci, uint64_t order)
 		return;
 	w->ci = ci;
 	w->order = order;
+	if (flow) {
+		w->acquired = true;
+		w->flow = *flow;
+	}
 	ike_sa_want(sa, w);
 }
 
@@ -46,8 +50,10 @@ static void want_children(struct ike_sa *new, const struct ike_sa *old)
 	list_for_each (l, &old->children) {
 		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
 		unsigned ci = ike_conn_child_index(old->conn, c->conf);
-		if (c->state == IKE_CHILD_UP && !wanted(new, ci))
-			want(new, ci, 0);
+		struct flow_key flow;
+		bool pfp = ike_child_flow(c, &flow);
+		if (c->state == IKE_CHILD_UP && (pfp || !wanted(new, ci)))
+			want(new, ci, 0, pfp ? &flow : NULL);
 	}
 }
 
@@ -74,7 +80,7 @@ void v2_sa_reauth(struct ike_sa *sa, uint64_t order)
 	}
 	want_children(new, sa);
 	if (order)
-		want(new, IKE_WANT_SA, order);
+		want(new, IKE_WANT_SA, order, NULL);
 }
 
 void v2_reauth_done(struct ike_sa *sa)

@@ -106,6 +106,8 @@ static void not_found(struct v2_task *t, struct ike_child *old)
 		   old->conf->name);
 	struct v2_task *n = v2_task_make(sa, V2_TASK_CHILD, t->order);
 	t->order = 0;
+	if (n)
+		n->acquired = ike_child_flow(old, &n->flow);
 	/* nothing leaves in the clear in between */
 	ike_conn_trap(sa->conn, ci);
 	ike_child_close(old, IKE_END_REPLACED, "the peer does not know it any more");

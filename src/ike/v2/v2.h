@@ -190,6 +190,7 @@ struct v2_child {
 	bool have_flow;
 	struct flow_key flow;
 	bool tfc_padding;   /* the peer takes TFC padding */
+	bool fragments;     /* NON_FIRST_FRAGMENTS_ALSO: offered, then agreed */
 	uint32_t replaces;  /* id of the child that is rekeyed; 0: a new one */
 	uint64_t life_bytes; /* IKEv1: the agreed limit; 0: only the configured one */
 	bool installed;
@@ -202,7 +203,7 @@ void v2_child_free(struct v2_child **c);
 void v2_child_replaces(struct v2_child *c, const struct ike_child *old);
 
 /* Our request's payloads: SA with a fresh SPI, [KE], TSi, TSr, notifies (USE_TRANSPORT_MODE,
- * ESP_TFC_PADDING_NOT_SUPPORTED). with_ke: CREATE_CHILD_SA; c->dh holds the key pair (NULL: no
+ * ESP_TFC_PADDING_NOT_SUPPORTED, NON_FIRST_FRAGMENTS_ALSO). with_ke: CREATE_CHILD_SA; c->dh holds the key pair (NULL: no
  * PFS). The nonce is the caller's. first: the child of IKE_AUTH. 0, or -errno with c->why. */
 int v2_child_offer(struct v2_child *c, struct ike_msg *out, bool first);
 /* Which group the request begins with; NULL: none. (To make c->dh before v2_child_offer().) */
