@@ -152,7 +152,7 @@ static int set_raw(struct sock *s, const struct sock_opts *o, char *why, size_t 
 	static const int ext[] = { IPV6_RECVHOPOPTS, IPV6_RECVRTHDR, IPV6_RECVDSTOPTS };
 	int err;
 
-	s->ext = o->ver == 6 && o->proto == IPPROTO_AH;
+	s->ext = o->ver == 6;
 	for (unsigned i = 0; s->ext && i < ARRAY_LEN(ext); i++)
 		if (!set_int(s->fd, IPPROTO_IPV6, ext[i], 1))
 			return fail(-errno, why, whylen, "cannot ask for extension headers: %s",

@@ -37,7 +37,7 @@ struct sock {
 	int fd; /* non-blocking; -1 when not open */
 	enum sock_kind kind;
 	uint8_t ver;
-	bool ext;         /* raw IPv6 of protocol AH: packets bring their extension headers */
+	bool ext;         /* raw IPv6: packets bring their extension headers */
 	bool gso, gro;    /* granted by the kernel; gso is switched off when a device answers EIO */
 	_Atomic int df_now; /* what IP_MTU_DISCOVER is set to: -1 unknown, 0 clear, 1 set */
 	uint64_t gso_off; /* times a batch had to be sent again without UDP_SEGMENT */
@@ -120,9 +120,9 @@ struct sock_rx {
 	uint8_t tos;       /* outer TOS / traffic class (cmsg, or the raw IPv4 header) */
 	uint8_t hdr_len;   /* raw IPv4: bytes of the IP header, which lies right before data; else 0 */
 	uint32_t flow;     /* flow label of the IPv6 header; 0 where it is not known */
-	uint8_t n_ext;     /* raw IPv6 of protocol AH: extension headers, in order */
+	uint8_t n_ext;     /* raw IPv6: extension headers, in order */
 	struct sock_ext ext[SOCK_EXT_MAX];
-	bool truncated;    /* MSG_TRUNC, or (for AH) extension headers that did not fit */
+	bool truncated;    /* MSG_TRUNC, or extension headers that did not fit */
 };
 
 /* IPV6_FLOWINFO of <linux/in6.h>, which does not go together with <netinet/in.h>. */

@@ -73,17 +73,27 @@ static uint32_t join4(const struct transport_head *h, uint8_t *text, uint32_t le
 
 static uint32_t join6(const struct transport_head *h, uint8_t *text, uint32_t len, uint8_t next)
 {
-	uint8_t *ip = text - IP6_HDR;
+	uint32_t hdr = IP6_HDR, next_at = 6;
 
-	if (len > UINT16_MAX)
+	for (unsigned i = 0; i < h->n_ext; i++)
+		hdr += h->ext[i].len;
+	uint8_t *ip = text - hdr;
+	if (hdr - IP6_HDR + len > UINT16_MAX)
 		return 0;
 	store_be32(ip, 6u << 28 | (uint32_t)h->tos << 20);
-	store_be16(ip + 4, (uint16_t)len);
-	ip[6] = next;
+	store_be16(ip + 4, (uint16_t)(hdr - IP6_HDR + len));
 	ip[7] = TRANSPORT_TTL;
 	memcpy(ip + 8, h->src.b, 16);
 	memcpy(ip + 24, h->dst.b, 16);
-	return IP6_HDR;
+	hdr = IP6_HDR;
+	for (unsigned i = 0; i < h->n_ext; i++) {
+		ip[next_at] = h->ext[i].kind;
+		memcpy(ip + hdr, h->ext[i].p, h->ext[i].len);
+		next_at = hdr;
+		hdr += h->ext[i].len;
+	}
+	ip[next_at] = next;
+	return hdr;
 }
 
 uint32_t transport_join(const struct transport_head *h, uint8_t *text, uint32_t len, uint8_t next)

@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "base/drop.h"
+#include "io/sock.h"
 #include "ipsec/sa.h"
 #include "packet/parse.h"
 
@@ -31,9 +32,11 @@ struct transport_head {
 	uint32_t len;      /* of ip */
 	struct ip_addr src, dst;
 	uint8_t tos;
+	const struct sock_ext *ext; /* IPv6: extension headers as received, in order */
+	unsigned n_ext;
 };
 
-#define TRANSPORT_HEAD_MAX 64 /* bytes transport_join() needs in front of the text, at most */
+#define TRANSPORT_HEAD_MAX 64 /* bytes transport_join() needs in front of the text, at most, besides those of extension headers */
 
 /*
  * Puts a header in front of the text[0..len) whose first header is `next`: as it was received, with length, protocol and checksum made

@@ -9,6 +9,27 @@
 
 #define EARLY_MAX_NS NS_PER_S
 
+static uint32_t ext_bytes(const struct sock_rx *rx)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < rx->n_ext; i++)
+		n += rx->ext[i].len;
+	return n;
+}
+
+/* The receive queue's memory is used again: extension headers go behind the packet. */
+static void keep_ext(struct early_pkt *k)
+{
+	uint8_t *to = k->rx.data + k->rx.len;
+
+	for (unsigned i = 0; i < k->rx.n_ext; i++) {
+		memcpy(to, k->rx.ext[i].p, k->rx.ext[i].len);
+		k->rx.ext[i].p = to;
+		to += k->rx.ext[i].len;
+	}
+}
+
 bool early_add(struct worker *w, const struct in_pkt *p, bool udp)
 {
 	struct early *e = &w->early;
@@ -17,7 +38,7 @@ bool early_add(struct worker *w, const struct in_pkt *p, bool udp)
 	uint32_t head = p->esp == rx->data ? rx->hdr_len : 0;
 
 	if (!atomic_load_explicit(&w->plane->expected, memory_order_relaxed) || head > EARLY_HEAD ||
-	    p->len > EARLY_ROOM - EARLY_HEAD)
+	    p->len + ext_bytes(rx) > EARLY_ROOM - EARLY_HEAD)
 		return false;
 	for (unsigned i = 0; i < EARLY_PACKETS; i++) {
 		struct early_pkt *k = &e->pkt[i];
@@ -31,6 +52,7 @@ bool early_add(struct worker *w, const struct in_pkt *p, bool udp)
 		k->rx.len = k->rx.seg = p->len;
 		k->rx.hdr_len = (uint8_t)head;
 		memcpy(k->rx.data - head, p->esp - head, head + p->len);
+		keep_ext(k);
 		atomic_fetch_add_explicit(&e->n, 1, memory_order_relaxed);
 		return true;
 	}

@@ -61,6 +61,16 @@ void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *r
 		worker_event_paced(w, &e, w);
 }
 
+/* What extension headers take, so that what is behind them begins on a cache line. */
+static uint32_t ext_room(const struct sock_rx *rx)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < rx->n_ext; i++)
+		n += rx->ext[i].len;
+	return (n + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+}
+
 /* The SAs of some packets; they are on their way from then on. */
 static void look_up_some(struct worker *w, unsigned first, unsigned end)
 {
@@ -119,9 +129,11 @@ static unsigned admit_some(struct worker *w, unsigned first, unsigned end, unsig
 			continue;
 		}
 		if (unlikely(sa->mode == SA_TRANSPORT)) {
-			/* opened where there is room for an IP header in front; a batch fits in */
-			w->op[m].dst = side_room(w, w->op[m].len);
-			if (!w->op[m].dst) {
+			/* opened where there is room for an IP header in front, and those behind it; a batch fits in */
+			uint32_t ext = ext_room(p->rx);
+			uint8_t *room = side_room(w, ext + w->op[m].len);
+			w->op[m].dst = room ? room + ext : NULL;
+			if (!room) {
 				refuse(w, p, DROP_TRUNCATED);
 				continue;
 			}
@@ -184,7 +196,7 @@ static enum drop join_header(struct in_pkt *p, uint8_t *text, const struct esp_t
 {
 	const struct sock_rx *rx = p->rx;
 	struct transport_head h = { .ip = rx->hdr_len ? rx->data - rx->hdr_len : NULL, .len = rx->hdr_len, .dst = rx->to,
-				    .tos = rx->tos };
+				    .tos = rx->tos, .ext = rx->ext, .n_ext = rx->n_ext };
 	struct endpoint from;
 
 	if (endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) < 0)

@@ -274,26 +274,33 @@ static struct out_frame *frame_next(struct wrap *x)
 	return &w->frame[w->n_frame++];
 }
 
-/* A complete packet, in fragments where it is larger than its path and may be. */
+/* What tells the fragments of one IPv6 packet from those of the next. */
+static uint32_t fragment_id(void)
+{
+	static __thread uint32_t id;
+
+	id = id ? id + 1 : (uint32_t)random_u64();
+	return id;
+}
+
+/* A complete packet, in fragments where it is larger than its path and may be: the system does not fragment what it has not made. */
 static void frame_whole(struct wrap *x, const struct wrap_pkt *p, struct sa *sa)
 {
-	const struct sa_path *path = atomic_load_explicit(&sa->path, memory_order_acquire);
 	struct out_frame f = { .sa = sa, .esp = p->ip, .len = p->len, .inner_len = p->inner_len, .df = p->df, .whole = true,
 			       .from = p->from };
 	/* what sa_inner_mtu() took away, put on again; padding may be none */
 	uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed) + sa->overhead_max -
-		       (sa->proto == SA_ESP ? sa->align - 1u : 0);
-	unsigned n = version(p->ip) == 4 && !p->df ? frag4_count(p->ip, p->len, mtu) : 1;
+		       (sa->proto == SA_ESP ? sa->align - 1u : 0), id = fragment_id();
+	/* IPv6 has no DF: hosts rely on 1280 bytes to go through */
+	unsigned n = version(p->ip) == 4 && p->df ? 1 : frag_count(p->ip, p->len, mtu);
 
-	if (sa->mode == SA_TRANSPORT && path->dst.addr.ver == 6 && p->len > mtu)
-		n = 0; /* the system does not fragment what it has not made */
 	if (n == 0) {
 		worker_drop(x->w, DROP_FRAGMENT);
 		return;
 	}
 	for (unsigned i = 0; n > 1 && i < n; i++) {
 		f.esp = x->w->side_arena + x->scratch_used;
-		f.len = frag4_make(p->ip, p->len, mtu, i, f.esp);
+		f.len = frag_make(p->ip, p->len, mtu, i, id, f.esp);
 		x->scratch_used += f.len;
 		*frame_next(x) = f;
 	}
@@ -334,9 +341,12 @@ static void run(struct wrap *x)
 }
 
 /* May packets of this size go? Deals with it when not. */
-static bool fits(struct worker *w, const struct out_pkt *p, uint32_t size, uint32_t mtu)
+static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *first, uint32_t size, uint32_t mtu)
 {
 	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
+
+	/* who was told to make smaller ones would make fragments, and only whole packets are protected (outbound.c) */
+	may_fragment |= first->mode == SA_TRANSPORT && p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP;
 
 	if (size <= mtu || may_fragment)
 		return true;
@@ -377,7 +387,7 @@ static void add(struct wrap *x, struct out_pkt *p)
 		worker_drop(w, d);
 		return;
 	}
-	if (!fits(w, p, gso_segment_len(&g, 0), mtu))
+	if (!fits(w, p, sa[0], gso_segment_len(&g, 0), mtu))
 		return;
 	for (uint32_t i = 0; i < g.segs; i++) {
 		uint32_t len = gso_segment_len(&g, i), need = (HEAD_ALL + len + TAIL_ALL + 7) & ~7u;

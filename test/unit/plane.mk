@@ -22,6 +22,7 @@ test_unit_test_plane_SOURCES = \
 	test/unit/test_plane_keying.c \
 	test/unit/test_plane_out.c \
 	test/unit/test_plane_pick.c \
+	test/unit/test_plane_pmtu.c \
 	test/unit/test_plane_sa.c \
 	test/unit/test_plane_send.c \
 	test/unit/test_plane_transport.c

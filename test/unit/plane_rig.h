@@ -159,5 +159,6 @@ TCase *tcase_plane_fragments(void);
 TCase *tcase_plane_bridge(void);
 TCase *tcase_plane_icmp(void);
 TCase *tcase_plane_pick(void);
+TCase *tcase_plane_pmtu(void);
 
 #endif

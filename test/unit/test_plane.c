@@ -240,6 +240,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_audit());
 	suite_add_tcase(s, tcase_plane_icmp());
 	suite_add_tcase(s, tcase_plane_pick());
+	suite_add_tcase(s, tcase_plane_pmtu());
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	int failed = srunner_ntests_failed(sr);

@@ -139,6 +139,44 @@ START_TEST(test_received_header)
 }
 END_TEST
 
+/* RFC 4303 3.1.1: the extension headers in front of ESP, where they were: hop-by-hop options, destination options, routing header. */
+START_TEST(test_received_extensions6)
+{
+	static const uint8_t opts[8] = { 0, 0, 1, 4, 0, 0, 0, 0 }, router_alert[8] = { 0, 0, 5, 2, 0, 0, 1, 0 },
+			     routing[24] = { 0, 2, 2, 0, 0, 0, 0, 0, 0x20, 1, 0x0d, 0xb8, [23] = 2 };
+	const struct sock_ext ext[] = { { router_alert, 8, IPPROTO_HOPOPTS }, { opts, 8, IPPROTO_DSTOPTS }, { routing, 24, IPPROTO_ROUTING } };
+	static const uint8_t *const data[] = { router_alert, opts, routing };
+	uint8_t wire[600], back[600];
+	struct virtio_net_hdr v;
+
+	for (unsigned n_ext = 0; n_ext <= 3; n_ext++) {
+		start((struct rig_opts) { .raw = true, .outer_ver = 6 });
+		uint32_t n = make(6, IPPROTO_UDP, 0, 100), at = 40, next_at = 6;
+		rig_send(&rig, pkt, n);
+		uint32_t len = rig.wire[0].len;
+		memcpy(wire, rig.wire[0].p, len);
+		rig.b->rx[0] = (struct sock_rx) { .data = wire, .len = len, .seg = len, .to = rig.in->conf->dst, .n_ext = (uint8_t)n_ext };
+		memcpy(rig.b->rx[0].ext, ext, n_ext * sizeof(ext[0]));
+		endpoint_to_sockaddr(&rig.peer_a, &rig.b->rx[0].from);
+		rig_begin(rig.b);
+		inbound_datagrams(rig.b, 1, false, deliver_packets);
+		uint32_t got = rig_tun_read(rig.tun_b, &v, back, sizeof(back));
+		for (unsigned i = 0; i < n_ext; i++) {
+			ck_assert_uint_eq(back[next_at], ext[i].kind);
+			ck_assert_mem_eq(back + at + 1, data[i] + 1, ext[i].len - 1u);
+			next_at = at;
+			at += ext[i].len;
+		}
+		ck_assert_uint_eq(back[next_at], IPPROTO_UDP);
+		ck_assert_uint_eq(got, n + at - 40);
+		ck_assert_uint_eq(load_be16(back + 4), got - 40);
+		ck_assert_mem_eq(back + 8, pkt + 8, 32);
+		ck_assert_mem_eq(back + at, pkt + 40, n - 40);
+		rig_free(&rig);
+	}
+}
+END_TEST
+
 START_TEST(test_super_packet)
 {
 	struct virtio_net_hdr v = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .hdr_len = 40,
@@ -356,6 +394,7 @@ TCase *tcase_plane_transport(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_round_trip);
 	tcase_add_test(t, test_received_header);
+	tcase_add_test(t, test_received_extensions6);
 	tcase_add_test(t, test_super_packet);
 	tcase_add_test(t, test_what_may_not_go);
 	tcase_add_test(t, test_size);
