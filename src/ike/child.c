@@ -31,7 +31,8 @@ struct ike_child *ike_child_by_spi(const struct ike_sa *sa, uint8_t proto, uint3
 {
 	list_for_each (l, &sa->children) {
 		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
-		if (c->proto == proto && c->spi_out == spi_out)
+		if ((c->proto == proto && c->spi_out == spi_out) ||
+		    (proto == SA_AH && c->ah_spi_out && c->ah_spi_out == spi_out))
 			return c;
 	}
 	return NULL;

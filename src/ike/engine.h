@@ -161,6 +161,7 @@ struct ike_child {
 	const struct ike_child_conf *conf; /* of sa->conn's configuration */
 	uint32_t id, reqid;
 	uint32_t spi_in, spi_out;
+	uint32_t ah_spi_in, ah_spi_out; /* of the AH around the ESP; 0: none */
 	uint8_t state; /* enum ike_child_state */
 	uint8_t end;   /* enum ike_end, valid when DELETING */
 	uint8_t proto; /* enum sa_proto */

@@ -78,11 +78,12 @@ static void offer(const struct ike_payload *sa)
 		int rc = protos[i] == IKE_PROTO_IKE
 			     ? v1_ph1_choose(&ours, &terms, &m, sa, &c, why, sizeof(why))
 			     : v1_ph2_choose(&ours, &terms, true, &m, sa, &c, why, sizeof(why));
-		must(rc == 0 ? proposal_is_choice(&c.chosen) : why[0] != '\0');
+		must(rc == 0 ? proposal_is_choice(&c.own.chosen) : why[0] != '\0');
+		must(rc || !c.bundle || proposal_is_choice(&c.ah.chosen));
 		if (rc)
 			continue;
 		ike_msg_init(&out, 0x10, cookie, cookie, IKE1_X_MAIN, 0, 0);
-		must(v1_sa_echo(&m, &c, span_of(NULL, 0), &out, ike_msg_add(&out, IKE1_SA, false)) == 0);
+		must(v1_sa_echo(&m, &c, span_of(NULL, 0), span_of(NULL, 0), &out, ike_msg_add(&out, IKE1_SA, false)) == 0);
 	}
 }
 

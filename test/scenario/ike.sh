@@ -12,7 +12,7 @@ ike_defaults() {
 	ike_conn_a='' ike_conn_b='' ike_child_a='' ike_child_b='' ike_more_a='' ike_more_b='' ike_top_a='' ike_top_b=''
 	ike_nets_a='"10.1.0.0/16", "fd01::/16"' ike_nets_b='"10.2.0.0/16", "fd02::/16"'
 	ike_wan_a=192.0.2.1 ike_wan_b=192.0.2.2
-	ike_secret='"scenario secret"'
+	ike_secret='"scenario secret"' ike_version=2
 }
 ike_defaults
 
@@ -24,8 +24,8 @@ ike_one() {
 	v ike_top
 	v "ike_top_$me"
 	printf 'tun bw0 {\n\taddress = {"10.255.0.%s/32"}\n\tmtu = 1400\n}\n' "$([ "$me" = a ] && echo 1 || echo 2)"
-	printf 'connection site-%s {\n\tversion = 2\n\tlocal_addrs = "%s"\n\tremote_addrs = "%s"\n' \
-		"$peer" "$(v "ike_wan_$me")" "$(v "ike_wan_$peer")"
+	printf 'connection site-%s {\n\tversion = %s\n\tlocal_addrs = "%s"\n\tremote_addrs = "%s"\n' \
+		"$peer" "$ike_version" "$(v "ike_wan_$me")" "$(v "ike_wan_$peer")"
 	v ike_conn
 	v "ike_conn_$me"
 	printf '\tlocal {\n\t\tauth = psk\n\t\tid = %s.example\n\t}\n\tremote {\n\t\tauth = psk\n\t\tid = %s.example\n\t}\n' "$me" "$peer"

@@ -12,6 +12,7 @@ SCENARIOS = \
 	test/scenario/ike-selectors/test.sh \
 	test/scenario/ike-trap/test.sh \
 	test/scenario/ike-transport/test.sh \
+	test/scenario/ike-v1-bundle/test.sh \
 	test/scenario/ike-names/test.sh \
 	test/scenario/ike-flood/test.sh \
 	test/scenario/tunnel-udp/test.sh \

@@ -144,6 +144,80 @@ START_TEST(test_ah_transport)
 }
 END_TEST
 
+static void bundle(struct duo_node *n, const char *ah)
+{
+	duo_proposals(&n->conn->child[0].ah, IKE_PROTO_AH, ah);
+}
+
+/* ESP and AH together, in tunnel and transport mode, with PFS; new ones; and gone, both at once. */
+START_TEST(test_bundle)
+{
+	struct duo_node *n[] = { &d.a, &d.b };
+	for (unsigned i = 0; i < 2; i++) {
+		struct ike_child_conf *c = &n[i]->conn->child[0];
+		bundle(n[i], "sha256");
+		if (_i & 1) {
+			c->mode = SA_TRANSPORT;
+			duo_ts(&c->local_ts, "dynamic");
+			duo_ts(&c->remote_ts, "dynamic");
+		}
+	}
+	if (_i & 2)
+		all_esp("aes256gcm16-ecp256");
+	up_and_agree();
+	const struct ike_child_up *u = &duo_child(&d.a, 0)->up;
+	ck_assert_uint_ne(u->ah.spi_in, 0);
+	ck_assert_uint_ne(u->ah.spi_in, u->spi_in);
+	ck_assert_uint_eq(u->ah.integ_in.len, 32);
+	ck_assert_uint_eq(u->proto, SA_ESP);
+	uint64_t order;
+	struct duo_node *r = _i & 4 ? &d.a : &d.b;
+	ck_assert_int_eq(ike_rekey(r->ike, r == &d.a ? "b/net" : "a/net", false, &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, r, order)->type, IKE_EV_DONE);
+	duo_run(&d, 10 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_uint_ne(duo_child(&d.a, 0)->up.ah.spi_in, 0);
+	duo_agree(&d);
+	duo_down(&d, r, r == &d.a ? "b/net" : "a/net");
+	duo_settle(&d);
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+END_TEST
+
+/* Both or neither: a child that has only ESP does not take half of what is offered, nor gives it. */
+START_TEST(test_bundle_refused)
+{
+	static const struct {
+		const char *a, *b, *words;
+	} rows[] = { { "sha256", NULL, "bundles" },
+		     { NULL, "sha256", "together with AH" },
+		     { "sha256", "sha384", "" } };
+
+	if (rows[_i].a)
+		bundle(&d.a, rows[_i].a);
+	if (rows[_i].b)
+		bundle(&d.b, rows[_i].b);
+	duo_start(&d);
+	duo_up_fails(&d, &d.a, "b", "accepts none of our proposals");
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, rows[_i].words));
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+END_TEST
+
+/* AH cannot go through NAT; nothing stays. */
+START_TEST(test_bundle_behind_nat)
+{
+	d.nat = true;
+	bundle(&d.a, "sha256");
+	bundle(&d.b, "sha256");
+	duo_start(&d);
+	struct ip_addr any = { .ver = 0 };
+	d.b.conn->remote[0].range = (struct ip_range){ any, any };
+	duo_up_fails(&d, &d.a, "b", "");
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+END_TEST
+
 START_TEST(test_selectors)
 {
 	static const char *const ts[][2] = {
@@ -1354,6 +1428,9 @@ int main(void)
 	tcase_add_loop_test(t, test_suites, 0, (int)ARRAY_LEN(suites));
 	tcase_add_test(t, test_pfs_aggressive);
 	tcase_add_test(t, test_ah_transport);
+	tcase_add_loop_test(t, test_bundle, 0, 8);
+	tcase_add_loop_test(t, test_bundle_refused, 0, 3);
+	tcase_add_test(t, test_bundle_behind_nat);
 	tcase_add_loop_test(t, test_selectors, 0, 4);
 	tcase_add_test(t, test_selectors_refused);
 	tcase_add_test(t, test_esp_refused);

@@ -111,17 +111,17 @@ START_TEST(test_phase1_our_order_decides)
 	parse(&ours, IKE_PROTO_IKE, "aes256-sha256-ecp384,aes256-aes128-sha256-sha1-ecp256-modp2048");
 	ck_assert_msg(v1_ph1_choose(&ours, &terms, &n, sa, &c, why, sizeof(why)) == 0, "%s", why);
 	char text[128];
-	ck_assert_str_eq(proposal_format(&c.chosen, text, sizeof(text)), "aes256-prfsha256-sha256-ecp256");
-	ck_assert_uint_eq(c.suite.method, V1_BY_PSK);
-	ck_assert_uint_eq(c.suite.life.seconds, 3600);
+	ck_assert_str_eq(proposal_format(&c.own.chosen, text, sizeof(text)), "aes256-prfsha256-sha256-ecp256");
+	ck_assert_uint_eq(c.own.suite.method, V1_BY_PSK);
+	ck_assert_uint_eq(c.own.suite.life.seconds, 3600);
 	/* the answer repeats it attribute by attribute (RFC 2409 5) */
 	ike_msg_init(&answer, 0x10, ci, cr, IKE1_X_MAIN, 0, 0);
 	struct ike_payload *out = ike_msg_add(&answer, IKE1_SA, false);
 	out->sa.doi = out->sa.situation = 1;
 	ck_assert(!v1_sa_is_answer(&n, sa));
-	ck_assert_int_eq(v1_sa_echo(&n, &c, span_of(NULL, 0), &answer, out), 0);
+	ck_assert_int_eq(v1_sa_echo(&n, &c, span_of(NULL, 0), span_of(NULL, 0), &answer, out), 0);
 	ck_assert(v1_sa_is_answer(&answer, out));
-	const struct ike_transform *t = &answer.transform[0], *from = &n.transform[c.transform];
+	const struct ike_transform *t = &answer.transform[0], *from = &n.transform[c.own.transform];
 	ck_assert_uint_eq(t->number, from->number);
 	ck_assert_uint_eq(t->n_attrs, from->n_attrs);
 	for (unsigned i = 0; i < t->n_attrs; i++) {
@@ -162,7 +162,7 @@ END_TEST
 START_TEST(test_phase2_offer_and_answer)
 {
 	uint8_t spi[4] = { 1, 2, 3, 4 };
-	struct v1_terms terms = { .spi = span_of(spi, 4), .encap = V1_ENCAP_UDP_TUNNEL, .group = 14 };
+	struct v1_terms terms = { .spi = span_of(spi, 4), .encap = V1_ENCAP_UDP_TUNNEL, .group = 14, .ke_len = 256 };
 	struct v1_life life = { .seconds = 3600, .kbytes = 4000000 };
 	struct v1_choice c;
 	char text[128];
@@ -178,11 +178,11 @@ START_TEST(test_phase2_offer_and_answer)
 	ck_assert_uint_eq(n.prop[sa->sa.first + 1].number, 2);
 	parse(&ours, IKE_PROTO_ESP, "aes256-sha256-modp2048,aes256gcm16-modp2048");
 	ck_assert_msg(v1_ph2_choose(&ours, &terms, true, &n, sa, &c, why, sizeof(why)) == 0, "%s", why);
-	ck_assert_str_eq(proposal_format(&c.chosen, text, sizeof(text)), "aes256-sha256-modp2048-noesn");
-	ck_assert_uint_eq(c.spi, 0x01020304);
-	ck_assert_uint_eq(c.chosen.number, 2);
-	ck_assert_uint_eq(c.suite.life.kbytes, 4000000);
-	ck_assert_uint_eq(c.suite.life.seconds, 3600);
+	ck_assert_str_eq(proposal_format(&c.own.chosen, text, sizeof(text)), "aes256-sha256-modp2048-noesn");
+	ck_assert_uint_eq(c.own.spi, 0x01020304);
+	ck_assert_uint_eq(c.own.chosen.number, 2);
+	ck_assert_uint_eq(c.own.suite.life.kbytes, 4000000);
+	ck_assert_uint_eq(c.own.suite.life.seconds, 3600);
 	/* no PFS asked for, PFS offered: not what the configuration says */
 	parse(&ours, IKE_PROTO_ESP, "aes256-sha256");
 	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, sa, &c, why, sizeof(why)), -ENOENT);
@@ -208,8 +208,8 @@ START_TEST(test_phase2_esn)
 	const struct ike_payload *sa = over_the_wire();
 	parse(&ours, IKE_PROTO_ESP, "aes128-sha256-esn-noesn");
 	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, false, &n, sa, &c, why, sizeof(why)), 0);
-	ck_assert_int_eq(c.suite.esn, _i);
-	ck_assert_int_eq(proposal_has(&c.chosen, IKE_T_ESN, 1), _i);
+	ck_assert_int_eq(c.own.suite.esn, _i);
+	ck_assert_int_eq(proposal_has(&c.own.chosen, IKE_T_ESN, 1), _i);
 	parse(&ours, IKE_PROTO_ESP, "aes128-sha256-noesn");
 	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, false, &n, sa, &c, why, sizeof(why)),
 			 _i ? -ENOENT : 0);
@@ -228,15 +228,15 @@ START_TEST(test_phase2_ah)
 	ck_assert_uint_eq(n.prop[sa->sa.first].proto, IKE_PROTO_AH);
 	ck_assert_uint_eq(n.transform[0].id, 5);
 	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, false, &n, sa, &c, why, sizeof(why)), 0);
-	ck_assert_uint_eq(c.suite.integ, 12);
-	ck_assert_uint_eq(c.suite.life.seconds, 70000); /* four bytes long */
+	ck_assert_uint_eq(c.own.suite.integ, 12);
+	ck_assert_uint_eq(c.own.suite.life.seconds, 70000); /* four bytes long */
 	parse(&theirs, IKE_PROTO_ESP, "aes128-sha1");
 	ck_assert_int_eq(v1_ph2_choose(&theirs, &terms, false, &n, sa, &c, why, sizeof(why)), -ENOENT);
 }
 END_TEST
 
-/* RFC 2408 4.2: neighbours of one number belong together. ESP and AH together are not had here; the
- * proposal beside them is. */
+/* RFC 2408 4.2: neighbours of one number belong together. A child without AH takes no part of them;
+ * the proposal beside them it does. */
 START_TEST(test_and_is_all_or_nothing)
 {
 	struct v1_terms terms = { .spi = span_of("spi!", 4), .encap = V1_ENCAP_TUNNEL };
@@ -255,9 +255,96 @@ START_TEST(test_and_is_all_or_nothing)
 	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, false, &n, got, &c, why, sizeof(why)),
 			 _i ? 0 : -ENOENT);
 	if (_i)
-		ck_assert_uint_eq(c.suite.encr, 3);
+		ck_assert_uint_eq(c.own.suite.encr, 3);
 	else
 		ck_assert_ptr_nonnull(strstr(why, "bundles"));
+}
+END_TEST
+
+/* ESP AND AH, OR others: our order decides, whatever the order of the peer and of the two. */
+START_TEST(test_bundles)
+{
+	static const uint8_t spis[2][4] = { { 0, 0, 2, 1 }, { 0, 0, 2, 2 } };
+	struct proposals ah, their_ah;
+	struct v1_terms terms = { .spi = span_of(spis[0], 4),
+				  .ah = parse(&their_ah, IKE_PROTO_AH, "sha1-sha256,sha512"),
+				  .ah_spi = span_of(spis[1], 4),
+				  .encap = V1_ENCAP_TUNNEL,
+				  .group = 14,
+				  .ke_len = 256 };
+	struct v1_life life = { .seconds = 3600 };
+	struct v1_choice c;
+	char text[128];
+
+	parse(&theirs, IKE_PROTO_ESP, "aes128-sha1-modp2048,aes256-sha256-modp2048");
+	ck_assert_int_eq(v1_ph2_offer(&theirs, &terms, &life, &m, new_sa()), 4);
+	ck_assert_uint_eq(m.n_props, 8);
+	ck_assert_uint_eq(m.prop[6].number, 4);
+	ck_assert_uint_eq(m.prop[7].number, 4);
+	if (_i) /* AH first */
+		for (unsigned i = 0; i < m.n_props; i += 2) {
+			struct ike_prop p = m.prop[i];
+			m.prop[i] = m.prop[i + 1];
+			m.prop[i + 1] = p;
+		}
+	const struct ike_payload *got = over_the_wire();
+	parse(&ours, IKE_PROTO_ESP, "aes256-sha256-modp2048,aes128-sha1-modp2048");
+	terms.ah = parse(&ah, IKE_PROTO_AH, "sha256");
+	ck_assert_msg(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)) == 0, "%s", why);
+	ck_assert(c.bundle);
+	ck_assert_uint_eq(c.own.chosen.number, 3);
+	ck_assert_uint_eq(c.own.spi, 0x201);
+	ck_assert_uint_eq(c.ah.spi, 0x202);
+	ck_assert_str_eq(proposal_format(&c.own.chosen, text, sizeof(text)), "aes256-sha256-modp2048-noesn");
+	ck_assert_uint_eq(c.ah.suite.integ, 12);
+	/* the answer has both, in the peer's order */
+	ike_msg_init(&answer, 0x10, ci, cr, IKE1_X_QUICK, 0, 1);
+	struct ike_payload *out = ike_msg_add(&answer, IKE1_SA, false);
+	ck_assert_int_eq(v1_sa_echo(&n, &c, span_of("esp!", 4), span_of("ah!!", 4), &answer, out), 0);
+	ck_assert(v1_sa_is_answer(&answer, out));
+	ck_assert_uint_eq(answer.prop[0].proto, _i ? IKE_PROTO_AH : IKE_PROTO_ESP);
+	ck_assert(span_eq(answer.prop[_i].spi, span_of("esp!", 4)));
+	ck_assert(span_eq(answer.prop[!_i].spi, span_of("ah!!", 4)));
+	ck_assert(!v1_sa_is_answer(&n, got));
+	/* no such AH; none at all; another group; PFS without a public value */
+	terms.ah = parse(&ah, IKE_PROTO_AH, "sha384");
+	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), -ENOENT);
+	terms.ah = NULL;
+	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "bundles"));
+	terms.ah = parse(&ah, IKE_PROTO_AH, "sha256");
+	terms.ke_len = 0;
+	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), -ENOENT);
+	/* ESP alone is not enough for a child of both */
+	terms.ke_len = 256;
+	terms.ah = NULL;
+	ck_assert_int_gt(v1_ph2_offer(&theirs, &terms, &life, &m, new_sa()), 0);
+	got = over_the_wire();
+	terms.ah = &ah;
+	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "together with AH"));
+}
+END_TEST
+
+/* A group in each transform (RFC 2409 5.5): of those that are wanted the one the public value is of. */
+START_TEST(test_group_of_each_transform)
+{
+	struct v1_terms terms = { .spi = span_of("spi!", 4), .encap = V1_ENCAP_TUNNEL, .group = 14 };
+	struct v1_life life = { .seconds = 3600 };
+	struct ike_payload *sa = new_sa();
+	struct v1_choice c;
+
+	parse(&theirs, IKE_PROTO_ESP, "aes256-sha256-modp2048");
+	ck_assert_int_eq(v1_ph2_offer(&theirs, &terms, &life, &m, sa), 1);
+	terms.group = 19;
+	parse(&theirs, IKE_PROTO_ESP, "aes128-sha256-ecp256");
+	ck_assert_int_eq(v1_ph2_offer(&theirs, &terms, &life, &m, sa), 1);
+	m.prop[1].number = 2;
+	const struct ike_payload *got = over_the_wire();
+	parse(&ours, IKE_PROTO_ESP, "aes256-sha256-modp2048,aes128-sha256-ecp256");
+	terms.ke_len = _i ? 64 : 256;
+	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), 0);
+	ck_assert_uint_eq(c.own.suite.group, _i ? 19 : 14);
 }
 END_TEST
 
@@ -319,7 +406,7 @@ START_TEST(test_transforms_one_by_one)
 	/* RFC 2408 5.6: what is not known is ignored, 3DES is taken */
 	parse(&ours, IKE_PROTO_IKE, "3des-sha1-modp1024");
 	ck_assert_int_eq(v1_ph1_choose(&ours, &terms, &n, got, &c, why, sizeof(why)), 0);
-	ck_assert_uint_eq(c.transform, 1);
+	ck_assert_uint_eq(c.own.transform, 1);
 	for (unsigned i = 0; i < m.n_attrs; i++)
 		free((void *)(uintptr_t)m.attr[i].data.p);
 }
@@ -357,6 +444,8 @@ TCase *v1_sa_case(void)
 	tcase_add_loop_test(t, test_phase2_esn, 0, 2);
 	tcase_add_test(t, test_phase2_ah);
 	tcase_add_loop_test(t, test_and_is_all_or_nothing, 0, 2);
+	tcase_add_loop_test(t, test_bundles, 0, 2);
+	tcase_add_loop_test(t, test_group_of_each_transform, 0, 2);
 	tcase_add_loop_test(t, test_transforms_one_by_one, 0, ARRAY_LEN(oddities));
 	tcase_add_test(t, test_lifetimes_as_a_notify);
 	return t;

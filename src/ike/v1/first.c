@@ -92,7 +92,7 @@ static bool choose(struct first *f)
 			rc = v1_ph1_choose(&c->conf->proposals, &t, f->m, sa, &f->choice, why,
 					   sizeof(why));
 		/* in Aggressive Mode the group is fixed by the KE payload that came along */
-		const struct dh_info *g = rc == 0 ? dh_info(f->choice.suite.group) : NULL;
+		const struct dh_info *g = rc == 0 ? dh_info(f->choice.own.suite.group) : NULL;
 		if (rc == 0 && aggressive && ke->ke.data.len != g->public_len) {
 			snprintf(why, sizeof(why),
 				 "the peer's key exchange is not of the group %s, which this "

@@ -3,6 +3,7 @@
  * an answer, each with a message ID and a chain of IVs of its own. Notifies, deletes, and dead peer
  * detection, which is a pair of notifies (RFC 3706).
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -119,6 +120,23 @@ void v1_notify_stranger(struct ike *ike, const struct endpoint *local,
 		(void)ike_send(ike, local, remote, marker, wr_view(&w));
 }
 
+/* A delete is of one protocol: of a bundle there are two. */
+static int add_ah_delete(struct ike_sa *sa, struct ike_msg *m, const struct ike_child *c)
+{
+	struct ike_payload *p = ike_msg_add(m, IKE1_D, true);
+	uint8_t *spi = ike_arena(sa->ike, 4);
+
+	if (!p || !spi)
+		return -ENOSPC;
+	store_be32(spi, c->ah_spi_in);
+	p->del.doi = IKE1_DOI_IPSEC;
+	p->del.n = 1;
+	p->del.proto = IKE_PROTO_AH;
+	p->del.spi_size = 4;
+	p->del.spis = span_of(spi, 4);
+	return 0;
+}
+
 void v1_delete_notice(struct ike_sa *sa, const struct ike_child *c)
 {
 	uint32_t id;
@@ -133,6 +151,8 @@ void v1_delete_notice(struct ike_sa *sa, const struct ike_child *c)
 	m = begin(sa, &id);
 	p = m ? ike_msg_add(m, IKE1_D, true) : NULL;
 	if (!p || !spi)
+		return;
+	if (c && c->ah_spi_in && add_ah_delete(sa, m, c))
 		return;
 	p->del.doi = IKE1_DOI_IPSEC;
 	p->del.n = 1;

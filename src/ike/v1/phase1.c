@@ -178,19 +178,19 @@ int v1_echo_sa(struct v1_exchange *x, const struct v1_choice *c)
 {
 	struct ike_payload *p = add_sa(x);
 
-	return p ? v1_sa_echo(x->m, c, span_of(NULL, 0), x->out, p) : -ENOSPC;
+	return p ? v1_sa_echo(x->m, c, span_of(NULL, 0), span_of(NULL, 0), x->out, p) : -ENOSPC;
 }
 
 int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c)
 {
 	struct v1_phase1 *ph = sa->v1->ph;
 
-	ph->offer = c->suite;
-	ph->chosen = c->chosen;
+	ph->offer = c->own.suite;
+	ph->chosen = c->own.chosen;
 	for (unsigned i = 0; i < 2; i++)
 		sa->v1->proof[i] =
-		    v1_method_signs(c->suite.method, i == 0) ? V1_PROOF_SIG : V1_PROOF_PSK;
-	return keymat_suite(&c->chosen, &ph->suite, ph->why, sizeof(ph->why));
+		    v1_method_signs(c->own.suite.method, i == 0) ? V1_PROOF_SIG : V1_PROOF_PSK;
+	return keymat_suite(&c->own.chosen, &ph->suite, ph->why, sizeof(ph->why));
 }
 
 int v1_take_answer(struct v1_exchange *x)

@@ -35,31 +35,72 @@ int v1_child_keys(const struct v2_child *c, const struct esp_suite *s, struct ch
 	return rc;
 }
 
+int v1_ah_keys(const struct v2_child *c, const struct esp_suite *s, struct secret *in,
+	       struct secret *out)
+{
+	const struct ike_sa *sa = c->sa;
+	struct span ni = span_of(c->ni, c->ni_len), nr = span_of(c->nr, c->nr_len);
+	struct span shared = secret_view(&c->shared);
+	struct secret none = { 0 };
+	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_in, ni, nr,
+				 s, &none, in);
+
+	secret_free(&none);
+	if (rc == 0)
+		rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_out,
+				     ni, nr, s, &none, out);
+	secret_free(&none);
+	return rc;
+}
+
 int v1_quick_spi(struct v2_child *c)
 {
 	struct ike *ike = c->sa->ike;
 
 	if (!c->spi_in)
 		c->spi_in = ike->env.spi_alloc(ike->env.ctx, c->proto);
-	if (!c->spi_in)
-		snprintf(c->why, sizeof(c->why), "no SPI is left");
-	return c->spi_in ? 0 : -ENOSPC;
+	if (c->conf->ah.n && !c->ah.spi_in)
+		c->ah.spi_in = ike->env.spi_alloc(ike->env.ctx, SA_AH);
+	if (c->spi_in && (c->ah.spi_in || !c->conf->ah.n))
+		return 0;
+	snprintf(c->why, sizeof(c->why), "no SPI is left");
+	return -ENOSPC;
+}
+
+static struct span spi_bytes(const struct v2_child *c, uint32_t spi)
+{
+	uint8_t *p = spi ? ike_arena(c->sa->ike, 4) : NULL;
+
+	if (p)
+		store_be32(p, spi);
+	return span_of(p, p ? 4 : 0);
 }
 
 struct span v1_quick_spi_bytes(const struct v2_child *c)
 {
-	uint8_t *p = ike_arena(c->sa->ike, 4);
+	return spi_bytes(c, c->spi_in);
+}
 
-	if (p)
-		store_be32(p, c->spi_in);
-	return span_of(p, p ? 4 : 0);
+struct span v1_quick_ah_spi_bytes(const struct v2_child *c)
+{
+	return spi_bytes(c, c->ah.spi_in);
+}
+
+bool v1_quick_take(struct v2_child *c, const struct v1_choice *choice)
+{
+	c->chosen = choice->own.chosen;
+	c->ah.chosen = choice->ah.chosen;
+	c->spi_out = choice->own.spi;
+	c->ah.spi_out = choice->bundle ? choice->ah.spi : 0;
+	return c->spi_out > 255 && (!choice->bundle || c->ah.spi_out > 255);
 }
 
 struct v1_terms v1_quick_terms(const struct v2_child *c, uint8_t mode)
 {
 	const struct ike_sa *sa = c->sa;
 
-	return (struct v1_terms){ .group = c->group ? (uint16_t)c->group->id : 0,
+	return (struct v1_terms){ .ah = c->conf->ah.n ? &c->conf->ah : NULL,
+				  .group = c->group ? (uint16_t)c->group->id : 0,
 				  .encap = v1_encap_mode(mode == SA_TRANSPORT, sa->encap,
 							 sa->v1->natt) };
 }
@@ -433,6 +474,7 @@ static int fill(struct v1_exchange *x)
 		return -ENOSPC;
 	*life = v1_quick_life(c->conf);
 	t.spi = v1_quick_spi_bytes(c);
+	t.ah_spi = v1_quick_ah_spi_bytes(c);
 	int n = v1_ph2_offer(&c->conf->proposals, &t, life, x->out, p);
 	if (n <= 0) {
 		snprintf(c->why, sizeof(c->why),
@@ -506,11 +548,10 @@ static enum ike_rc check_answer(struct v1_exchange *x, struct v1_choice *choice)
 	    v1_ph2_choose(&c->conf->proposals, &t, false, x->m, sa, choice, why, sizeof(why)))
 		return v1_error(x, IKE_KILL, IKE1_BAD_PROPOSAL_SYNTAX,
 				"the peer chose a proposal that was not offered");
-	if (choice->spi < 256)
-		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "the peer's SPI %u is reserved",
-				choice->spi);
+	if (!v1_quick_take(c, choice))
+		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "an SPI of the peer is reserved");
 	for (unsigned i = 0; i < V1_GONE_MAX; i++)
-		if (x->sa->v1->gone[i] == choice->spi)
+		if (x->sa->v1->gone[i] == c->spi_out)
 			return v1_error(x, IKE_KILL, 0, "the peer has deleted it already");
 	if (!ids_ours(x))
 		return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
@@ -520,8 +561,6 @@ static enum ike_rc check_answer(struct v1_exchange *x, struct v1_choice *choice)
 	if (c->group && (!ke || v1_check_ke(ke, (uint16_t)c->group->id, &bad)))
 		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION,
 				"the peer's answer lacks the key exchange it agreed to");
-	c->chosen = choice->chosen;
-	c->spi_out = choice->spi;
 	memcpy(c->nr, nr.p, nr.len);
 	c->nr_len = nr.len;
 	return IKE_OK;

@@ -62,6 +62,13 @@ static unsigned child_fit(const struct ike_sa *sa, const struct ike_child_conf *
 	return ts_list_eq(&a->local, &local) && ts_list_eq(&a->remote, &remote) ? 2 : 1;
 }
 
+static size_t ke_len(const struct v1_exchange *x)
+{
+	const struct ike_payload *ke = ike_msg_find(x->m, IKE1_KE, NULL);
+
+	return ke ? ke->ke.data.len : 0;
+}
+
 /* Makes x->child for the best configured child whose proposals fit as well. */
 static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 {
@@ -81,7 +88,9 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 		const struct ike_child_conf *f = &conf->child[i];
 		const struct asked *a = f->mode == SA_TRANSPORT ? &natted : &plain;
 		unsigned fit = child_fit(sa, f, a);
-		struct v1_terms t = { .encap = v1_encap_mode(f->mode == SA_TRANSPORT, sa->encap,
+		struct v1_terms t = { .ah = f->ah.n ? &f->ah : NULL,
+				      .ke_len = ke_len(x),
+				      .encap = v1_encap_mode(f->mode == SA_TRANSPORT, sa->encap,
 							     sa->v1->natt) };
 		if (fit <= best ||
 		    v1_ph2_choose(&f->proposals, &t, true, x->m, offer, choice, why, sizeof(why)))
@@ -106,6 +115,7 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 	x->child = c;
 	const struct asked *a = c->mode == SA_TRANSPORT ? &natted : &plain;
 	struct v1_terms t = v1_quick_terms(c, c->mode);
+	t.ke_len = ke_len(x);
 	if (v1_ph2_choose(&c->conf->proposals, &t, true, x->m, offer, choice, why, sizeof(why)))
 		return IKE_DROP;
 	c->local_ts = a->local;
@@ -125,13 +135,10 @@ static enum ike_rc check(struct v1_exchange *x, struct v1_choice *choice)
 
 	if (rc != IKE_OK)
 		return rc;
-	if (choice->spi < 256)
-		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "the peer's SPI %u is reserved",
-				choice->spi);
-	c->chosen = choice->chosen;
-	c->spi_out = choice->spi;
-	c->group = choice->suite.group ? dh_info(choice->suite.group) : NULL;
-	if (c->group && (!ke || v1_check_ke(ke, choice->suite.group, &bad)))
+	if (!v1_quick_take(c, choice))
+		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "an SPI of the peer is reserved");
+	c->group = choice->own.suite.group ? dh_info(choice->own.suite.group) : NULL;
+	if (c->group && (!ke || v1_check_ke(ke, choice->own.suite.group, &bad)))
 		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION,
 				"the peer's key exchange is missing or not of the group %s",
 				c->group->keyword);
@@ -201,12 +208,12 @@ static enum ike_rc answer(struct v1_exchange *x, const struct v1_choice *choice)
 	struct v1_life life;
 	struct ike_payload *p = v1_quick_head(x);
 
-	if (!p || v1_quick_spi(c) || v1_sa_echo(x->m, choice, v1_quick_spi_bytes(c), x->out, p))
+	if (!p || v1_quick_spi(c) || v1_sa_echo(x->m, choice, v1_quick_spi_bytes(c), v1_quick_ah_spi_bytes(c), x->out, p))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "no SPI is left");
 	c->nr_len = V1_NONCE_LEN;
 	random_bytes(c->nr, c->nr_len);
 	if (v1_quick_nonce(x, c->nr, c->nr_len) || echo_ids(x) || v1_quick_add_oa(x, c->mode) ||
-	    add_lifetime(x, &choice->suite.life, &life) || add_replay_status(x))
+	    add_lifetime(x, &choice->own.suite.life, &life) || add_replay_status(x))
 		return v1_error(x, IKE_KILL, 0, "the answer does not fit one message");
 	if (!v1_quick_install(x, &life))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", c->why);

@@ -183,32 +183,60 @@ bool v1_group_allowed(const struct proposal *p, uint16_t group)
 	return !proposal_alg(p, IKE_T_KE) || proposal_has(p, IKE_T_KE, 0);
 }
 
+/* One proposal of a protocol, under a number. Returns how many transforms, or -ENOSPC. */
+static int offer_ph2_proposal(const struct proposal *p, uint8_t number, const struct v1_terms *terms,
+			      struct span spi, struct v1_life *life, struct ike_msg *m,
+			      struct ike_payload *sa)
+{
+	struct ike_prop *w = ike_msg_add_prop(m, sa, number, p->proto, spi);
+	const struct proposal_alg *e;
+	int rc = 0;
+
+	if (!w)
+		return -ENOSPC;
+	if (p->proto == IKE_PROTO_AH)
+		rc = offer_ph2_encr(p, NULL, terms, life, m, w);
+	for (unsigned k = 0; rc == 0 && (e = nth(p, IKE_T_ENCR, k)); k++)
+		rc = offer_ph2_encr(p, e, terms, life, m, w);
+	return rc ? rc : w->n_transforms;
+}
+
+/* Takes back what was written since: nothing of it has a number in IKEv1. */
+static void take_back(struct ike_msg *m, struct ike_payload *sa, unsigned props, unsigned transforms,
+		      unsigned attrs)
+{
+	sa->sa.n = (uint16_t)(sa->sa.n - (m->n_props - props));
+	m->n_props = (uint16_t)props;
+	m->n_transforms = (uint16_t)transforms;
+	m->n_attrs = (uint16_t)attrs;
+}
+
 int v1_ph2_offer(const struct proposals *ours, const struct v1_terms *terms, struct v1_life *life,
 		 struct ike_msg *m, struct ike_payload *sa)
 {
-	const struct proposal_alg *e;
-	unsigned total = 0;
+	static const struct proposals none;
+	const struct proposals *ah = terms->ah ? terms->ah : &none;
+	uint8_t number = 1;
+	int total = 0;
 
 	for (unsigned i = 0; i < ours->n; i++) {
-		const struct proposal *p = &ours->p[i];
-		if (!v1_group_allowed(p, terms->group))
+		if (!v1_group_allowed(&ours->p[i], terms->group))
 			continue;
-		struct ike_prop *w =
-		    ike_msg_add_prop(m, sa, (uint8_t)(sa->sa.n + 1u), p->proto, terms->spi);
-		if (!w)
-			return -ENOSPC;
-		int rc = 0;
-		if (p->proto == IKE_PROTO_AH)
-			rc = offer_ph2_encr(p, NULL, terms, life, m, w);
-		for (unsigned k = 0; rc == 0 && (e = nth(p, IKE_T_ENCR, k)); k++)
-			rc = offer_ph2_encr(p, e, terms, life, m, w);
-		if (rc)
-			return rc;
-		total += w->n_transforms;
-		if (w->n_transforms == 0) { /* nothing of it has a number in IKEv1 */
-			sa->sa.n--;
-			m->n_props--;
+		for (unsigned k = 0; k < (ah->n ? ah->n : 1); k++) {
+			unsigned props = m->n_props, transforms = m->n_transforms, attrs = m->n_attrs;
+			int n = offer_ph2_proposal(&ours->p[i], number, terms, terms->spi, life, m, sa);
+			int outer = n > 0 && ah->n ? offer_ph2_proposal(&ah->p[k], number, terms,
+									terms->ah_spi, life, m, sa)
+						   : n;
+			if (n < 0 || outer < 0)
+				return -ENOSPC;
+			if (n == 0 || outer == 0) {
+				take_back(m, sa, props, transforms, attrs);
+				continue;
+			}
+			total += n;
+			number++;
 		}
 	}
-	return (int)total;
+	return total;
 }

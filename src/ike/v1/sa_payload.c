@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "crypto/dh.h"
 #include "ike/v1/sa_number.h"
 
 #define KEY_IKE   1 /* RFC 2407 4.4.2 */
@@ -255,19 +256,21 @@ static bool method_fits(const struct v1_terms *terms, uint16_t method)
 	return false;
 }
 
-/* Part of an AND: a neighbour has the same number. */
-static bool in_bundle(const struct ike_msg *m, const struct ike_payload *sa, unsigned i)
+/* How many from the i-th on have one number: more than one is AND. */
+static unsigned together(const struct ike_msg *m, const struct ike_payload *sa, unsigned i)
 {
 	const struct ike_prop *p = &m->prop[sa->sa.first + i];
+	unsigned n = 1;
 
-	return (i > 0 && p[-1].number == p->number) ||
-	       (i + 1u < sa->sa.n && p[1].number == p->number);
+	while (i + n < sa->sa.n && p[n].number == p->number)
+		n++;
+	return n;
 }
 
 /* What the search saw, for the words when nothing fits. */
 struct seen {
 	struct proposals peers; /* the first suites, one a proposal */
-	bool bundle, read, method, encap;
+	bool bundle, single, read, method, encap;
 	uint16_t peer_method, peer_encap;
 };
 
@@ -291,7 +294,11 @@ static bool terms_fit(const struct v1_terms *terms, bool phase1, bool any_group,
 		return false;
 	}
 	seen->encap = true;
-	return any_group || (phase1 && !terms->group) || s->group == terms->group;
+	if (!phase1 && any_group) { /* RFC 2409 5.5: the group of the public value that is there */
+		const struct dh_info *g = s->group ? dh_info(s->group) : NULL;
+		return (g ? g->public_len : 0) == terms->ke_len;
+	}
+	return (phase1 && !terms->group) || s->group == terms->group;
 }
 
 static void explain(const struct proposals *ours, const struct v1_terms *terms, bool phase1,
@@ -300,10 +307,12 @@ static void explain(const struct proposals *ours, const struct v1_terms *terms, 
 	char a[IKE_NAME_LEN], b[IKE_NAME_LEN];
 	struct proposal unused;
 
-	if (!seen->read)
+	if (!seen->read && terms->ah && seen->single)
+		snprintf(why, whylen, "peer offered no ESP together with AH, which this child has");
+	else if (!seen->read)
 		snprintf(why, whylen,
-			 seen->bundle ? "peer offered only bundles of several protocols, which are "
-					"not supported"
+			 seen->bundle ? "peer offered only bundles of several protocols, which this "
+					"child does not have"
 				      : "peer offered no transform that is known here");
 	else if (!seen->method)
 		snprintf(why, whylen, "peer wants authentication by %s; this connection uses %s",
@@ -322,38 +331,97 @@ static void explain(const struct proposals *ours, const struct v1_terms *terms, 
 				: "the peer's group for PFS is not the agreed one");
 }
 
+/* What is looked for, and where. */
+struct search {
+	const struct v1_terms *terms;
+	bool phase1, any_group;
+	const struct ike_msg *m;
+	struct seen *seen;
+};
+
+/* The best transform of one proposal, in place at of the message. UINT64_MAX: none will do. group:
+ * it must have this one, for the second of a bundle; -1: any that the terms allow. */
+static uint64_t best_of(const struct search *w, const struct proposals *ours, unsigned at, int group,
+			struct v1_pick *out)
+{
+	const struct ike_prop *p = &w->m->prop[at];
+	uint64_t best = NO_RANK;
+
+	for (unsigned k = 0; k < p->n_transforms; k++) {
+		unsigned t = p->first_transform + k;
+		const char *what;
+		struct v1_suite s;
+		if (v1_suite_read(w->m, p, &w->m->transform[t], &s, &what))
+			continue;
+		remember(w->seen, &s, p->number);
+		uint64_t r = (group < 0 || s.group == group) &&
+				     terms_fit(w->terms, w->phase1, w->any_group, &s, w->seen)
+				 ? rank(ours, &s, w->phase1)
+				 : NO_RANK;
+		if (r == NO_RANK && group > 0 && s.group == group) { /* PFS is said once for both */
+			struct v1_suite plain = s;
+			plain.group = 0;
+			r = terms_fit(w->terms, w->phase1, w->any_group, &s, w->seen)
+				? rank(ours, &plain, w->phase1)
+				: NO_RANK;
+		}
+		if (r >= best)
+			continue;
+		best = r;
+		*out = (struct v1_pick){ .prop = (uint16_t)at, .transform = (uint16_t)t, .suite = s };
+		out->spi = p->spi.len == 4 ? load_be32(p->spi.p) : 0;
+		to_proposal(&s, p->number, &out->chosen);
+	}
+	return best;
+}
+
+/* ESP and AH of one number. The outer of two has the mode of both, or says transport: there is one
+ * outer header either way (RFC 2401 4.3). */
+static uint64_t best_bundle(const struct search *w, const struct proposals *ours, unsigned at,
+			    struct v1_choice *out)
+{
+	const struct ike_prop *p = &w->m->prop[at];
+	unsigned esp = p[0].proto == IKE_PROTO_ESP ? at : at + 1, ah = esp == at ? at + 1 : at;
+	struct v1_terms outer = *w->terms;
+	struct search in_ah = *w;
+
+	if (w->m->prop[esp].proto != IKE_PROTO_ESP || w->m->prop[ah].proto != IKE_PROTO_AH)
+		return NO_RANK;
+	uint64_t r = best_of(w, ours, esp, -1, &out->own);
+	if (r == NO_RANK)
+		return r;
+	in_ah.terms = &outer;
+	uint64_t second = best_of(&in_ah, w->terms->ah, ah, out->own.suite.group, &out->ah);
+	if (second == NO_RANK) {
+		outer.encap = V1_ENCAP_TRANSPORT;
+		second = best_of(&in_ah, w->terms->ah, ah, out->own.suite.group, &out->ah);
+	}
+	out->bundle = true;
+	return second == NO_RANK || out->ah.suite.esn != out->own.suite.esn ? NO_RANK : r;
+}
+
 static int choose(const struct proposals *ours, const struct v1_terms *terms, bool phase1,
 		  bool any_group, const struct ike_msg *m, const struct ike_payload *sa,
 		  struct v1_choice *out, char *why, size_t whylen)
 {
 	uint64_t best = NO_RANK;
 	struct seen seen = { .bundle = false };
+	struct search w = { terms, phase1, any_group, m, &seen };
 
-	for (unsigned i = 0; i < sa->sa.n; i++) {
-		const struct ike_prop *p = &m->prop[sa->sa.first + i];
-		if (in_bundle(m, sa, i)) {
-			seen.bundle = true;
+	for (unsigned i = 0, n; i < sa->sa.n; i += n) {
+		struct v1_choice c = { .bundle = false };
+		uint64_t r = NO_RANK;
+		n = together(m, sa, i);
+		seen.bundle |= n > 1;
+		seen.single |= n == 1;
+		if (n == 1 && !terms->ah)
+			r = best_of(&w, ours, sa->sa.first + i, -1, &c.own);
+		else if (n == 2 && terms->ah)
+			r = best_bundle(&w, ours, sa->sa.first + i, &c);
+		if (r >= best)
 			continue;
-		}
-		for (unsigned k = 0; k < p->n_transforms; k++) {
-			unsigned at = p->first_transform + k;
-			const char *what;
-			struct v1_suite s;
-			if (v1_suite_read(m, p, &m->transform[at], &s, &what))
-				continue;
-			remember(&seen, &s, p->number);
-			uint64_t r = terms_fit(terms, phase1, any_group, &s, &seen)
-					 ? rank(ours, &s, phase1)
-					 : NO_RANK;
-			if (r >= best)
-				continue;
-			best = r;
-			*out = (struct v1_choice){ .prop = (uint16_t)(sa->sa.first + i),
-						   .transform = (uint16_t)at,
-						   .suite = s };
-			out->spi = p->spi.len == 4 ? load_be32(p->spi.p) : 0;
-			to_proposal(&s, p->number, &out->chosen);
-		}
+		best = r;
+		*out = c;
 	}
 	if (best != NO_RANK)
 		return 0;
@@ -377,11 +445,16 @@ int v1_ph2_choose(const struct proposals *ours, const struct v1_terms *terms, bo
 
 bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa)
 {
-	return sa->sa.n == 1 && m->prop[sa->sa.first].n_transforms == 1;
+	const struct ike_prop *p = &m->prop[sa->sa.first];
+
+	for (unsigned i = 0; i < sa->sa.n; i++)
+		if (p[i].n_transforms != 1 || p[i].number != p[0].number)
+			return false;
+	return sa->sa.n == 1 || sa->sa.n == 2;
 }
 
-int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span spi,
-	       struct ike_msg *m, struct ike_payload *sa)
+static int echo(const struct ike_msg *in, const struct v1_pick *c, struct span spi,
+		struct ike_msg *m, struct ike_payload *sa)
 {
 	const struct ike_prop *p = &in->prop[c->prop];
 	const struct ike_transform *t = &in->transform[c->transform];
@@ -399,6 +472,17 @@ int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span 
 		*a = *from;
 	}
 	return 0;
+}
+
+int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span spi,
+	       struct span ah_spi, struct ike_msg *m, struct ike_payload *sa)
+{
+	bool ah_first = c->bundle && c->ah.prop < c->own.prop;
+	int rc = ah_first ? echo(in, &c->ah, ah_spi, m, sa) : 0;
+
+	if (rc == 0)
+		rc = echo(in, &c->own, spi, m, sa);
+	return rc == 0 && c->bundle && !ah_first ? echo(in, &c->ah, ah_spi, m, sa) : rc;
 }
 
 uint16_t v1_first_group(const struct proposals *ours)

@@ -63,11 +63,17 @@ struct v1_suite {
 };
 
 /* A peer's transform taken. */
-struct v1_choice {
+struct v1_pick {
 	uint16_t prop, transform; /* places in the message's prop[] and transform[] */
 	uint32_t spi;             /* phase 2: the peer's, host byte order */
 	struct v1_suite suite;
 	struct proposal chosen; /* one algorithm a type; number: the peer's */
+};
+
+/* What was taken: of a bundle the ESP, and its AH beside it. */
+struct v1_choice {
+	struct v1_pick own, ah;
+	bool bundle; /* ah counts */
 };
 
 /* What an offer or a choice must keep to besides the algorithms. */
@@ -77,6 +83,10 @@ struct v1_terms {
 	uint16_t group;  /* only this one; 0: phase 1 any, phase 2 no PFS */
 	uint16_t encap;  /* phase 2: enum v1_encap */
 	struct span spi; /* phase 2, to offer */
+	/* phase 2, ESP: AH around it, offered and taken only together (RFC 2408 4.2: AND); NULL: none */
+	const struct proposals *ah;
+	struct span ah_spi; /* to offer */
+	size_t ke_len;      /* any_group: of the public value that came along; 0: none came */
 };
 
 /*
@@ -91,16 +101,17 @@ uint16_t v1_suite_read(const struct ike_msg *m, const struct ike_prop *p,
  * borrowed until the message is written. Returns how many transforms, or -ENOSPC. */
 int v1_ph1_offer(const struct proposals *ours, const struct v1_terms *terms, struct v1_life *life,
 		 struct ike_msg *m, struct ike_payload *sa) warn_unused;
-/* The same for ESP or AH; proposals without the terms' group are left out. */
+/* The same for ESP or AH; proposals without the terms' group are left out. With terms->ah every
+ * proposal is two, of one number: ESP AND AH. */
 int v1_ph2_offer(const struct proposals *ours, const struct v1_terms *terms, struct v1_life *life,
 		 struct ike_msg *m, struct ike_payload *sa) warn_unused;
 
 /*
- * The peer's offer, or its answer to ours: finds the transform that stands first among ours. AND
- * (neighbours with one number) is never taken: one SA pair has one protocol here. Returns 0, or
- * -ENOENT with a sentence.
+ * The peer's offer, or its answer to ours: finds the transform that stands first among ours. Of
+ * neighbours with one number (AND) all are taken or none: ESP and AH together when terms->ah wants
+ * that, and nothing else. Returns 0, or -ENOENT with a sentence.
  * Phase 2: terms->group only matters as v1_ph2_choose() is called with PFS known (an answer); with
- * any_group every group of ours will do (an offer).
+ * any_group every group of ours will do that the public value fits (an offer).
  */
 int v1_ph1_choose(const struct proposals *ours, const struct v1_terms *terms,
 		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,
@@ -108,13 +119,15 @@ int v1_ph1_choose(const struct proposals *ours, const struct v1_terms *terms,
 int v1_ph2_choose(const struct proposals *ours, const struct v1_terms *terms, bool any_group,
 		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,
 		  char *why, size_t whylen) warn_unused;
-/* True when it holds exactly one proposal with one transform: an answer (RFC 2408 4.2). */
+/* True when it holds exactly one proposal with one transform, or one of two protocols with one of
+ * each: an answer (RFC 2408 4.2). */
 bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa);
 
 /* Repeats the chosen proposal and transform with all attributes as they came (RFC 2409 5: nothing
- * may be changed), with our SPI. Spans are borrowed from `in`. 0 or -ENOSPC. */
+ * may be changed), with our SPI; of a bundle both, in the order they came. Spans are borrowed from
+ * `in`. 0 or -ENOSPC. */
 int v1_sa_echo(const struct ike_msg *in, const struct v1_choice *c, struct span spi,
-	       struct ike_msg *m, struct ike_payload *sa) warn_unused;
+	       struct span ah_spi, struct ike_msg *m, struct ike_payload *sa) warn_unused;
 
 /* The group to begin with where only one can be named: the first that was registered for IKEv1,
  * else the first at all; 0: none. */

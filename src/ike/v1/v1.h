@@ -343,6 +343,9 @@ int v1_ts_to_id(struct ike *ike, const struct ts *t, struct ike_payload *id, cha
 int v1_ts_from_id(const struct ike_payload *id, struct ts *t) warn_unused;
 int v1_child_keys(const struct v2_child *c, const struct esp_suite *s,
 		  struct child_keys *out) warn_unused;
+/* Of the AH of a bundle. */
+int v1_ah_keys(const struct v2_child *c, const struct esp_suite *s, struct secret *in,
+	       struct secret *out) warn_unused;
 
 /* -- info.c -- */
 void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p);

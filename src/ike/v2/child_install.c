@@ -59,8 +59,27 @@ static void hand_keys(struct v2_child *c, struct child_keys *k, struct ike_child
 	up->integ_in = secret_take(&k->integ[!out]);
 }
 
+/* The AH of a bundle. 0 or -errno with c->why. */
+static int fill_ah(struct v2_child *c, struct ike_child_up *up)
+{
+	const struct proposal_alg *i = proposal_alg(&c->ah.chosen, IKE_T_INTEG);
+	int rc;
+
+	if (!c->ah.spi_out)
+		return 0;
+	rc = esp_suite_make(ENCR_NULL, 0, i ? (enum integ_id)i->id : INTEG_NONE, &up->ah.suite, c->why,
+			    sizeof(c->why));
+	if (rc == 0)
+		rc = v1_ah_keys(c, &up->ah.suite, &up->ah.integ_in, &up->ah.integ_out);
+	up->ah.spi_in = c->ah.spi_in;
+	up->ah.spi_out = c->ah.spi_out;
+	return rc;
+}
+
 static void drop_keys(struct ike_child_up *up)
 {
+	secret_free(&up->ah.integ_in);
+	secret_free(&up->ah.integ_out);
 	secret_free(&up->encr_out);
 	secret_free(&up->integ_out);
 	secret_free(&up->encr_in);
@@ -136,7 +155,8 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 		c->reqid = ike_child_reqid(sa, c->ci, &c->local_ts, &c->remote_ts);
 	if (make_suite(c, &up.suite))
 		return NULL;
-	if (c->proto == SA_AH && (sa->nat_local || sa->nat_remote)) {
+	if ((c->proto == SA_AH && (sa->nat_local || sa->nat_remote)) ||
+	    (c->ah.spi_out && sa->encap)) {
 		snprintf(c->why, sizeof(c->why),
 			 "there is a NAT in between, which AH cannot cross: use ESP");
 		return NULL;
@@ -156,6 +176,8 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	child->reqid = c->reqid;
 	child->spi_in = c->spi_in;
 	child->spi_out = c->spi_out;
+	child->ah_spi_in = c->ah.spi_out ? c->ah.spi_in : 0;
+	child->ah_spi_out = c->ah.spi_out;
 	child->proto = c->proto;
 	child->mode = c->mode;
 	child->udp = sa->encap && c->proto != SA_AH;
@@ -175,7 +197,9 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 		child->switch_ns = child->installed_ns + IKE_SWITCH_POLL;
 	hand_keys(c, &keys, &up);
 	child_keys_free(&keys);
-	int rc = ike->env.child_add(ike->env.ctx, &up, c->why, sizeof(c->why));
+	int rc = fill_ah(c, &up);
+	if (rc == 0)
+		rc = ike->env.child_add(ike->env.ctx, &up, c->why, sizeof(c->why));
 	drop_keys(&up);
 	if (rc) {
 		ike_child_discard(child);

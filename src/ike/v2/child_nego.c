@@ -56,6 +56,8 @@ void v2_child_free(struct v2_child **cp)
 		return;
 	if (c->spi_in && !c->installed)
 		c->sa->ike->env.spi_free(c->sa->ike->env.ctx, c->proto, c->spi_in);
+	if (c->ah.spi_in && !c->installed)
+		c->sa->ike->env.spi_free(c->sa->ike->env.ctx, SA_AH, c->ah.spi_in);
 	dh_free(&c->dh);
 	secret_free(&c->shared);
 	free(c);

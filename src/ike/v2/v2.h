@@ -193,6 +193,11 @@ struct v2_child {
 	bool fragments;     /* NON_FIRST_FRAGMENTS_ALSO: offered, then agreed */
 	uint32_t replaces;  /* id of the child that is rekeyed; 0: a new one */
 	uint64_t life_bytes; /* IKEv1: the agreed limit; 0: only the configured one */
+	/* IKEv1: the AH of a bundle, around the ESP; spi_out 0: there is none */
+	struct {
+		uint32_t spi_in, spi_out;
+		struct proposal chosen;
+	} ah;
 	bool installed;
 	char why[512];      /* why it failed, for the administrator */
 };
