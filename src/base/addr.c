@@ -141,6 +141,11 @@ bool ip_addr_is_any(const struct ip_addr *a)
 	return memcmp(a->b, zero, sizeof(zero)) == 0;
 }
 
+bool ip_addr_is_multicast(const struct ip_addr *a)
+{
+	return a->ver == 4 ? a->b[0] >> 4 == 0xe : a->ver == 6 && a->b[0] == 0xff;
+}
+
 bool ip_addr_eq(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return ip_addr_cmp(a, b) == 0;

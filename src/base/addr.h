@@ -54,6 +54,7 @@ static inline unsigned ip_addr_bytes(const struct ip_addr *a)
 	return a->ver == 4 ? 4 : a->ver == 6 ? 16 : 0;
 }
 bool ip_addr_is_any(const struct ip_addr *a); /* 0.0.0.0, :: or none */
+bool ip_addr_is_multicast(const struct ip_addr *a); /* 224.0.0.0/4, ff00::/8 */
 bool ip_addr_eq(const struct ip_addr *a, const struct ip_addr *b);
 /* <0, 0, >0; IPv4 sorts before IPv6. */
 int ip_addr_cmp(const struct ip_addr *a, const struct ip_addr *b);

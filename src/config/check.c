@@ -28,19 +28,13 @@ static int order_name(const void *a, const void *b)
 	return strcmp(((const struct row *)a)->it->name, ((const struct row *)b)->it->name);
 }
 
-static int cmp_u32(uint32_t a, uint32_t b)
-{
-	return (a > b) - (a < b);
-}
-
-/* Receivers find an SA by SPI and protocol; several receivers may choose the same for us. */
+/* Receivers find an SA by SPI and protocol, one to a group by addresses as well; several receivers may
+ * choose the same SPI for us. */
 static int order_spi(const void *a, const void *b)
 {
 	const struct sa_conf *x = &((const struct row *)a)->sa->conf, *y = &((const struct row *)b)->sa->conf;
-	int c = cmp_u32(x->dir, y->dir);
+	int c = sa_conf_order(x, y);
 
-	c = c ? c : cmp_u32(x->spi, y->spi);
-	c = c ? c : cmp_u32(x->proto, y->proto);
 	return c || x->dir == DIR_IN ? c : ip_addr_cmp(&x->dst, &y->dst);
 }
 
@@ -101,14 +95,37 @@ static bool counts_ivs(const struct sa_conf *c)
 	return c->suite.encr && (c->suite.encr->aead || c->suite.encr->id == ENCR_AES_CTR) && c->encr_key.p;
 }
 
+/* One SA for the senders and receivers of a group: of each host an outbound one, and inbound ones. */
+static bool same_group(const struct sa_conf *a, const struct sa_conf *b)
+{
+	return sa_conf_is_group(a) && a->spi == b->spi && a->proto == b->proto && ip_addr_eq(&a->dst, &b->dst);
+}
+
+/* Our IVs are our own where they begin with our number (RFC 6054 2); who only receives makes none. */
+static bool numbered(const struct sa_conf *c)
+{
+	return c->dir == DIR_IN || c->sender_bits;
+}
+
 static void check_duplicate_keys(struct loader *ld, const struct row *r, unsigned n)
 {
-	for (unsigned i = 1; i < n; i++)
-		if (order_key(&r[i - 1], &r[i]) == 0 && counts_ivs(&r[i - 1].sa->conf) && counts_ivs(&r[i].sa->conf))
+	for (unsigned i = 1; i < n; i++) {
+		const struct sa_conf *a = &r[i - 1].sa->conf, *b = &r[i].sa->conf;
+		if (order_key(&r[i - 1], &r[i]) || !counts_ivs(a) || !counts_ivs(b))
+			continue;
+		if (same_group(a, b) && numbered(a) && numbered(b))
+			continue;
+		const struct value *key = key_value(r[i - 1].it, "key");
+		if (same_group(a, b))
+			report_value(ld, key_value(r[i].it, "key"),
+				     "key is also that of sa %s (%s:%d), so others send by it, too, and IVs of %s must not "
+				     "come twice; expected sender_id in the outbound SA, another one at every sender",
+				     r[i - 1].it->name, r[i - 1].it->src->path, key->line, b->suite.encr->name);
+		else
 			report_value(ld, key_value(r[i].it, "key"),
 				     "key is also that of sa %s (%s:%d), which breaks %s; expected a key of its own",
-				     r[i - 1].it->name, r[i - 1].it->src->path, key_value(r[i - 1].it, "key")->line,
-				     r[i].sa->conf.suite.encr->name);
+				     r[i - 1].it->name, r[i - 1].it->src->path, key->line, b->suite.encr->name);
+	}
 }
 
 /* A label of one DOI says nothing about those of another: an SA of it would carry nothing. */
@@ -276,5 +293,6 @@ void check_all(struct loader *ld)
 			}
 	}
 	free(sa);
+	check_groups(ld);
 	check_bridge_mode(ld);
 }

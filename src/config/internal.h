@@ -250,6 +250,9 @@ int proto_parse(const char *text);
 void tun_build(struct loader *ld, const struct item *it, struct config_tun *out);
 void bridge_build(struct loader *ld, const struct item *it, struct config_bridge *out);
 void sa_build(struct loader *ld, const struct item *it, struct config_sa *out);
+/* group.c: what only SAs to multicast groups have */
+void group_check(struct loader *ld, const struct item *it, struct config_sa *s);
+void check_groups(struct loader *ld);
 void policy_build(struct loader *ld, const struct item *it, struct config_policy *out);
 /* "sa a-to-b", "child net of connection site-b", "local of connection site-b" */
 #define ITEM_STRLEN 192

@@ -9,6 +9,7 @@ libconfig_a_SOURCES = \
 	src/config/config.c \
 	src/config/config.h \
 	src/config/conn.c \
+	src/config/group.c \
 	src/config/internal.h \
 	src/config/keymat.c \
 	src/config/keys.c \

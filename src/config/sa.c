@@ -15,7 +15,7 @@ static void check_kind(struct loader *ld, const struct item *it, struct sa_conf 
 		report_value(ld, encap, "encap = udp: AH covers the addresses and cannot cross a NAT, so there is no AH in UDP; "
 					"expected none");
 	c->encap = SA_ENCAP_NONE;
-	if (c->dir == DIR_OUT && !c->src.ver && c->mode == SA_TUNNEL)
+	if (c->dir == DIR_OUT && !c->src.ver && c->mode == SA_TUNNEL && !c->preserve)
 		report_item(ld, it, "sa %s has proto = ah and no src; expected the address that its packets come from",
 			    it->name);
 }
@@ -204,6 +204,7 @@ void sa_build(struct loader *ld, const struct item *it, struct config_sa *out)
 	check_kind(ld, it, c);
 	check_spi(ld, it);
 	check_addresses(ld, it, c);
+	group_check(ld, it, out);
 	check_ports(ld, it, c);
 	bind_to_ends(ld, it, c);
 	check_window(ld, it, out);

@@ -6,12 +6,14 @@
 
 static void carry_seq(const struct sa *old, struct sa *new)
 {
-	uint64_t max = new->esn ? UINT64_MAX : UINT32_MAX;
+	uint64_t max = new->esn || new->cycles ? UINT64_MAX : UINT32_MAX;
+	const struct sa_conf *a = old->conf, *b = new->conf;
 	uint64_t seq = atomic_load(&old->seq);
 
 	/* Beyond the end the SA counts as used up, which is true. */
 	atomic_store(&new->seq, seq > max - CARRY_SEQ_GAP ? max : seq + CARRY_SEQ_GAP);
-	if (new->iv_base < old->iv_base)
+	/* IVs of another sender's number are others anyway */
+	if (a->sender_bits == b->sender_bits && a->sender_id == b->sender_id && new->iv_base < old->iv_base)
 		new->iv_base = old->iv_base;
 }
 

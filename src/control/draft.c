@@ -85,7 +85,7 @@ bool draft_has_socket(const struct plane_opts *o, const struct sa_conf *c)
 	bool udp = c->encap == SA_ENCAP_UDP, ah = c->proto == SA_AH;
 	bool v4 = udp ? o->udp4 : ah ? o->ah4 : o->raw4, v6 = udp ? o->udp6 : ah ? o->ah6 : o->raw6;
 
-	if ((ah || (c->mode == SA_TRANSPORT && !udp)) && !o->whole)
+	if ((ah || c->preserve || (c->mode == SA_TRANSPORT && !udp)) && !o->whole)
 		return false;
 	return ver == 4 ? v4 : ver == 6 ? v6 : v4 || v6;
 }
@@ -199,7 +199,7 @@ static int make_net(struct draft *f)
 	for (unsigned i = 0; i < f->c->n_sa; i++) {
 		const struct sa *sa = f->sas[i].sa;
 		const struct sa_path *path = atomic_load(&sa->path);
-		if (sa->dir == DIR_OUT && path && path->dst.addr.ver)
+		if (sa->dir == DIR_OUT && !sa->group && path && path->dst.addr.ver)
 			peers[n++] = path->dst.addr; /* kept SAs: where the peer is now */
 	}
 	int rc = netcfg_plan(f->c, peers, n, keying_routes(f->d->keying), f->d->mark, &f->net);

@@ -227,6 +227,19 @@ static void numbers(const json_t *v, FILE *to)
 		fprintf(to, "%s %d", i ? "," : "", (int)json_integer_value(json_array_get(v, i)));
 }
 
+static void group(const json_t *g, bool out, FILE *to)
+{
+	fprintf(to, "\n  multicast on %s", text(g, "interface"));
+	if (!yes(g, "present"))
+		fprintf(to, ", which there is not");
+	else if (!out)
+		fprintf(to, yes(g, "joined") ? ", joined" : ", not joined");
+	if (json_is_integer(json_object_get(g, "sender_id")))
+		fprintf(to, ", sender %d", (int)number(g, "sender_id"));
+	if (yes(g, "address_preservation"))
+		fprintf(to, ", inner addresses outside");
+}
+
 static void one_sa(const json_t *sa, FILE *to)
 {
 	const json_t *drops = json_object_get(sa, "drops"), *life = json_object_get(sa, "lifetime");
@@ -245,6 +258,8 @@ static void one_sa(const json_t *sa, FILE *to)
 		fprintf(to, "\n  for DSCP");
 		numbers(json_object_get(sa, "match_dscp"), to);
 	}
+	if (json_is_object(json_object_get(sa, "group")))
+		group(json_object_get(sa, "group"), out, to);
 	fprintf(to, "\n  %s by %s%s", text(sa, "cipher"), text(sa, "backend"),
 		yes(sa, "esn") ? ", 64-bit sequence numbers" : "");
 	if (out)

@@ -22,6 +22,8 @@ libcontrol_a_SOURCES = \
 	src/control/format.h \
 	src/control/format_ike.c \
 	src/control/format_priv.h \
+	src/control/group.c \
+	src/control/group.h \
 	src/control/keying.c \
 	src/control/keying.h \
 	src/control/keying_event.c \

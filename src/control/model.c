@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "control/carry.h"
 #include "control/draft.h"
+#include "control/group.h"
 #include "control/keying.h"
 #include "control/policies.h"
 #include "control/privilege.h"
@@ -75,7 +76,7 @@ void model_plane_opts(const struct config *c, struct plane_opts *o)
 		o->raw6 |= !udp && !ah && any6;
 		o->ah4 |= ah && v4;
 		o->ah6 |= ah && any6;
-		o->whole |= ah || (s->mode == SA_TRANSPORT && !udp);
+		o->whole |= ah || s->preserve || (s->mode == SA_TRANSPORT && !udp);
 	}
 	/* Which way a connection goes shows when it is negotiated, and a reload may bring others. */
 	o->ike = c->ike;
@@ -172,6 +173,7 @@ static void enter(struct draft *f)
 					  "sa %s: out of memory: its sequence numbers are not kept",
 					  sa->conf->name);
 		}
+		group_interface_of(d, sa);
 		if (f->plan.new_op[i] == PLAN_CARRY) {
 			const struct sa *old = d->sas[f->plan.source[i]].sa;
 			watch_lifetime(d, sa, carry_over(old, sa), "bytes or packets");
@@ -285,6 +287,7 @@ int model_apply(struct daemon *d, struct config **cfg, FILE *err, FILE *warn)
 	draft_fini(&f);
 	if (d->keying)
 		keying_reload(d->keying);
+	group_look(d);
 	if (d->plane)
 		watch_mtu(d);
 	return 0;
@@ -437,6 +440,7 @@ void model_release(struct daemon *d)
 	for (unsigned i = 0; i < d->n_sas; i++)
 		sa_unref(&d->sas[i].sa);
 	free(d->sas);
+	group_fini(d);
 	d->sas = NULL;
 	d->n_sas = 0;
 }

@@ -15,21 +15,10 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct ref *)a)->c->name, ((const struct ref *)b)->c->name);
 }
 
-static int cmp_u32(uint32_t a, uint32_t b)
-{
-	return (a > b) - (a < b);
-}
-
-/* What identifies an SA for its peer: direction, protocol, SPI. Several outbound SAs may share an
- * SPI. */
+/* What identifies an SA for its peer. Several outbound SAs may share an SPI. */
 static int by_spi(const void *a, const void *b)
 {
-	const struct sa_conf *x = ((const struct ref *)a)->c, *y = ((const struct ref *)b)->c;
-	int c = cmp_u32(x->dir, y->dir);
-
-	if (c == 0)
-		c = cmp_u32(x->proto, y->proto);
-	return c ? c : cmp_u32(x->spi, y->spi);
+	return sa_conf_order(((const struct ref *)a)->c, ((const struct ref *)b)->c);
 }
 
 static struct ref *find(struct ref *sorted, unsigned n, const struct sa_conf *c,

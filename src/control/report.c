@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "control/group.h"
 #include "control/keying.h"
 #include "control/state.h"
 #include "ipsec/pick.h"
@@ -334,6 +335,18 @@ json_t *report_sa(struct sa *sa, uint64_t now)
 	return v;
 }
 
+/* Of an SA to a multicast group. */
+static json_t *group_json(const struct daemon *d, const struct sa *sa)
+{
+	const struct sa_conf *c = sa->conf;
+	json_t *v = json_pack("{s:s, s:b, s:b}", "interface", c->interface, "present",
+			      atomic_load(&sa->ifindex) != 0, "address_preservation", (int)c->preserve);
+
+	json_object_set_new(v, "joined", sa->dir == DIR_IN ? json_boolean(group_joined(d, sa)) : json_null());
+	json_object_set_new(v, "sender_id", c->sender_bits ? json_integer(c->sender_id) : json_null());
+	return v;
+}
+
 static void append_sa(struct sa *sa, void *list)
 {
 	json_array_append_new(list, report_sa(sa, clock_now_ns()));
@@ -345,8 +358,12 @@ json_t *report_sas(struct daemon *d)
 
 	report_ike_sas(d, v);
 	keying_each_sa(d->keying, append_sa, v);
-	for (unsigned i = 0; i < d->n_sas; i++)
-		append_sa(d->sas[i].sa, v);
+	for (unsigned i = 0; i < d->n_sas; i++) {
+		json_t *sa = report_sa(d->sas[i].sa, clock_now_ns());
+		if (d->sas[i].sa->group)
+			json_object_set_new(sa, "group", group_json(d, d->sas[i].sa));
+		json_array_append_new(v, sa);
+	}
 	return v;
 }
 

@@ -35,6 +35,13 @@ struct managed_sa {
 	uint64_t keepalive_ns; /* last NAT keepalive sent */
 };
 
+/* What is joined, or was tried. */
+struct joined_group {
+	struct plane_group g;
+	bool joined;
+	int error; /* why not: -errno */
+};
+
 struct daemon {
 	struct ev_loop *loop;
 	char *conf_path;
@@ -51,6 +58,8 @@ struct daemon {
 	struct managed_sa *sas;   /* in the order of the file */
 	unsigned n_sas;
 	char *state_dir;       /* NULL: there is none */
+	struct joined_group *groups; /* sorted */
+	unsigned n_groups;
 	struct seqstore *seqs; /* NULL: there is no place to keep sequence numbers */
 	struct keying *keying; /* NULL: no connections were configured at the start */
 	struct server *server;

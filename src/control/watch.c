@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/group.h"
 #include "control/keying.h"
 #include "control/state.h"
 #include "ipsec/pick.h"
@@ -79,7 +80,7 @@ static const char *which_limit(const struct sa *sa, bool hard)
 
 static bool follows(const struct sa *out)
 {
-	return out->conf->dst.ver == 0 || out->encap == SA_ENCAP_UDP;
+	return out->conf->dst.ver == 0 || (out->encap == SA_ENCAP_UDP && !out->group);
 }
 
 /* Sends an outbound SA to its peer's new place. True when that is another place than before. */
@@ -306,6 +307,15 @@ static uint32_t outer_mtu(struct daemon *d, struct route_cache *cache, const str
 	return mtu;
 }
 
+/* 0: not known. */
+static uint32_t interface_mtu(struct daemon *d, const struct sa *sa)
+{
+	int ifindex = atomic_load(&sa->ifindex);
+	int mtu = ifindex ? netlink_link_get_mtu(d->nl, ifindex) : 0;
+
+	return mtu > 0 ? (uint32_t)mtu : 0;
+}
+
 static void warn_tun_mtu(struct daemon *d, const struct sa *tightest, uint32_t inner)
 {
 	uint32_t mtu = d->cfg->tun->mtu;
@@ -339,6 +349,7 @@ static void look(struct sa *sa, void *arg)
 	if (sa->dir != DIR_OUT || !sa_usable(sa) || !path || !path->dst.addr.ver)
 		return;
 	uint32_t outer = sa->conf->path_mtu ? sa->conf->path_mtu
+			 : sa->group	    ? interface_mtu(m->d, sa)
 					    : outer_mtu(m->d, m->cache, &path->dst.addr);
 	if (!outer) /* no route just now: keep what we knew */
 		return;
@@ -361,6 +372,8 @@ uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa)
 
 	if (sa->conf->path_mtu)
 		return sa->conf->path_mtu;
+	if (sa->group)
+		return interface_mtu(d, sa);
 	return path && path->dst.addr.ver ? outer_mtu(d, NULL, &path->dst.addr) : 0;
 }
 
@@ -416,7 +429,7 @@ static void keepalive(struct daemon *d, struct managed_sa *m, uint64_t now)
 	const struct sa_path *path = atomic_load(&m->sa->path);
 	uint64_t last = atomic_load(&m->sa->last_used_ns);
 
-	if (sa->dir != DIR_OUT || sa->encap != SA_ENCAP_UDP || !path || !path->dst.addr.ver ||
+	if (sa->dir != DIR_OUT || sa->encap != SA_ENCAP_UDP || sa->group || !path || !path->dst.addr.ver ||
 	    !sa_usable(sa))
 		return;
 	if (m->keepalive_ns > last)
@@ -496,6 +509,8 @@ void watch_tick(struct daemon *d)
 	watch_seqs(d);
 	report_drops_now(d, now);
 	audit_tick(d, now);
-	if (now - d->mtu_checked_ns >= MTU_EVERY_NS)
+	if (now - d->mtu_checked_ns >= MTU_EVERY_NS) {
+		group_look(d);
 		watch_mtu(d);
+	}
 }

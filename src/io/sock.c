@@ -33,6 +33,46 @@ static bool set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
+/* To groups: through routers, not back to us; and in, only what is joined by this very socket. Of
+ * little use, hence not an error, where a kernel has no multicast. */
+static void set_groups(const struct sock *s)
+{
+	static const struct {
+		uint8_t ver;
+		int level, option, value;
+	} rows[] = {
+		{ 4, IPPROTO_IP, IP_MULTICAST_TTL, SOCK_GROUP_TTL },
+		{ 4, IPPROTO_IP, IP_MULTICAST_LOOP, 0 },
+		{ 4, IPPROTO_IP, IP_MULTICAST_ALL, 0 },
+		{ 6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, SOCK_GROUP_TTL },
+		{ 6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0 },
+		{ 6, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].ver == s->ver)
+			(void)set_int(s->fd, rows[i].level, rows[i].option, rows[i].value);
+}
+
+int sock_join(struct sock *s, const struct ip_addr *group, const struct ip_addr *src, int ifindex, bool join)
+{
+	struct group_source_req one = { .gsr_interface = (uint32_t)ifindex };
+	struct group_req any = { .gr_interface = (uint32_t)ifindex };
+	int level = s->ver == 4 ? IPPROTO_IP : IPPROTO_IPV6, option, rc;
+	struct endpoint g = { .addr = *group }, from = { .addr = src ? *src : *group };
+
+	endpoint_to_sockaddr(&g, src ? &one.gsr_group : &any.gr_group);
+	endpoint_to_sockaddr(&from, &one.gsr_source);
+	if (src) {
+		option = join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP;
+		rc = setsockopt(s->fd, level, option, &one, sizeof(one));
+	} else {
+		option = join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP;
+		rc = setsockopt(s->fd, level, option, &any, sizeof(any));
+	}
+	return rc < 0 ? -errno : 0;
+}
+
 struct opt_row {
 	enum sock_kind kind;
 	uint8_t ver;
@@ -65,6 +105,7 @@ static int set_common(struct sock *s, const struct sock_opts *o, char *why, size
 			return fail(-errno, why, whylen, "cannot set socket option %s: %s", r->what,
 				    strerror(errno));
 	}
+	set_groups(s);
 	if (o->reuse_port && o->kind == SOCK_KIND_UDP &&
 	    !set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1))
 		return fail(-errno, why, whylen, "cannot set socket option SO_REUSEPORT: %s",
@@ -276,6 +317,7 @@ int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_
 		err = -errno;
 	if (!err && !set_int(s->fd, SOL_SOCKET, SO_BROADCAST, 1))
 		err = -errno;
+	set_groups(s);
 	if (err)
 		err = fail(err, why, whylen, "cannot set up the raw IPv%u socket: %s", ver,
 			   strerror(-err));

@@ -14,6 +14,8 @@
 #include "base/addr.h"
 #include "base/bytes.h"
 
+#define SOCK_GROUP_TTL 64 /* of what is sent to multicast groups */
+
 enum sock_kind { SOCK_KIND_UDP, SOCK_KIND_RAW };
 
 struct sock_opts {
@@ -48,6 +50,7 @@ struct sock_path {
 	struct sockaddr_storage dst;
 	socklen_t dst_len;
 	struct ip_addr src; /* source address to use; ver 0: let the kernel choose */
+	int ifindex;        /* outgoing interface; 0: by the routing table */
 };
 /* src may be NULL; dst->port is 0 for raw sockets. */
 void sock_path_set(struct sock_path *p, const struct ip_addr *src, const struct endpoint *dst);
@@ -138,6 +141,12 @@ void sock_rxq_free(struct sock_rxq **q);
 /* Receives up to n (<= the queue's) datagrams without waiting. Returns how many are in rx[], 0 when
  * there are none, -errno. What rx[] points to is valid until the next call with the same queue. */
 int sock_recv(struct sock *s, struct sock_rxq *q, struct sock_rx *rx, unsigned n) warn_unused;
+
+/* Packets to the multicast group, from src (NULL: from anyone), come to this socket from now on, when
+ * they arrive at the interface; or no more. Only what was joined comes, whatever other programs join.
+ * 0 or -errno: -ENOBUFS more groups than the system allows one socket. */
+int sock_join(struct sock *s, const struct ip_addr *group, const struct ip_addr *src, int ifindex,
+	      bool join) warn_unused;
 
 /* A socket that sends inner packets as they are (policy action bypass): raw IPPROTO_RAW, nothing is
  * received. */

@@ -81,18 +81,19 @@ static size_t put_control(uint8_t *at, int level, int type, const void *data, si
 	return CMSG_SPACE(len);
 }
 
-/* Returns the bytes written; seg 0: not segmented. */
+/* Returns the bytes written; seg 0: not segmented. The interface is only named for groups, of which the
+ * routing table knows little. */
 static size_t build_control(uint8_t *b, const struct sock *s, const struct sock_tx *m, uint16_t seg)
 {
 	size_t len = 0;
 
-	if (m->path->src.ver == 4 && s->ver == 4) {
-		struct in_pktinfo pi = { 0 };
+	if (s->ver == 4 && (m->path->src.ver == 4 || m->path->ifindex)) {
+		struct in_pktinfo pi = { .ipi_ifindex = m->path->ifindex };
 
 		memcpy(&pi.ipi_spec_dst, m->path->src.b, 4);
 		len += put_control(b, IPPROTO_IP, IP_PKTINFO, &pi, sizeof(pi));
-	} else if (m->path->src.ver == 6 && s->ver == 6) {
-		struct in6_pktinfo pi = { 0 };
+	} else if (s->ver == 6 && (m->path->src.ver == 6 || m->path->ifindex)) {
+		struct in6_pktinfo pi = { .ipi6_ifindex = (unsigned)m->path->ifindex };
 
 		memcpy(&pi.ipi6_addr, m->path->src.b, 16);
 		len += put_control(b, IPPROTO_IPV6, IPV6_PKTINFO, &pi, sizeof(pi));

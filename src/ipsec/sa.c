@@ -90,9 +90,22 @@ static int check_conf(const struct sa_conf *c, char *why, size_t whylen)
 	if (c->proto == SA_AH && c->suite.encr && c->suite.encr->id != ENCR_NULL &&
 	    c->suite.encr->id != ENCR_NULL_AUTH_AES_GMAC)
 		return refuse(-EINVAL, why, whylen, "AH does not encrypt");
-	if ((c->mode == SA_TRANSPORT || c->proto == SA_AH) && c->dir == DIR_OUT && (!c->src.ver || ip_addr_is_any(&c->src)))
+	if ((c->mode == SA_TRANSPORT || (c->proto == SA_AH && !c->preserve)) && c->dir == DIR_OUT &&
+	    (!c->src.ver || ip_addr_is_any(&c->src)))
 		return refuse(-EINVAL, why, whylen,
 			      "transport mode and AH need the address their packets come from (src)");
+	if (sa_conf_is_group(c) && !c->interface)
+		return refuse(-EINVAL, why, whylen,
+			      "an SA to a multicast group needs the interface that the group is on");
+	if (c->preserve && (!sa_conf_is_group(c) || c->mode != SA_TUNNEL || c->encap != SA_ENCAP_NONE))
+		return refuse(-EINVAL, why, whylen,
+			      "addresses are preserved in tunnels to multicast groups, without UDP");
+	if (sa_conf_is_group(c) && c->dir == DIR_IN && !sa_conf_is_from_one(c) && (c->replay_window || c->esn))
+		return refuse(-EINVAL, why, whylen,
+			      "an SA of several senders has no replay window and no extended sequence numbers "
+			      "(RFC 4303 2.2)");
+	if (c->sender_bits && (c->sender_id >> c->sender_bits || c->sender_bits < 8 || c->sender_bits > 16))
+		return refuse(-EINVAL, why, whylen, "the number of the sender does not fit its size");
 	if (c->spi < SPI_MIN)
 		return refuse(-EINVAL, why, whylen, "an SPI below 256 is reserved");
 	if (c->src.ver && c->dst.ver && c->src.ver != c->dst.ver)
@@ -137,6 +150,31 @@ static void set_limits(struct sa *sa)
 	atomic_store_explicit(&sa->limit_packets, packets, memory_order_relaxed);
 }
 
+/*
+ * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC 3686 2.1), and a
+ * manual key outlives a restart while its sequence numbers begin at 1 again. So IVs count on from the
+ * wall clock's nanoseconds at installation. One packet per nanosecond is more than any machine sends:
+ * the clock is always ahead of the last IV, and the next start begins beyond it. The limit: this
+ * breaks when the clock at the next start is behind the clock at this one plus the packets sent since
+ * (set back, or a machine without a battery-backed clock); who cannot exclude that must change the key.
+ *
+ * One of several senders has only what its number leaves (RFC 6054 3): 56, 52 or 48 bits for as many
+ * years, so its clock ticks slower, every 16, 256 or 4096 ns since 2020, and begins anew in 2056. What
+ * is left for counting packets until then is more than 2^47.
+ */
+#define EPOCH_2020_NS (1577836800ull * NS_PER_S)
+
+static uint64_t first_iv(const struct sa_conf *c)
+{
+	uint64_t now = clock_wall_ns();
+
+	if (!c->sender_bits)
+		return now;
+	unsigned left = 64u - c->sender_bits;
+	uint64_t ticks = (now > EPOCH_2020_NS ? now - EPOCH_2020_NS : 0) >> (60 - left);
+	return (uint64_t)c->sender_id << left | (ticks & ((1ull << left) - 1));
+}
+
 /* Copies what packets need to the front, and sets the counters' starting points. */
 static void fill(struct sa *sa)
 {
@@ -157,6 +195,9 @@ static void fill(struct sa *sa)
 	sa->esn = c->esn;
 	sa->ecn = c->ecn;
 	sa->dscp = (int8_t)c->dscp;
+	sa->group = sa_conf_is_group(c);
+	sa->preserve = c->preserve;
+	sa->cycles = c->sender_bits != 0;
 	if (c->mode == SA_TRANSPORT && c->encap == SA_ENCAP_UDP && c->dir == DIR_IN)
 		sa->csum = (c->oa_src.ver && c->oa_dst.ver ? SA_CSUM_ADJUST : SA_CSUM_SET) & 3;
 	unsigned padding = sa->proto == SA_AH ? 0 : ESP_TRAILER + sa->align - 1u;
@@ -165,16 +206,7 @@ static void fill(struct sa *sa)
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
 	sa->key_extent = crypt_key_extent(sa->key);
 	sa->installed_ns = clock_now_ns();
-	/*
-	 * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC
-	 * 3686 2.1), and a manual key outlives a restart while its sequence numbers begin at 1
-	 * again. So IVs count on from the wall clock's nanoseconds at installation. One packet per
-	 * nanosecond is more than any machine sends: the clock is always ahead of the last IV, and
-	 * the next start begins beyond it. The limit: this breaks when the clock at the next start
-	 * is behind the clock at this one plus the packets sent since (set back, or a machine
-	 * without a battery-backed clock); who cannot exclude that must change the key.
-	 */
-	sa->iv_base = clock_wall_ns();
+	sa->iv_base = first_iv(c);
 	set_limits(sa);
 }
 
@@ -299,7 +331,7 @@ void sa_path_free(struct sa_path *p)
 
 bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first)
 {
-	uint64_t max = sa->esn ? UINT64_MAX : UINT32_MAX;
+	uint64_t max = sa->esn | sa->cycles ? UINT64_MAX : UINT32_MAX;
 	uint64_t last = atomic_load_explicit(&sa->seq, memory_order_relaxed);
 
 	if (sa->solo) {

@@ -72,13 +72,16 @@ struct sa {
 	uint8_t mode : 2;           /* enum sa_mode */
 	uint8_t encap : 2;          /* enum sa_encap */
 	uint8_t dir : 1;            /* enum ipsec_dir */
+	uint8_t csum : 2;           /* enum sa_csum */
+	bool group : 1;             /* goes to a multicast group (RFC 4301 4.1) */
 	uint8_t iv_len, icv_len, align;
 	int8_t dscp;           /* outer DSCP; -1 copies the inner one */
 	uint8_t df : 2;        /* enum sa_df */
 	uint8_t fragment : 1;  /* enum sa_fragment */
 	bool esn : 1;
 	bool ecn : 1;          /* RFC 6040 normal mode; else compatibility */
-	uint8_t csum : 2;      /* enum sa_csum */
+	bool cycles : 1;       /* outbound: one sender of several; numbers roll over (RFC 4303 3.3.3) */
+	bool preserve : 1;     /* the outer header has the inner addresses (RFC 5374 3.1) */
 	bool solo : 1;         /* one worker in all: what changes need not be changed atomically */
 	_Atomic uint8_t state; /* enum sa_state */
 	struct crypt_key_extent key_extent; /* of key, for crypt_key_prefetch() */
@@ -101,6 +104,7 @@ struct sa {
 	bool retired;
 	_Atomic uint8_t soft_raised, hard_raised;
 	uint64_t installed_ns;     /* monotonic */
+	_Atomic int ifindex;       /* of conf->interface; 0: none, or there is none of that name now */
 	uint32_t pmtu;             /* outbound: learned from ICMP, bytes; 0: nothing (pmtu.h) */
 	uint64_t pmtu_until_ns;    /* as long as that */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
@@ -111,7 +115,7 @@ _Static_assert(offsetof(struct sa, conf) == 2 * CACHE_LINE, "what packets write 
 /* Outbound: from this number on it is time for another SA. */
 static inline uint64_t sa_seq_soft(const struct sa *sa)
 {
-	return (sa->esn ? UINT64_MAX : UINT32_MAX) / 16 * 15;
+	return (sa->esn | sa->cycles ? UINT64_MAX : UINT32_MAX) / 16 * 15;
 }
 
 /* Starts loading what every packet needs of an SA. */
@@ -139,6 +143,13 @@ struct sa_conf {
 	struct ip_addr oa_src, oa_dst; /* inbound, transport mode in UDP: src and dst as the sender
 					  has put them into its packets; ver 0: not known */
 	uint16_t src_port, dst_port; /* UDP encapsulation; host byte order */
+	/* To a multicast group (dst): the interface of the open side; owned. Inbound SAs are found by
+	 * SPI and dst, and with src by that too. */
+	char *interface;
+	bool preserve; /* tunnel: the outer header has the inner addresses (RFC 5374 3.1) */
+	/* Outbound, where several hosts send by one SA: a number of ours, which begins the explicit
+	 * IVs (RFC 6054 2). sender_bits: its size, 8, 12 or 16; 0: we are the only one. */
+	uint16_t sender_id, sender_bits;
 	enum sa_encap encap;
 	struct esp_suite suite;
 	struct secret encr_key, integ_key;
@@ -174,6 +185,12 @@ void sa_unref(struct sa **sa);
 void sa_conf_free(struct sa_conf **conf);
 /* Frees what a conf owns, not the conf itself. */
 void sa_conf_fini(struct sa_conf *conf);
+/* An SA to a multicast group; of it, whether it is found by its source as well. */
+bool sa_conf_is_group(const struct sa_conf *conf);
+bool sa_conf_is_from_one(const struct sa_conf *conf);
+/* <0, 0, >0: an order in which SAs are equal that cannot be in one SAD: direction, SPI, protocol, and
+ * for inbound ones to a group what else is looked at (RFC 4301 4.1). Outbound ones may be equal. */
+int sa_conf_order(const struct sa_conf *a, const struct sa_conf *b);
 /* True when an SA made from a could go on for b: everything is the same. Both need their key_id. */
 bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b);
 /* Computes conf->key_id from its keys, for sa_conf_same(); sa_new() does it by itself. The hash is

@@ -13,6 +13,7 @@ void sa_conf_fini(struct sa_conf *conf)
 	free(conf->name);
 	free(conf->sel);
 	free(conf->label);
+	free(conf->interface);
 	secret_free(&conf->encr_key);
 	secret_free(&conf->integ_key);
 	memset(conf, 0, sizeof(*conf));
@@ -25,6 +26,36 @@ void sa_conf_free(struct sa_conf **conf)
 	sa_conf_fini(*conf);
 	free(*conf);
 	*conf = NULL;
+}
+
+bool sa_conf_is_group(const struct sa_conf *conf)
+{
+	return ip_addr_is_multicast(&conf->dst);
+}
+
+bool sa_conf_is_from_one(const struct sa_conf *conf)
+{
+	return conf->src.ver && !ip_addr_is_any(&conf->src);
+}
+
+static int cmp_u32(uint32_t a, uint32_t b)
+{
+	return (a > b) - (a < b);
+}
+
+int sa_conf_order(const struct sa_conf *a, const struct sa_conf *b)
+{
+	static const struct ip_addr none;
+	int c = cmp_u32(a->dir, b->dir);
+
+	c = c ? c : cmp_u32(a->spi, b->spi);
+	c = c ? c : cmp_u32(a->proto, b->proto);
+	if (c || a->dir == DIR_OUT)
+		return c;
+	bool ga = sa_conf_is_group(a), gb = sa_conf_is_group(b);
+	c = ip_addr_cmp(ga ? &a->dst : &none, gb ? &b->dst : &none);
+	return c ? c : ip_addr_cmp(ga && sa_conf_is_from_one(a) ? &a->src : &none,
+				   gb && sa_conf_is_from_one(b) ? &b->src : &none);
 }
 
 static void hash_secret(crypto_generichash_state *h, const struct secret *s)
@@ -119,7 +150,9 @@ bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
 	       ip_addr_eq(&a->oa_src, &b->oa_src) && ip_addr_eq(&a->oa_dst, &b->oa_dst) &&
 	       same_suite(&a->suite, &b->suite) &&
 	       memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 && a->esn == b->esn &&
-	       a->replay_window == b->replay_window && same_life(&a->life, &b->life) &&
+	       a->replay_window == b->replay_window &&
+	       same_text(a->interface, b->interface) && a->preserve == b->preserve &&
+	       a->sender_id == b->sender_id && a->sender_bits == b->sender_bits && same_life(&a->life, &b->life) &&
 	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn &&
 	       a->dscp == b->dscp && a->match_dscp == b->match_dscp && same_label(a->label, b->label) && a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp &&
 	       same_selectors(a, b);

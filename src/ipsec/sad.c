@@ -1,6 +1,7 @@
 /*
  * The SAD. What readers see is one `struct sad_table`: an open-addressing array of 64-bit words
- * {SPI:32, AH:1, place+1:31} and the array of SAs by place. The one writer stores single words into
+ * {SPI:32, AH:1, group:1, place+1:30} and the array of SAs by place; an SA to a group has a hash of
+ * SPI and addresses in place of the SPI, so that who looks for an SPI never meets it. The one writer stores single words into
  * it while readers look; when an array is full, a table of twice the size is published and the old
  * one freed after a grace period. A place is given to another SA only after a grace period too, so
  * that a reader who found a word never finds a stranger behind it. Names are looked up by the
@@ -24,7 +25,8 @@
 #define WORD_EMPTY   0ull
 #define WORD_REMOVED (1ull << 31)
 #define WORD_AH      (1ull << 31)
-#define WORD_PLACE   0x7fffffffull
+#define WORD_GROUP   (1ull << 30)
+#define WORD_PLACE   0x3fffffffull
 
 struct sad_table {
 	uint32_t shift; /* 32 - log2 of the number of words */
@@ -38,6 +40,7 @@ struct sad {
 	struct sad_table *table; /* published */
 	/* the writer's */
 	uint32_t used; /* words that are not empty, the removed among them */
+	_Atomic uint32_t groups; /* inbound SAs to groups */
 	uint32_t count;
 	uint32_t next_place; /* places from here on were never used */
 	uint32_t free_place; /* head of the free list through next_free[] */
@@ -50,6 +53,33 @@ struct sad {
 static uint64_t key_of(uint32_t spi, uint8_t proto)
 {
 	return (uint64_t)spi << 32 | (proto == SA_AH ? WORD_AH : 0);
+}
+
+/* What an SA to a group is found by; src NULL: from anyone. Addresses are the configuration's choice. */
+static uint32_t group_hash(uint32_t spi, const struct ip_addr *dst, const struct ip_addr *src)
+{
+	uint64_t h = spi, w;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const struct ip_addr *a = i < 2 ? dst : src;
+		if (!a)
+			break;
+		memcpy(&w, a->b + 8 * (i % 2), sizeof(w));
+		h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
+	}
+	return (uint32_t)(h ^ h >> 32);
+}
+
+/* The upper half and the flags of an inbound SA's word. */
+static uint64_t key_of_sa(const struct sa *sa)
+{
+	const struct sa_conf *c = sa->conf;
+
+	if (!sa->group)
+		return key_of(sa->spi, sa->proto);
+	return key_of(group_hash(sa->spi, &c->dst, sa_conf_is_from_one(c) ? &c->src : NULL), sa->proto) |
+	       WORD_GROUP;
 }
 
 /* SPIs of inbound SAs are our own choice; a multiplication spreads runs and random ones alike. */
@@ -108,6 +138,41 @@ static inline int64_t table_find(const struct sad_table *t, uint32_t spi, uint64
 		if (w == WORD_EMPTY)
 			return -1;
 	}
+}
+
+static struct sa *sa_at(const struct sad_table *t, uint64_t word)
+{
+	return atomic_load_explicit(&t->sa[(word & WORD_PLACE) - 1], memory_order_acquire);
+}
+
+/* The word of the SA to a group that is found by exactly this; hashes may be equal. */
+static int64_t group_find(const struct sad_table *t, uint32_t spi, uint8_t proto, const struct ip_addr *dst,
+			  const struct ip_addr *src, uint64_t *word)
+{
+	uint32_t hash = group_hash(spi, dst, src);
+	uint64_t key = key_of(hash, proto) | WORD_GROUP;
+
+	for (uint32_t i = home_of(t, hash);; i = (i + 1) & t->mask) {
+		uint64_t w = atomic_load_explicit(&t->word[i], memory_order_acquire);
+		if (w == WORD_EMPTY)
+			return -1;
+		const struct sa *sa = (w & ~WORD_PLACE) == key ? sa_at(t, w) : NULL;
+		if (!sa || sa->spi != spi || !ip_addr_eq(&sa->conf->dst, dst) ||
+		    sa_conf_is_from_one(sa->conf) != (src != NULL) || (src && !ip_addr_eq(&sa->conf->src, src)))
+			continue;
+		*word = w;
+		return i;
+	}
+}
+
+/* The word of an inbound SA like this one, or -1. */
+static int64_t find_like(const struct sad_table *t, const struct sa *sa, uint64_t *word)
+{
+	const struct sa_conf *c = sa->conf;
+
+	if (!sa->group)
+		return table_find(t, sa->spi, key_of(sa->spi, sa->proto), word);
+	return group_find(t, sa->spi, sa->proto, &c->dst, sa_conf_is_from_one(c) ? &c->src : NULL, word);
 }
 
 struct sad *sad_new(void)
@@ -259,12 +324,12 @@ static int make_room(struct sad *s)
 
 int sad_install(struct sad *s, struct sa *sa)
 {
-	uint64_t key = key_of(sa->spi, sa->proto), word;
+	uint64_t key = key_of_sa(sa), word;
 	const char *name = name_of(sa);
 
 	if (sa->spi == 0)
 		return -EINVAL;
-	if (sa->dir == DIR_IN && table_find(s->table, sa->spi, key, &word) >= 0)
+	if (sa->dir == DIR_IN && find_like(s->table, sa, &word) >= 0)
 		return -EEXIST;
 	if (name && sad_by_name(s, name))
 		return -EEXIST;
@@ -284,6 +349,7 @@ int sad_install(struct sad *s, struct sa *sa)
 	if (sa->dir == DIR_IN) {
 		table_insert(s->table, key | (place + 1));
 		s->used++;
+		s->groups += sa->group;
 	}
 	s->count++;
 	return 0;
@@ -298,9 +364,10 @@ static bool hide(struct sad *s, struct sa *sa)
 	if (sa->index >= s->next_place || t->sa[sa->index] != sa)
 		return false;
 	if (sa->dir == DIR_IN) {
-		int64_t i = table_find(t, sa->spi, key_of(sa->spi, sa->proto), &word);
+		int64_t i = find_like(t, sa, &word);
 		if (i >= 0)
 			atomic_store_explicit(&t->word[i], WORD_REMOVED, memory_order_relaxed);
+		s->groups -= sa->group;
 	}
 	if (name_of(sa))
 		name_unlink(s, sa->index, name_of(sa));
@@ -390,7 +457,23 @@ struct sa *sad_lookup(const struct sad *s, uint32_t spi, uint8_t proto)
 	if (spi == 0 || table_find(t, spi, key_of(spi, proto), &word) < 0)
 		return NULL;
 	/* NULL when it was removed between the two loads. */
-	return atomic_load_explicit(&t->sa[(word & WORD_PLACE) - 1], memory_order_acquire);
+	return sa_at(t, word);
+}
+
+bool sad_has_groups(const struct sad *s)
+{
+	return atomic_load_explicit(&s->groups, memory_order_relaxed) != 0;
+}
+
+struct sa *sad_lookup_group(const struct sad *s, uint32_t spi, uint8_t proto, const struct ip_addr *dst,
+			    const struct ip_addr *src)
+{
+	const struct sad_table *t = rcu_dereference(s->table);
+	uint64_t word;
+
+	if (group_find(t, spi, proto, dst, src, &word) < 0 && group_find(t, spi, proto, dst, NULL, &word) < 0)
+		return sad_lookup(s, spi, proto);
+	return sa_at(t, word);
 }
 
 void sad_prefetch(const struct sad *s, uint32_t spi, uint8_t proto)

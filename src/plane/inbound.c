@@ -71,6 +71,21 @@ static uint32_t ext_room(const struct sock_rx *rx)
 	return (n + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
 }
 
+/* What goes to a group may have an SA for this destination, or this source. Only where there are such SAs. */
+static void look_up_groups(struct worker *w, const struct sad *sad, unsigned first, unsigned end)
+{
+	for (unsigned i = first; i < end; i++) {
+		struct in_pkt *p = &w->in[i];
+		struct endpoint from;
+
+		if (!ip_addr_is_multicast(&p->rx->to) || endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &from) < 0)
+			continue;
+		p->sa = sad_lookup_group(sad, load_be32(p->esp), SA_ESP, &p->rx->to, &from.addr);
+		if (p->sa)
+			sa_prefetch(p->sa);
+	}
+}
+
 /* The SAs of some packets; they are on their way from then on. */
 static void look_up_some(struct worker *w, unsigned first, unsigned end)
 {
@@ -84,6 +99,8 @@ static void look_up_some(struct worker *w, unsigned first, unsigned end)
 			sa_prefetch(sa);
 		}
 	}
+	if (unlikely(sad_has_groups(sad)))
+		look_up_groups(w, sad, first, end);
 }
 
 /* What their SAs point to. */
@@ -168,6 +185,8 @@ static void peer_moved(struct worker *w, const struct in_pkt *p)
 {
 	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .reqid = p->sa->reqid, .sa = p->sa };
 
+	if (p->sa->group)
+		return;
 	/* only the newest packet tells where the peer is: an old one may have been held back or replayed from elsewhere */
 	if (p->seq < atomic_load_explicit(&p->sa->replay.top, memory_order_relaxed))
 		return;
@@ -273,8 +292,14 @@ static void accept_all(struct worker *w)
 		}
 		packets++;
 		bytes += p->info.len;
-		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !fragments_in(w, p->ip, &p->info, &p->sa, 1))
-			continue;
+		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))) {
+			if (!inbound_preserved(sa, p->rx, &p->info.key)) {
+				refuse(w, p, DROP_POLICY_IN);
+				continue;
+			}
+			if (!fragments_in(w, p->ip, &p->info, &p->sa, 1))
+				continue;
+		}
 		p->hash = flow_key_hash(&p->info.key, w->in_flows.seed);
 		flow_table_prefetch(&w->in_flows, p->hash);
 		if (m != i)
@@ -298,6 +323,16 @@ static struct flow_entry *classify_miss(struct worker *w, const struct in_pkt *p
 	atomic_fetch_add_explicit(&pol->hits, 1, memory_order_relaxed);
 	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
 	return f;
+}
+
+bool inbound_preserved(const struct sa *sa, const struct sock_rx *rx, const struct flow_key *k)
+{
+	struct endpoint from;
+
+	if (!sa->preserve)
+		return true;
+	return endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) == 0 && from.addr.ver == k->ver &&
+	       memcmp(from.addr.b, k->src, 16) == 0 && rx->to.ver == k->ver && memcmp(rx->to.b, k->dst, 16) == 0;
 }
 
 /* The policy must demand protection and name the SA, or its reqid; the SA's own selectors, when it has any, must match too. */
@@ -335,6 +370,8 @@ static enum drop look_closer(struct worker *w, struct flow_entry *f, const struc
 	unsigned kind = icmp_error_of(&p->info.key);
 	bool by_itself = inbound_may_carry(f->verdict, p->sa, &p->info.key);
 
+	if (!inbound_preserved(p->sa, p->rx, &p->info.key))
+		return DROP_POLICY_IN;
 	if (!icmp_error_accepted(w, kind, false)) {
 		icmp_error_tell(w, kind, p->ip, &p->info, p->sa, DROP_ICMP_TYPE);
 		return DROP_ICMP_TYPE;
@@ -345,7 +382,7 @@ static enum drop look_closer(struct worker *w, struct flow_entry *f, const struc
 		return d;
 	if (kind)
 		icmp_error_tell(w, kind, p->ip, &p->info, p->sa, DROP_NONE);
-	else if (!pol->labels)
+	else if (!pol->labels && !p->sa->preserve) /* each packet of those is looked at */
 		f->hint = p->sa;
 	return DROP_NONE;
 }

@@ -59,11 +59,22 @@ static uint32_t spi_of(const uint8_t *ip, const struct pkt_info *info)
 	return at + 4 <= info->len ? load_be32(ip + at) : 0;
 }
 
+static struct sa *look_up(const struct worker *w, const uint8_t *ip, const struct pkt_info *info)
+{
+	const struct sad *sad = plane_sad(w->plane);
+	struct ip_addr dst = flow_key_dst(&info->key), src = flow_key_src(&info->key);
+	uint32_t spi = spi_of(ip, info);
+
+	if (sad_has_groups(sad) && ip_addr_is_multicast(&dst))
+		return sad_lookup_group(sad, spi, info->key.proto, &dst, &src);
+	return sad_lookup(sad, spi, info->key.proto);
+}
+
 bool nest_wants(const struct worker *w, const uint8_t *ip, const struct pkt_info *info)
 {
 	if (!is_ipsec(info->key.proto) || info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
 		return false;
-	const struct sa *sa = sad_lookup(plane_sad(w->plane), spi_of(ip, info), info->key.proto);
+	const struct sa *sa = look_up(w, ip, info);
 	if (!sa || sa->encap != SA_ENCAP_NONE || sa->conf->dst.ver != info->key.ver)
 		return false;
 	return memcmp(sa->conf->dst.b, info->key.dst, 16) == 0;
@@ -221,7 +232,7 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 	p->at = info.l4_off;
 	p->next_at = transport_next_at(p->ip, &info);
 	p->proto = info.key.proto;
-	struct sa *sa = sad_lookup(plane_sad(w->plane), spi_of(p->ip, &info), p->proto);
+	struct sa *sa = look_up(w, p->ip, &info);
 	if (!sa) {
 		inbound_unknown_spi(w, spi_of(p->ip, &info), p->rx);
 		audit_nest(w, p, NULL, DROP_UNKNOWN_SPI, &info);
@@ -246,6 +257,14 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 	p->sa[p->n_sa++] = sa;
 }
 
+/* Of the outer and the inner header (RFC 5374 3.1). */
+static bool same_addresses(const uint8_t *outer, const uint8_t *inner)
+{
+	bool v4 = version_of(outer) == 4;
+
+	return version_of(outer) == version_of(inner) && memcmp(outer + (v4 ? 12 : 8), inner + (v4 ? 12 : 8), v4 ? 8 : 32) == 0;
+}
+
 /* Takes the header off: [text, text + len) is what was protected, next its first header. */
 static enum drop unwrap(struct nest_pkt *p, const struct sa *sa, uint8_t *text, uint32_t len, uint8_t next)
 {
@@ -260,6 +279,8 @@ static enum drop unwrap(struct nest_pkt *p, const struct sa *sa, uint8_t *text, 
 			return d;
 		if ((next == IPPROTO_IPIP) != (info.key.ver == 4))
 			return DROP_NEXT_HEADER;
+		if (sa->preserve && !same_addresses(p->ip, text))
+			return DROP_POLICY_IN;
 		p->ip = text;
 		p->len = info.len;
 		return inbound_ecn(sa, tos, p->ip, &info);

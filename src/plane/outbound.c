@@ -80,6 +80,12 @@ static void parse_some(struct worker *w, unsigned first, unsigned end)
 	}
 }
 
+/* One ESP SA, whose outer header the system makes; everything else is for wrap.c. */
+static bool goes_alone(const struct worker *w, struct sa *const *sa, unsigned n)
+{
+	return n == 1 && sa[0]->proto == SA_ESP && !sa[0]->preserve && !w->whole;
+}
+
 /* The SPD's decision on a flow seen for the first time; entered in the flow table. */
 static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *p)
 {
@@ -93,7 +99,7 @@ static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *
 	atomic_store_explicit(&pol->last_hit_ns, w->now_ns, memory_order_relaxed);
 	unsigned n;
 	struct sa *const *sa = policy_out(pol, &n);
-	if (pol->action == POLICY_PROTECT && n == 1 && sa[0]->proto == SA_ESP && !w->whole && !pol->pick)
+	if (pol->action == POLICY_PROTECT && goes_alone(w, sa, n) && !pol->pick)
 		f->hint = sa[0];
 	return f;
 }
@@ -116,7 +122,7 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 		reply_reject(w, p);
 		refuse(w, p, DROP_POLICY_REJECT);
 	} else if (pol->action == POLICY_PROTECT && policy_first_out(pol)) {
-		p->wrap = true; /* several, or AH, or all of a host's behind us */
+		p->wrap = true; /* several, or AH, or an outer header of our making */
 		w->n_wrap++;
 	} else if (pol->action == POLICY_PROTECT && pol->route) {
 		hold_add(w, p, pol);
@@ -206,7 +212,7 @@ static bool picked(struct worker *w, struct out_pkt *p)
 		refuse(w, p, d);
 		return true;
 	}
-	if (n == 1 && sa[0]->proto == SA_ESP && !w->whole) {
+	if (goes_alone(w, sa, n)) {
 		p->sa = sa[0];
 	} else if (n) {
 		p->wrap = true;
@@ -230,7 +236,7 @@ static bool by_its_quote(struct worker *w, struct out_pkt *p)
 	p->policy = pol;
 	if (pol->pick && picked(w, p))
 		return true;
-	if (!pol->pick && n == 1 && sa[0]->proto == SA_ESP && !w->whole)
+	if (!pol->pick && goes_alone(w, sa, n))
 		p->sa = sa[0];
 	else if (n == 0 || pol->pick)
 		refuse(w, p, DROP_NO_SA);

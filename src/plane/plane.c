@@ -286,11 +286,41 @@ int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, co
 	if (sa->encap == SA_ENCAP_NONE)
 		path->dst.port = 0; /* raw sockets take a protocol where UDP has the port */
 	sock_path_set(sp, src, &path->dst);
+	if (!sa->group || sa->dir == DIR_OUT) /* to a group many may send: nobody moves */
+		atomic_store_explicit(&sa->peer_tag, sock_addr_tag(&sp->dst), memory_order_relaxed);
+	if (sa->group)
+		sp->ifindex = atomic_load_explicit(&sa->ifindex, memory_order_relaxed);
 	path->prepared = sp;
 	path->prepared_free = free;
-	atomic_store_explicit(&sa->peer_tag, sock_addr_tag(&sp->dst), memory_order_relaxed);
+	if (sa->group && !sp->ifindex) { /* the routing table might lead it back to us */
+		path->prepared = NULL;
+		free(sp);
+	}
 	plane_free_later(p, sa_set_path(sa, path), path_free);
 	return 0;
+}
+
+/*
+ * A datagram to a group would come to every socket that has joined: so one does. Raw sockets have their share of SPIs; of
+ * those for UDP it is always the first, whatever else comes to it for the same group.
+ */
+void plane_group_of(const struct plane *p, const struct sa *sa, int ifindex, struct plane_group *out)
+{
+	const struct sa_conf *c = sa->conf;
+
+	*out = (struct plane_group) { .worker = sa->encap == SA_ENCAP_UDP ? 0 : sa->spi % p->n_workers, .proto = c->proto,
+				      .encap = c->encap, .ifindex = ifindex, .dst = c->dst };
+	if (sa_conf_is_from_one(c))
+		out->src = c->src;
+}
+
+int plane_join(struct plane *p, const struct plane_group *g, bool join)
+{
+	struct worker *w = p->worker[g->worker];
+	bool v6 = g->dst.ver == 6;
+	struct sock *s = g->encap == SA_ENCAP_UDP ? &w->udp[v6] : g->proto == SA_AH ? &w->ah[v6] : &w->raw[v6];
+
+	return s->fd < 0 ? -ENOTCONN : sock_join(s, &g->dst, g->src.ver ? &g->src : NULL, g->ifindex, join);
 }
 
 void plane_wake_control(struct plane *p)

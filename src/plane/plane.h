@@ -124,6 +124,19 @@ void plane_tick(struct plane *p);
  * come from (dst): an authenticated packet from elsewhere raises EV_PEER_ADDR; until it is set, every packet would. */
 int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, const struct endpoint *dst) warn_unused;
 
+/* What a worker's socket has to join for an inbound SA to a multicast group. */
+struct plane_group {
+	unsigned worker;
+	enum sa_proto proto;
+	enum sa_encap encap;
+	int ifindex;
+	struct ip_addr dst, src; /* src ver 0: from anyone */
+};
+void plane_group_of(const struct plane *p, const struct sa *sa, int ifindex, struct plane_group *out);
+/* Packets to the group that arrive at the interface come to the worker from now on (join), or no more. A socket joins a group from anyone or
+ * from some, not both; and each once. 0 or -errno: -ENOTCONN no socket for it, -ENOBUFS more groups than the system allows a socket. */
+int plane_join(struct plane *p, const struct plane_group *g, bool join) warn_unused;
+
 /* Readable when events wait; watch it with the event loop. */
 int plane_event_fd(const struct plane *p);
 /* Takes waiting events, at most max, in order per worker; returns how many. */

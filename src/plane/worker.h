@@ -302,6 +302,8 @@ uint8_t *side_room(struct worker *w, uint32_t len);
 void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why);
 void inbound_unknown_spi(struct worker *w, uint32_t spi, const struct sock_rx *rx);
 /* Does the policy demand this SA, and has the SA no selectors of its own or some that match? */
+/* Where the outer header has the inner addresses (RFC 5374 3.1): were they those? */
+bool inbound_preserved(const struct sa *sa, const struct sock_rx *rx, const struct flow_key *k);
 bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const struct flow_key *k);
 /* The policy's say on w->in[0..n_in); what may not pass leaves. */
 void inbound_check(struct worker *w);

@@ -7,7 +7,7 @@
  *   AH    header in front, a copy with what changes on the way as zeros, one call for all
  *
  * After every round a packet is a complete IP packet again. At the end ESP tunnels go where all ESP goes, their outer header
- * made by the system; everything else leaves with the IP header made here, which AH covers.
+ * made by the system (but to groups with the inner addresses outside); everything else leaves with the IP header made here, which AH covers.
  */
 #include "base/clock.h"
 #include "base/random.h"
@@ -85,9 +85,12 @@ static uint16_t next_id(void)
 	return id ? id : 1;
 }
 
-/* A new outer header of a tunnel at ip. */
-static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_t tos, bool df, uint32_t len, uint8_t *ip)
+/* A new outer header of a tunnel at ip, for the packet inner, whose source it may have (RFC 5374 3.1). */
+static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_t tos, bool df, uint32_t len, const uint8_t *inner,
+			 uint8_t *ip)
 {
+	const uint8_t *src = !sa->preserve ? path->src.b : inner + (path->dst.addr.ver == 4 ? 12 : 8);
+
 	if (path->dst.addr.ver == 4) {
 		memset(ip, 0, 20);
 		ip[0] = 0x45;
@@ -95,15 +98,23 @@ static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_
 		store_be16(ip + 4, next_id());
 		ip[6] = df ? 0x40 : 0;
 		ip[8] = OUTER_TTL;
-		memcpy(ip + 12, path->src.b, 4);
+		memcpy(ip + 12, src, 4);
 		memcpy(ip + 16, path->dst.addr.b, 4);
 	} else {
 		store_be32(ip, 6u << 28 | (uint32_t)tos << 20);
 		ip[7] = OUTER_TTL;
-		memcpy(ip + 8, path->src.b, 16);
+		memcpy(ip + 8, src, 16);
 		memcpy(ip + 24, path->dst.addr.b, 16);
 	}
 	fix_header(ip, len, path->dst.addr.ver == 4 ? 9 : 6, sa->proto);
+}
+
+/* Is this packet one to the very group that the path leads to? With its address outside it would go elsewhere. */
+static bool to_group(const struct sa_path *path, const uint8_t *ip)
+{
+	bool v4 = path->dst.addr.ver == 4;
+
+	return version(ip) == path->dst.addr.ver && memcmp(ip + (v4 ? 16 : 24), path->dst.addr.b, v4 ? 4 : 16) == 0;
 }
 
 /* The largest packet that goes through all of them. */
@@ -173,7 +184,9 @@ static enum drop wrap_esp(struct wrap *x, struct wrap_pkt *p, struct sa *sa, con
 		p->ip -= head;
 		p->len = split + esp_len;
 		fix_header(p->ip, p->len, next_at, IPPROTO_ESP);
-	} else if (last) {
+	} else if (sa->preserve && !to_group(path, text)) {
+		return DROP_TRANSPORT;
+	} else if (last && !sa->preserve) {
 		p->esp = esp;
 		p->esp_len = esp_len;
 		p->tos = ecn_encap(tos, sa->dscp, sa->ecn);
@@ -181,7 +194,7 @@ static enum drop wrap_esp(struct wrap *x, struct wrap_pkt *p, struct sa *sa, con
 		uint32_t hdr = path->dst.addr.ver == 4 ? 20 : 40;
 		p->ip = esp - hdr;
 		p->len = hdr + esp_len;
-		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, p->ip);
+		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, text, p->ip);
 	}
 	p->op = x->n_op++;
 	esp_seal_op(sa, seq, esp, text, text_len, &x->w->op[p->op]);
@@ -207,9 +220,11 @@ static enum drop wrap_ah(struct wrap *x, struct wrap_pkt *p, struct sa *sa, cons
 		p->len += size;
 		fix_header(p->ip, p->len, next_at, IPPROTO_AH);
 	} else {
+		if (sa->preserve && !to_group(path, p->ip))
+			return DROP_TRANSPORT;
 		p->ip -= split + size;
 		p->len += split + size;
-		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, p->ip);
+		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, p->ip + split + size, p->ip);
 	}
 	uint8_t *ah = p->ip + split, *copy = x->w->side_arena + x->scratch_used;
 	ah_write(sa, ver, next, seq, iv, ah);
@@ -240,7 +255,7 @@ static void round_of(struct wrap *x, unsigned k)
 		uint64_t seq = 0;
 		/* an outer header made here needs both addresses; ESP in UDP inside of something is not made */
 		bool known = path && path->dst.addr.ver && path->prepared &&
-			     (path->src.ver || (last && sa->proto == SA_ESP && sa->mode == SA_TUNNEL));
+			     (path->src.ver || sa->preserve || (last && sa->proto == SA_ESP && sa->mode == SA_TUNNEL));
 		enum drop d = !known || (sa->encap == SA_ENCAP_UDP && (!last || sa->mode == SA_TRANSPORT)) ? DROP_NO_PEER :
 													    DROP_NONE;
 		if (d == DROP_NONE)

@@ -15,6 +15,7 @@ test_unit_test_plane_SOURCES = \
 	test/unit/test_plane_drops.c \
 	test/unit/test_plane_bytes.c \
 	test/unit/test_plane_fragments.c \
+	test/unit/test_plane_group.c \
 	test/unit/test_plane_gso.c \
 	test/unit/test_plane_icmp.c \
 	test/unit/test_plane_ike.c \

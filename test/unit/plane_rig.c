@@ -57,6 +57,16 @@ static struct sa *make_sa(struct rig *r, enum ipsec_dir dir, uint32_t spi, uint3
 	ck_assert_int_eq(ip_addr_parse(o->src ? o->src : o->outer_ver == 6 ? "2001:db8::1" : "192.0.2.1", &c.src), 0);
 	ck_assert_int_eq(ip_addr_parse(o->dst ? o->dst : o->outer_ver == 6 ? "2001:db8::2" : "192.0.2.2", &c.dst), 0);
 	c.mode = o->transport ? SA_TRANSPORT : SA_TUNNEL;
+	if (ip_addr_is_multicast(&c.dst))
+		c.interface = strdup("lo");
+	c.preserve = o->preserve;
+	if (dir == DIR_OUT) {
+		c.sender_id = o->sender_id;
+		c.sender_bits = o->sender_bits;
+	} else if (o->from_any) {
+		c.src.ver = 0;
+		c.replay_window = 0;
+	}
 	if (dir == DIR_IN && o->oa_src) {
 		ck_assert_int_eq(ip_addr_parse(o->oa_src, &c.oa_src), 0);
 		ck_assert_int_eq(ip_addr_parse(o->oa_dst, &c.oa_dst), 0);
@@ -80,6 +90,7 @@ static void enter(struct rig *r, struct sa *sa)
 	struct endpoint peer_b = { .addr = sa->conf->dst, .port = sa->encap == SA_ENCAP_UDP ? r->peer_a.port : 0 };
 	struct ip_addr none = { 0 };
 
+	sa->ifindex = sa->group;
 	const struct ip_addr *src = sa->dir == DIR_OUT && (r->o.transport || r->o.ah || r->o.src) ? &sa->conf->src : &none;
 	if (sa->dir == DIR_IN || !r->o.no_peer)
 		ck_assert_int_eq(plane_set_path(p, sa, src, sa->dir == DIR_OUT ? &peer_b : &r->peer_a), 0);

@@ -55,6 +55,9 @@ struct rig_opts {
 	bool ah;                /* AH; suite is "null-sha256" and the like */
 	const char *src, *dst;  /* outer addresses, where they are not those */
 	const char *oa_src, *oa_dst; /* of the inbound SA */
+	bool from_any;          /* the inbound SA is for all senders (dst is a group) */
+	bool preserve;
+	uint16_t sender_id, sender_bits;
 	bool ike;               /* the planes take IKE messages */
 	struct port *ports_a, *ports_b; /* of bridges, lent */
 	bool bump;              /* bridges in place of hosts */
@@ -155,6 +158,7 @@ TCase *tcase_plane_ike(void);
 TCase *tcase_plane_transport(void);
 TCase *tcase_plane_ah(void);
 TCase *tcase_plane_bundle(void);
+TCase *tcase_plane_group(void);
 TCase *tcase_plane_fragments(void);
 TCase *tcase_plane_bridge(void);
 TCase *tcase_plane_icmp(void);

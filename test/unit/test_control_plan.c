@@ -167,6 +167,26 @@ START_TEST(test_same_outbound_spi)
 }
 END_TEST
 
+/* Inbound to groups an SPI may come several times: what else it is found by tells them apart. */
+START_TEST(test_same_spi_of_groups)
+{
+	struct sa_conf *a = was("a", DIR_IN, 1000, 1), *b = was("b", DIR_IN, 1000, 1);
+	struct sa_conf *c = now("b", DIR_IN, 1000, 1), *d = now("c", DIR_IN, 1000, 1);
+
+	ck_assert_int_eq(ip_addr_parse("239.1.1.1", &a->dst), 0);
+	b->dst = c->dst = d->dst = a->dst;
+	ck_assert_int_eq(ip_addr_parse("192.0.2.1", &a->src), 0);
+	ck_assert_int_eq(ip_addr_parse("192.0.2.2", &b->src), 0);
+	c->src = b->src;
+	ck_assert_int_eq(ip_addr_parse("192.0.2.3", &d->src), 0);
+	make();
+	ck_assert_int_eq(plan.old_op[0], PLAN_LEAVES_LAST); /* in nobody's way */
+	ck_assert_int_eq(plan.old_op[1], PLAN_STAYS);
+	ck_assert_int_eq(plan.new_op[0], PLAN_KEEP);
+	ck_assert_int_eq(plan.new_op[1], PLAN_FRESH); /* another sender's numbers are not its */
+}
+END_TEST
+
 TCase *control_plan_tests(void)
 {
 	TCase *c = tcase_create("plan");
@@ -180,6 +200,7 @@ TCase *control_plan_tests(void)
 	tcase_add_test(c, test_renamed_goes_on);
 	tcase_add_test(c, test_names_exchanged);
 	tcase_add_test(c, test_same_outbound_spi);
+	tcase_add_test(c, test_same_spi_of_groups);
 	return c;
 }
 

@@ -167,6 +167,73 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* RFC 4303 2.2, RFC 6054 */
+START_TEST(test_group)
+{
+	static const struct {
+		const char *sentence;
+		bool in, no_interface, esn, preserve, udp;
+		uint16_t id, bits;
+	} rows[] = {
+		{ .sentence = NULL },
+		{ .sentence = "the interface that the group is on", .no_interface = true },
+		{ .sentence = "no replay window", .in = true },
+		{ .sentence = "no extended sequence numbers", .in = true, .esn = true },
+		{ .sentence = "without UDP", .preserve = true, .udp = true },
+		{ .sentence = "does not fit its size", .id = 256, .bits = 8 },
+		{ .sentence = NULL, .id = 255, .bits = 8 },
+	};
+	struct sa_conf c = conf_of("aes128gcm16", NULL, 7);
+	struct sa *sa;
+	char why[160];
+
+	ck_assert_int_eq(ip_addr_parse("239.1.1.1", &c.dst), 0);
+	c.interface = rows[_i].no_interface ? NULL : strdup("eth0");
+	if (rows[_i].in) {
+		c.dir = DIR_IN;
+		c.src.ver = 0;
+	}
+	c.esn = rows[_i].esn;
+	c.preserve = rows[_i].preserve;
+	c.encap = rows[_i].udp ? SA_ENCAP_UDP : SA_ENCAP_NONE;
+	c.sender_id = rows[_i].id;
+	c.sender_bits = rows[_i].bits;
+	int rc = sa_new(&c, 1, &sa, why, sizeof(why));
+	ck_assert_int_eq(rc, rows[_i].sentence ? -EINVAL : 0);
+	if (rc) {
+		ck_assert_msg(strstr(why, rows[_i].sentence), "%s", why);
+		sa_conf_fini(&c);
+		return;
+	}
+	ck_assert(sa->group && sa->cycles == (rows[_i].bits != 0));
+	sa_unref(&sa);
+}
+END_TEST
+
+/* Whenever it starts, an IV is larger than those of the run before, and its sender's. */
+START_TEST(test_sender_ivs)
+{
+	static const uint16_t bits[] = { 8, 12, 16 };
+	uint64_t last[3] = { 0 };
+
+	for (unsigned k = 0; k < 60; k++, fake_wall += 3600 * 24 * NS_PER_S * (k % 7 + 1)) {
+		for (unsigned i = 0; i < 3; i++) {
+			struct sa_conf c = conf_of("aes128gcm16", NULL, 7);
+			ck_assert_int_eq(ip_addr_parse("239.1.1.1", &c.dst), 0);
+			c.interface = strdup("eth0");
+			c.sender_id = 0x55;
+			c.sender_bits = bits[i];
+			struct sa *sa = make(&c);
+			ck_assert_uint_eq(sa->iv_base >> (64 - bits[i]), 0x55);
+			ck_assert_uint_gt(sa->iv_base, last[i]);
+			/* a day's packets: at the rate that the manual names */
+			last[i] = sa->iv_base + (i == 0 ? 62 : i == 1 ? 3 : 0) * 86400 * 1000000ull + 86400 * 240000ull;
+			sa_unref(&sa);
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_sequence_without_esn)
 {
 	struct sa *sa = make_life((struct sa_lifetime){ 0 });
@@ -445,6 +512,8 @@ TCase *tcase_sa_solo(void)
 	TCase *t = tcase_create("sa, one worker");
 
 	tcase_add_checked_fixture(t, one_worker, teardown);
+	tcase_add_loop_test(t, test_group, 0, 7);
+	tcase_add_test(t, test_sender_ivs);
 	tcase_add_test(t, test_sequence_without_esn);
 	tcase_add_test(t, test_sequence_with_esn);
 	tcase_add_test(t, test_life_packets);
@@ -460,6 +529,8 @@ TCase *tcase_sa(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_new);
 	tcase_add_loop_test(t, test_refused, 0, 8);
+	tcase_add_loop_test(t, test_group, 0, 7);
+	tcase_add_test(t, test_sender_ivs);
 	tcase_add_test(t, test_sequence_without_esn);
 	tcase_add_test(t, test_sequence_with_esn);
 	tcase_add_test(t, test_life_packets);

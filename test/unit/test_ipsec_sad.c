@@ -95,6 +95,91 @@ START_TEST(test_install_and_find)
 }
 END_TEST
 
+static struct sa *group(struct sad *s, uint32_t spi, uint8_t proto, const char *dst, const char *src)
+{
+	struct sa *sa = shell(spi, proto, DIR_IN, NULL), *keep = sa;
+
+	sa->group = true;
+	ck_assert_int_eq(ip_addr_parse(dst, &sa->conf->dst), 0);
+	if (src)
+		ck_assert_int_eq(ip_addr_parse(src, &sa->conf->src), 0);
+	int rc = sad_install(s, sa);
+	sa_unref(&sa);
+	return rc == 0 ? keep : NULL;
+}
+
+static struct sa *at(const struct sad *s, uint32_t spi, uint8_t proto, const char *dst, const char *src)
+{
+	struct ip_addr d, from;
+
+	ck_assert_int_eq(ip_addr_parse(dst, &d), 0);
+	ck_assert_int_eq(ip_addr_parse(src, &from), 0);
+	return sad_lookup_group(s, spi, proto, &d, &from);
+}
+
+/* RFC 4301 4.1: the longest match of {SPI, dst, src}, {SPI, dst}, {SPI}. */
+START_TEST(test_groups)
+{
+	struct sad *s = sad_new();
+
+	ck_assert(!sad_has_groups(s));
+	struct sa *any = group(s, 0x1001, SA_ESP, "239.1.1.1", NULL);
+	ck_assert(sad_has_groups(s));
+	ck_assert_ptr_null(sad_lookup(s, 0x1001, SA_ESP)); /* not by the SPI alone */
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.1"), any);
+	ck_assert_ptr_null(at(s, 0x1001, SA_AH, "239.1.1.1", "192.0.2.1"));
+	ck_assert_ptr_null(at(s, 0x1001, SA_ESP, "239.1.1.2", "192.0.2.1"));
+	ck_assert_ptr_null(at(s, 0x1002, SA_ESP, "239.1.1.1", "192.0.2.1"));
+	struct sa *one = group(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.1"),
+		  *two = group(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.2"),
+		  *six = group(s, 0x1001, SA_ESP, "ff05::1", NULL),
+		  *ah = group(s, 0x1001, SA_AH, "239.1.1.1", NULL), *host = install(s, 0x1001, SA_ESP, DIR_IN, NULL);
+	ck_assert(one && two && six && ah && host);
+	ck_assert_ptr_null(group(s, 0x1001, SA_ESP, "239.1.1.1", NULL));
+	ck_assert_ptr_null(group(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.2"));
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.1"), one);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.2"), two);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.3"), any);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.2", "192.0.2.1"), host);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "ff05::1", "2001:db8::1"), six);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_AH, "239.1.1.1", "192.0.2.1"), ah);
+	ck_assert_ptr_eq(sad_lookup(s, 0x1001, SA_ESP), host);
+	sad_remove(s, one);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.1"), any);
+	sad_remove(s, any);
+	ck_assert_ptr_eq(at(s, 0x1001, SA_ESP, "239.1.1.1", "192.0.2.1"), host);
+	sad_remove(s, two);
+	sad_remove(s, six);
+	ck_assert(sad_has_groups(s));
+	sad_remove(s, ah);
+	ck_assert(!sad_has_groups(s));
+	sad_free(&s);
+}
+END_TEST
+
+/* Many groups, and a table that grows around them. */
+START_TEST(test_many_groups)
+{
+	enum { N = 5000 };
+	static struct sa *sas[N];
+	struct sad *s = sad_new();
+	char dst[32];
+
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(dst, sizeof(dst), "239.0.%u.%u", i / 2 / 256, i / 2 % 256);
+		sas[i] = group(s, 0x1000 + i % 3, SA_ESP, dst, i % 2 ? "192.0.2.1" : NULL);
+		ck_assert_ptr_nonnull(sas[i]);
+		install(s, 0x100000 + i * 7, SA_ESP, DIR_IN, NULL);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		snprintf(dst, sizeof(dst), "239.0.%u.%u", i / 2 / 256, i / 2 % 256);
+		ck_assert_ptr_eq(at(s, 0x1000 + i % 3, SA_ESP, dst, i % 2 ? "192.0.2.1" : "192.0.2.2"), sas[i]);
+		ck_assert_ptr_nonnull(sad_lookup(s, 0x100000 + i * 7, SA_ESP));
+	}
+	sad_free(&s);
+}
+END_TEST
+
 static void count_one(struct sa *sa, void *arg)
 {
 	++*(unsigned *)arg;
@@ -291,6 +376,8 @@ TCase *tcase_sad(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_install_and_find);
+	tcase_add_test(t, test_groups);
+	tcase_add_test(t, test_many_groups);
 	tcase_add_test(t, test_many);
 	tcase_add_test(t, test_turnover);
 	tcase_add_test(t, test_retire);

@@ -235,6 +235,7 @@ int main(void)
 	suite_add_tcase(s, tcase_plane_transport());
 	suite_add_tcase(s, tcase_plane_ah());
 	suite_add_tcase(s, tcase_plane_bundle());
+	suite_add_tcase(s, tcase_plane_group());
 	suite_add_tcase(s, tcase_plane_fragments());
 	suite_add_tcase(s, tcase_plane_bridge());
 	suite_add_tcase(s, tcase_plane_audit());
