@@ -288,15 +288,28 @@ static bool may_repeat(const cfg_t *cfg, const char *word, size_t n)
 	return n > 0 && n <= 32 && !(n >= 8 && hex >= n) && !has_words_of_secrets(cfg);
 }
 
+/* Who looks for the Name selector of RFC 4301 4.4.1.1 is told where it is, or that it cannot be. */
+static const char *about_names(const cfg_t *cfg, const char *word, size_t n)
+{
+	static const char *const words[] = { "name", "user", "user_id", "userid", "uid", "username", "system", "system_name" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strlen(words[i]) == n && strncasecmp(words[i], word, n) == 0 &&
+		    (strcmp(cfg->name, "policy") == 0 || strcmp(cfg->name, "child") == 0 || strcmp(cfg->name, "sa") == 0))
+			return "a connection with remote { id = NAME } (names of peers are identities of IKE; which user of this "
+			       "machine sent a packet is not to be seen in it), or ";
+	return "";
+}
+
 static void report_unknown(const cfg_t *cfg, int line, const char *word, size_t n)
 {
 	char keys[1024];
 	bool top = cfg == loader->cur->root, say = may_repeat(cfg, word, n);
 
 	known_keys(cfg, keys, sizeof(keys));
-	report(loader, loader->cur, line, "unknown key %s%.*s%s%s%s; expected one of %s", say ? "\"" : "",
+	report(loader, loader->cur, line, "unknown key %s%.*s%s%s%s; expected %sone of %s", say ? "\"" : "",
 	       say ? (int)n : 0, word, say ? "\" " : "", top ? "outside any section" : "in section ", top ? "" : cfg->name,
-	       keys);
+	       about_names(cfg, word, n), keys);
 }
 
 /* libconfuse's own complaints, put into our words. */
