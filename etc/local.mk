@@ -13,14 +13,20 @@ dist_examples_DATA = \
 	etc/ikev1.conf \
 	etc/ipv6-a.conf \
 	etc/ipv6-b.conf \
+	etc/labels-a.conf \
+	etc/labels-b.conf \
 	etc/manual-a.conf \
 	etc/manual-b.conf \
+	etc/names.conf \
 	etc/nat-inside.conf \
 	etc/nat-outside.conf \
+	etc/parallel-a.conf \
+	etc/parallel-b.conf \
 	etc/raw-esp-a.conf \
 	etc/raw-esp-b.conf \
 	etc/site-to-site-certs-a.conf \
 	etc/site-to-site-certs-b.conf \
 	etc/site-to-site-psk-a.conf \
 	etc/site-to-site-psk-b.conf \
+	etc/trap-each.conf \
 	etc/trap.conf

@@ -28,6 +28,7 @@ SCENARIOS = \
 	test/scenario/router/test.sh \
 	test/scenario/full-tunnel/test.sh \
 	test/scenario/fragments/test.sh \
+	test/scenario/selectors/test.sh \
 	test/scenario/replay/test.sh \
 	test/scenario/tamper/test.sh \
 	test/scenario/audit/test.sh \

@@ -15,6 +15,7 @@
 #include "base/hex.h"
 #include "base/secret.h"
 #include "config/config.h"
+#include "ipsec/label.h"
 #include "packet/quote.h"
 #include "unit_folder.h"
 
@@ -185,6 +186,63 @@ START_TEST(test_mirrors)
 	check_mirror("etc/ipv6-a.conf", "etc/ipv6-b.conf");
 	check_mirror("etc/raw-esp-a.conf", "etc/raw-esp-b.conf");
 	check_mirror("etc/nat-inside.conf", "etc/nat-outside.conf");
+	check_mirror("etc/parallel-a.conf", "etc/parallel-b.conf");
+	check_mirror("etc/labels-a.conf", "etc/labels-b.conf");
+}
+END_TEST
+
+/* Parallel SAs, by DSCP and by label; nothing is said about them. */
+START_TEST(test_parallel)
+{
+	struct config *c;
+	char text[LABEL_STRLEN];
+
+	for (unsigned b = 0; b < 2; b++) {
+		ck_assert_int_eq(load(in_source(b ? "etc/parallel-b.conf" : "etc/parallel-a.conf"), &c), 0);
+		ck_assert_str_eq(said, "");
+		ck_assert_uint_eq(c->n_sa, 4);
+		ck_assert_uint_eq(c->policy->n_parallel, 2);
+		const struct sa_conf *s = &sa_find(c, b ? "voice-b-to-a" : "voice-a-to-b")->conf;
+		ck_assert(s->match_dscp == (1ull << 46 | 1ull << 44) && !s->label);
+		ck_assert_uint_eq(sa_find(c, b ? "b-to-a" : "a-to-b")->conf.match_dscp, 0);
+		config_free(&c);
+
+		ck_assert_int_eq(load(in_source(b ? "etc/labels-b.conf" : "etc/labels-a.conf"), &c), 0);
+		ck_assert_str_eq(said, "");
+		ck_assert_str_eq(label_range_format(c->label, text), "doi 1 level 1 to level 3 categories 0-7");
+		ck_assert_str_eq(label_range_format(c->unlabelled, text), "doi 1 level 1");
+		ck_assert(!c->policy->label && !c->policy->unlabelled);
+		s = &sa_find(c, b ? "secret-a-to-b" : "secret-b-to-a")->conf;
+		ck_assert_str_eq(label_range_format(s->label, text), "doi 1 level 3 categories 1,5");
+		config_free(&c);
+	}
+}
+END_TEST
+
+/* Every name of a code point is its number (RFC 2474, 2597, 3246, 5865, 8622). */
+START_TEST(test_dscp_names)
+{
+	static const struct {
+		const char *text;
+		uint64_t bits;
+	} rows[] = {
+		{ "ef", 1ull << 46 },	  { "VA", 1ull << 44 },	    { "le", 1ull << 1 },      { "default", 1 },
+		{ "cs0", 1 },		  { "cs7", 1ull << 56 },    { "af11", 1ull << 10 },   { "af13", 1ull << 14 },
+		{ "af43", 1ull << 38 },	  { "63", 1ull << 63 },	    { "0x2e", 1ull << 46 },   { "0-63", UINT64_MAX },
+		{ "cs1-af13", 0x7f00 },	  { "{0, 2-3}", 0xd },
+	};
+	char conf[512];
+
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(conf, sizeof(conf),
+			 "tun t { }\nsa a { direction = out spi = 0x1001 dst = 192.0.2.2 cipher = aes128gcm16 key = \"%s\" match_dscp = %s%s%s }\n"
+			 "policy p { action = protect out = a }\n",
+			 "000102030405060708090a0b0c0d0e0f10111213", rows[i].text[0] == '{' ? "" : "\"", rows[i].text,
+			 rows[i].text[0] == '{' ? "" : "\"");
+		struct config *c = load_text(conf);
+		ck_assert_msg(c->sa->conf.match_dscp == rows[i].bits, "%s", rows[i].text);
+		config_free(&c);
+	}
 }
 END_TEST
 
@@ -691,6 +749,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_example, 0, (int)ARRAY_LEN(examples));
 	tcase_add_test(tc, test_manual_a);
 	tcase_add_test(tc, test_mirrors);
+	tcase_add_test(tc, test_parallel);
+	tcase_add_test(tc, test_dscp_names);
 	tcase_add_test(tc, test_hosts);
 	tcase_add_test(tc, test_empty);
 	tcase_add_test(tc, test_top);

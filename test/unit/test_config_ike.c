@@ -787,6 +787,7 @@ static const char *const examples[] = {
 	"site-to-site-certs-a",
 	"site-to-site-certs-b",
 	"trap",
+	"trap-each",
 	"bridge-ike-a",
 	"bridge-ike-b",
 	"bumpwire",
@@ -842,7 +843,27 @@ START_TEST(test_mirrors)
 	check_mirror("site-to-site-psk-a", "site-to-site-psk-b");
 	check_mirror("site-to-site-certs-a", "site-to-site-certs-b");
 	check_mirror("trap", "site-to-site-psk-b");
+	check_mirror("trap-each", "site-to-site-psk-b");
 	check_mirror("bridge-ike-a", "bridge-ike-b");
+}
+END_TEST
+
+/* Names: peers that may be anywhere, told apart by what they prove. */
+START_TEST(test_names)
+{
+	struct config *c = load_example("names");
+	static const char *const ids[] = { "alice@example.org", "bob@example.org" };
+	char text[256];
+
+	ck_assert_uint_eq(c->ike->n_conn, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct ike_conn_conf *n = &c->ike->conn[i];
+		ck_assert_uint_eq(n->n_remote, 0);
+		ck_assert_str_eq(ident_format(&n->peer.id, text, sizeof(text)), ids[i]);
+		ck_assert_uint_eq(n->child->local_ts.n, i + 1);
+		ck_assert(n->child->remote_ts.ts[0].dynamic && n->child->start == IKE_START_NONE);
+	}
+	config_free(&c);
 }
 END_TEST
 
@@ -922,6 +943,7 @@ int main(void)
 	tcase_add_test(tc, test_wiped);
 	tcase_add_loop_test(tc, test_example, 0, (int)ARRAY_LEN(examples));
 	tcase_add_test(tc, test_mirrors);
+	tcase_add_test(tc, test_names);
 	tcase_add_test(tc, test_complete);
 	tcase_add_test(tc, test_many);
 	suite_add_tcase(s, tc);
