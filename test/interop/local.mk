@@ -4,6 +4,7 @@ TESTS += \
 	test/interop/ike-lifetimes/test.sh \
 	test/interop/ike-v1/test.sh \
 	test/interop/ike-v1-xauth/test.sh \
+	test/interop/ike-v1-vpnc/test.sh \
 	test/interop/ike-nat/test.sh \
 	test/interop/ike-v1-nat/test.sh \
 	test/interop/ike-fragment/test.sh \

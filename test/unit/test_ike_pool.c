@@ -200,6 +200,12 @@ START_TEST(test_cfg_there_and_back)
 	ck_assert(!v1_cfg_is_xauth(&back, p));
 	ck_assert_int_eq(v1_cfg_read(&back, p, &got, &bad), 0);
 	ck_assert_uint_eq(got.has, V1_CFG_ALL);
+	/* those of IPv4 are in one attribute: clients look at one alone */
+	unsigned n = 0;
+	for (unsigned i = 0; i < p->cp.n; i++)
+		n += back.attr[p->cp.first + i].type == IKE1_UNITY_SPLIT_INCLUDE;
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(v1_cfg_find(&back, p, IKE1_UNITY_SPLIT_INCLUDE)->data.len, 28);
 	for (unsigned i = 0; i < 2; i++) {
 		ck_assert(ip_addr_eq(&got.addr[i], &c.addr[i]));
 		ck_assert(ip_addr_eq(&got.dns[i], &c.dns[i]));

@@ -211,33 +211,36 @@ static void put_addr(struct out *o, uint16_t type, const struct ip_addr *a)
 	put(o, type, span_of(a->b, ip_addr_bytes(a)));
 }
 
-static void put_net(struct out *o, uint16_t type, const struct ip_prefix *net)
+/* The IPv4 networks, all in one attribute: some clients look at one alone. */
+static void put_unity(struct out *o, uint16_t type, const struct ip_prefix *net, unsigned n)
 {
-	uint8_t *b = o->room;
-	size_t n = ip_addr_bytes(&net->addr);
+	uint8_t *begin = o->room;
 
-	memcpy(b, net->addr.b, n);
-	if (n == 4) {
-		store_be32(b + 4, net->len ? ~0u << (32 - net->len) : 0);
-		n = type == IKE1_IP4_SUBNET ? 8 : UNITY_NET;
-		memset(b + 8, 0, UNITY_NET - 8);
-	} else {
-		b[n++] = net->len;
+	for (unsigned i = 0; i < n; i++) {
+		if (net[i].addr.ver != 4)
+			continue;
+		memset(o->room, 0, UNITY_NET);
+		memcpy(o->room, net[i].addr.b, 4);
+		store_be32(o->room + 4, net[i].len ? ~0u << (32 - net[i].len) : 0);
+		o->room += UNITY_NET;
 	}
-	put(o, type, span_of(b, n));
-	o->room += n;
+	if (o->room > begin)
+		put(o, type, span_of(begin, (size_t)(o->room - begin)));
 }
 
 /* Networks behind the gateway: Unity's attribute knows IPv4 alone, SUBNET both. */
 static void put_nets(struct out *o, const struct v1_cfg *c)
 {
-	for (unsigned i = 0; i < c->n_include; i++)
-		put_net(o,
-			c->include[i].addr.ver == 4 ? IKE1_UNITY_SPLIT_INCLUDE : IKE1_IP6_SUBNET,
-			&c->include[i]);
-	for (unsigned i = 0; i < c->n_exclude; i++)
-		if (c->exclude[i].addr.ver == 4)
-			put_net(o, IKE1_UNITY_LOCAL_LAN, &c->exclude[i]);
+	put_unity(o, IKE1_UNITY_SPLIT_INCLUDE, c->include, c->n_include);
+	for (unsigned i = 0; i < c->n_include; i++) {
+		if (c->include[i].addr.ver != 6)
+			continue;
+		memcpy(o->room, c->include[i].addr.b, 16);
+		o->room[16] = c->include[i].len;
+		put(o, IKE1_IP6_SUBNET, span_of(o->room, 17));
+		o->room += 17;
+	}
+	put_unity(o, IKE1_UNITY_LOCAL_LAN, c->exclude, c->n_exclude);
 }
 
 int v1_cfg_write(const struct v1_cfg *c, bool question, struct ike_msg *m, struct ike_payload *p,

@@ -463,6 +463,13 @@ static int add_ids(struct v1_exchange *x)
 	return 0;
 }
 
+/* vpnc, which announces itself as Unity, answers with the initiator's nonce, of which it has
+ * overwritten 20 bytes, and makes its keys of these alone: as many they must be. */
+static size_t quick_nonce_len(const struct ike_sa *sa)
+{
+	return sa->v1->peers & V1_VID(IKE_VENDOR_UNITY) ? 20 : V1_NONCE_LEN;
+}
+
 static int fill(struct v1_exchange *x)
 {
 	struct v2_child *c = x->child;
@@ -482,7 +489,7 @@ static int fill(struct v1_exchange *x)
 			   : "none of its proposals exists in IKEv1");
 		return -ENOSPC;
 	}
-	c->ni_len = V1_NONCE_LEN;
+	c->ni_len = quick_nonce_len(x->sa);
 	random_bytes(c->ni, c->ni_len);
 	if (v1_quick_nonce(x, c->ni, c->ni_len) || add_ids(x) || v1_quick_add_oa(x, c->mode))
 		return -ENOSPC;
