@@ -264,6 +264,16 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 	tell(w);
 }
 
+void audit_datagram(struct worker *w, const struct sock_rx *rx, enum drop why)
+{
+	struct audit_event *e = begin(w, AUDIT_MALFORMED, why);
+
+	if (!e)
+		return;
+	set_outer(e, rx);
+	tell(w);
+}
+
 void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why)
 {
 	enum audit id = why == DROP_UNKNOWN_SPI                             ? AUDIT_NO_SA

@@ -39,6 +39,7 @@ static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag
 {
 	if (unlikely(len < ESP_HDR_LEN)) {
 		worker_drop(w, DROP_SHORT);
+		audit_datagram(w, rx, DROP_SHORT);
 		return;
 	}
 	struct in_pkt *p = &w->in[w->n_in++];
@@ -474,6 +475,7 @@ static bool is_esp(struct worker *w, const struct sock_rx *rx, const uint8_t *p,
 	}
 	if (unlikely(len < ESP_HDR_LEN)) {
 		worker_drop(w, DROP_SHORT);
+		audit_datagram(w, rx, DROP_SHORT);
 		return false;
 	}
 	if (unlikely(load_be32(p) == 0)) {
@@ -495,6 +497,7 @@ void inbound_datagrams(struct worker *w, unsigned n, bool udp, void (*deliver)(s
 		}
 		if (unlikely(rx->len == 0 || rx->seg == 0)) {
 			worker_drop(w, DROP_SHORT);
+			audit_datagram(w, rx, DROP_SHORT);
 			continue;
 		}
 		uint32_t from_tag = sock_addr_tag(&rx->from);

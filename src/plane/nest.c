@@ -163,8 +163,10 @@ void nest_datagrams(struct worker *w, unsigned n, void (*deliver)(struct worker 
 	w->n_nest = 0;
 	for (unsigned i = 0; i < n; i++) {
 		enum drop d = from_wire(w, &w->rx[i]);
-		if (d != DROP_NONE)
+		if (d != DROP_NONE) {
 			worker_drop(w, d);
+			audit_datagram(w, &w->rx[i], d);
+		}
 	}
 	nest_run(w, deliver);
 	if (w->frag_in.n_ready)

@@ -33,6 +33,7 @@ SCENARIOS = \
 	test/scenario/tamper/test.sh \
 	test/scenario/audit/test.sh \
 	test/scenario/malformed/test.sh \
+	test/scenario/negative/test.sh \
 	test/scenario/privileges/test.sh \
 	test/scenario/cleanup/test.sh \
 	test/scenario/instances/test.sh \

@@ -246,6 +246,16 @@ static void malformed(enum audit id)
 	e = only(id);
 	ck_assert_uint_eq(e.reason, DROP_ESP_FORMAT);
 	spi_is(&e, IPPROTO_ESP, RIG_SPI, 5);
+	/* too short for an SPI */
+	for (n = 0; n < 8; n++) {
+		struct audit_event s;
+		rig_in(&rig, esp, n, 0);
+		ck_assert_uint_eq(plane_audit(at, &s, 1), 1);
+		ck_assert_uint_eq(s.id, id);
+		ck_assert_uint_eq(s.reason, DROP_SHORT);
+		ck_assert_uint_eq(s.have, AUDIT_F_ADDRS | AUDIT_F_REASON);
+		addrs_are(&s, "192.0.2.1", "192.0.2.2");
+	}
 	rig_free(&rig);
 
 	start_ah();
