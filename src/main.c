@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "control/client.h"
 #include "control/cmd_bench.h"
+#include "control/cmd_hash.h"
 #include "control/daemon.h"
 #include "control/format.h"
 #include "control/keys.h"
@@ -287,6 +288,11 @@ static int cmd_keys(struct cli *c)
 	return status;
 }
 
+static int cmd_hash_line(struct cli *c)
+{
+	return secret_init() ? complain("the crypto libraries do not start") : cmd_hash();
+}
+
 static const struct command commands[] = {
 	{ "run", "[-c FILE] [--run-dir DIR]", "start, in the foreground",
 	  TAKES_CONFIG | TAKES_RUN_DIR, 0, 0, cmd_run },
@@ -311,6 +317,7 @@ static const struct command commands[] = {
 	  TAKES_CONFIG | TAKES_RUN_DIR, 1, 2, cmd_log },
 	{ "keys", "--wireshark DIR", "write decryption tables for ESP and IKE (needs export_keys = yes)",
 	  TAKES_CONFIG | TAKES_RUN_DIR | TAKES_WIRESHARK, 0, 0, cmd_keys },
+	{ "hash", "", "a password becomes the hash of a user section", 0, 0, 0, cmd_hash_line },
 	{ "bench", "[--help]", "the packet pipeline against the raw speed of its own ciphers", 0, 0,
 	  0, NULL },
 	{ "version", "[--json]", "versions, crypto backends, which does which cipher", TAKES_JSON,

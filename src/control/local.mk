@@ -10,6 +10,8 @@ libcontrol_a_SOURCES = \
 	src/control/client.h \
 	src/control/cmd_bench.c \
 	src/control/cmd_bench.h \
+	src/control/cmd_hash.c \
+	src/control/cmd_hash.h \
 	src/control/daemon.c \
 	src/control/daemon.h \
 	src/control/dns.c \

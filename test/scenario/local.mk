@@ -1,6 +1,7 @@
 # One folder a scenario, each a script that speaks TAP. The longest first: they run side by side.
 SCENARIOS = \
 	test/scenario/ciphers/test.sh \
+	test/scenario/ike-v1-xauth/test.sh \
 	test/scenario/matrix/test.sh \
 	test/scenario/bridge/test.sh \
 	test/scenario/bridge-gateway/test.sh \
