@@ -120,7 +120,9 @@ struct ike_sa {
 	unsigned sent;         /* times the request went out */
 	unsigned revived;      /* times it began anew because the peer was heard again */
 	uint64_t sent_ns;      /* when it went out last */
-	struct reassembly *frags; /* of what is coming in, NULL: nothing */
+	/* fragments of the request, and of the answer, that is coming in: both may have the same
+	 * message ID; NULL: none */
+	struct reassembly *frags[2];
 	struct v2_task *task;  /* ours: being built or on its way; at most one */
 	struct list tasks;     /* waiting, in order */
 	struct v2_exchange *x; /* waiting for its job; at most one */

@@ -41,8 +41,8 @@ int seal_message(struct ike_msg *m, const struct esp_suite *s, struct sk_key *k,
 		 struct sealed *out) warn_unused;
 
 /*
- * Fragments of a message gathered so far; at most one message per direction of an SA. Zeroed is
- * empty; takes no memory but itself until a fragment is in it, and never more than
+ * Fragments of a message gathered so far. An SA has one for the peer's requests and one for its
+ * answers, which count their message IDs apart (RFC 7296 2.2). Zeroed is empty; takes no memory but itself until a fragment is in it, and never more than
  * SEAL_MESSAGE_MAX bytes of text then. Only authentic fragments change it.
  */
 struct reassembly_part;

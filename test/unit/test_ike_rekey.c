@@ -447,6 +447,47 @@ START_TEST(test_new_child)
 }
 END_TEST
 
+/* Of what a sends, the second fragment of its request and the first of its answer are lost once. */
+static bool lose_other_halves(struct duo *duo, struct duo_msg *m)
+{
+	unsigned *lost = duo->hook_arg;
+	unsigned answer = !!(m->p[19] & IKE2_FLAG_R);
+
+	if (m->from != &duo->a || m->p[16] != IKE2_SKF || lost[answer])
+		return true;
+	if (load_be16(m->p + 32) != (answer ? 1 : 2))
+		return true;
+	lost[answer] = load_be32(m->p + 20) + 1;
+	return false;
+}
+
+/* A request and an answer with one message ID, both in fragments: their fragments are not mixed. */
+START_TEST(test_halves_not_mixed)
+{
+	uint64_t a, b;
+	unsigned lost[2] = { 0 };
+
+	fresh((uint64_t)_i + 1);
+	more();
+	d.a.conn->fragment_size = d.b.conn->fragment_size = 200;
+	up();
+	duo_up(&d, &d.a, "b/more");
+	change_done(&d, &d.a, change_rekey(&d.a, "b", false)); /* both count from 0 again */
+	duo_settle(&d);
+	d.hook_arg = lost;
+	d.hook = lose_other_halves;
+	a = change_rekey(&d.a, "b/net", false);
+	b = change_rekey(&d.b, "a/more", false);
+	change_done(&d, &d.a, a);
+	change_done(&d, &d.b, b);
+	ck_assert_uint_ne(lost[0], 0);
+	ck_assert_uint_eq(lost[0], lost[1]);
+	d.hook = NULL;
+	change_rest(&d, 1, 2);
+	duo_fini(&d);
+}
+END_TEST
+
 static bool late_requests_of_b(struct duo *duo, struct duo_msg *m)
 {
 	const uint64_t *until = duo->hook_arg;
@@ -714,6 +755,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_child_not_found);
 	tcase_add_test(t, test_for_ever_later);
 	tcase_add_loop_test(t, test_new_child, 0, 4);
+	tcase_add_loop_test(t, test_halves_not_mixed, 0, 4);
 	tcase_add_loop_test(t, test_new_child_at_once, 0, 16);
 	tcase_add_test(t, test_new_child_refused);
 	tcase_add_test(t, test_too_many_children);

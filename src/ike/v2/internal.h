@@ -57,6 +57,9 @@ void v2_held_run(struct ike_sa *sa);
 /* window.c: a datagram of a known SA without a job in flight */
 void v2_input(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
+/* Forgets the fragments of messages that are not complete. */
+void v2_fragments_forget(struct ike_sa *sa);
+
 /* Sends all datagrams of a sealed message on the SA's path. */
 void v2_send(struct ike_sa *sa, const struct ike_kept *k);
 /* Seals m (in the clear for IKE_SA_INIT) and keeps it in *out, in place of what was there. 0 or

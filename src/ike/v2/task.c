@@ -268,10 +268,6 @@ void v2_sa_fini(struct ike_sa *sa)
 	}
 	sa->n_held = 0;
 	ike_kept_free(&sa->request);
-	if (sa->frags) {
-		reassembly_reset(sa->frags);
-		free(sa->frags);
-		sa->frags = NULL;
-	}
+	v2_fragments_forget(sa);
 	v2_init_free(&sa->init);
 }

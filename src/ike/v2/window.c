@@ -119,25 +119,37 @@ static void follow(struct ike_sa *sa, const struct endpoint *local, const struct
 	ike_sa_move(sa, local, remote);
 }
 
+static void forget(struct reassembly **r)
+{
+	if (*r)
+		reassembly_reset(*r);
+	free(*r);
+	*r = NULL;
+}
+
+void v2_fragments_forget(struct ike_sa *sa)
+{
+	forget(&sa->frags[0]);
+	forget(&sa->frags[1]);
+}
+
 /* Opens SK or fragments. 0: ike->in is complete and authentic. */
 static int open_message(struct ike_sa *sa, uint8_t *p, size_t len, const struct endpoint *remote,
 			struct seal_plain *whole)
 {
 	struct ike *ike = sa->ike;
 	struct ike_bad bad = { .notify = 0 };
+	struct reassembly **frags = &sa->frags[!!(ike->in->hdr.flags & IKE2_FLAG_R)];
 
 	if (!sa->open || !(ike->in->seen & (IKE_BIT(IKE2_SK) | IKE_BIT(IKE2_SKF)))) {
 		ike->stats.not_authentic++;
 		return -EBADMSG;
 	}
-	if (!sa->frags && (ike->in->seen & IKE_BIT(IKE2_SKF)))
-		sa->frags = calloc(1, sizeof(*sa->frags));
-	int rc = seal_open(ike->in, p, len, sa->open, sa->frags, whole, &bad);
-	if (sa->frags && !sa->frags->part) {
-		reassembly_reset(sa->frags);
-		free(sa->frags);
-		sa->frags = NULL;
-	}
+	if (!*frags && (ike->in->seen & IKE_BIT(IKE2_SKF)) && !(*frags = calloc(1, sizeof(**frags))))
+		return -ENOMEM;
+	int rc = seal_open(ike->in, p, len, sa->open, *frags, whole, &bad);
+	if (*frags && !(*frags)->part)
+		forget(frags);
 	if (rc == -EBADMSG && bad.notify) {
 		authentic_but_bad(sa, &bad, ike->in->hdr.flags & IKE2_FLAG_R);
 	} else if (rc == -EBADMSG) {
