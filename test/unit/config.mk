@@ -15,6 +15,7 @@ test_unit_test_config_ike_LDADD = $(LIBS_CONFIG) $(UNIT_LDADD)
 TESTS += test/unit/test_config test/unit/test_config_broken test/unit/test_config_ike
 EXTRA_DIST += \
 	test/unit/broken/README \
+	test/unit/broken/access.list \
 	test/unit/broken/auth.list \
 	test/unit/broken/bridge.list \
 	test/unit/broken/child.list \

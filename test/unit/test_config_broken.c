@@ -267,7 +267,7 @@ static void teardown(void)
 }
 
 static const char *const lists[] = { "top.list", "tun.list", "bridge.list", "sa.list",	    "policy.list", "syntax.list",
-				    "ike.list", "auth.list", "child.list", "secret.list" };
+				    "ike.list", "auth.list", "child.list", "secret.list", "access.list" };
 
 START_TEST(test_list)
 {
