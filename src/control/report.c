@@ -186,6 +186,7 @@ static json_t *work_status(const struct plane_stats *s)
 		{ "rst_sent", s->rst_sent },
 		{ "mss_clamped", s->mss_clamped },
 		{ "fragmented", s->fragmented },
+		{ "reassembled", s->reassembled },
 		{ "keepalives_in", s->keepalives_in },
 	};
 	json_t *v = json_object();

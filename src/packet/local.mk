@@ -21,4 +21,6 @@ libpacket_a_SOURCES = \
 	src/packet/parse.h \
 	src/packet/quote.c \
 	src/packet/quote.h \
+	src/packet/reasm.c \
+	src/packet/reasm.h \
 	src/packet/tcp.c

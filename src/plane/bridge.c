@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "packet/csum.h"
+#include "packet/frag.h"
 #include "packet/quote.h"
 #include "plane/bump.h"
 #include "plane/internal.h"
@@ -109,14 +111,21 @@ static int place_of(const struct worker *w, const struct out_pkt *p)
 	const struct bridge *b = w->bridge;
 	unsigned i = b->from[p - w->out];
 
+	if (p->joined)
+		return p->here ? (int)i : -1;
 	return i < b->n && p->ip == b->rx[i].p + b->frame[i].off ? (int)i : -1;
+}
+
+bool bridge_holds(const struct worker *w, const struct out_pkt *p)
+{
+	return place_of(w, p) >= 0;
 }
 
 void bridge_bypass(struct worker *w, const struct out_pkt *p)
 {
 	int i = place_of(w, p);
 
-	if (i < 0) {
+	if (i < 0 || p->joined) { /* of those that were joined the frames before are gone */
 		worker_drop(w, DROP_BYPASS);
 		return;
 	}
@@ -200,6 +209,8 @@ static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 		icmp_error_tell(w, kind, in->ip, &in->info, NULL, DROP_ICMP_TYPE);
 		return;
 	}
+	if (pol && pol->action == POLICY_BYPASS && why == DROP_NONE && in->joined)
+		why = DROP_UNKNOWN_SPI; /* it was put together for an SA that is not there */
 	if (pol && pol->action == POLICY_BYPASS && why == DROP_NONE) {
 		icmp_error_tell(w, kind, in->ip, &in->info, NULL, DROP_NONE);
 		pass(w->bridge, i, BRIDGE_PROTECTED);
@@ -223,6 +234,8 @@ static void take_in(struct worker *w, unsigned i)
 
 	if (d != DROP_NONE) {
 		worker_drop(w, d);
+	} else if (unlikely(b->host && in.info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !whole_in(w, &in)) {
+		return;
 	} else if (w->plane->bump && bump_ike(w, i, &in)) {
 		return;
 	} else if (b->host && nest_wants(w, in.ip, &in.info)) {
@@ -290,6 +303,8 @@ void bridge_frames(struct worker *w, enum bridge_side side)
 	if (w->n_nest)
 		nest_run(w, bridge_deliver);
 	bridge_flush(w);
+	if (unlikely(w->reasm_in.n_done))
+		reasm_release(&w->reasm_in);
 	b->n = 0;
 }
 
@@ -379,8 +394,29 @@ static void flush_slot(struct worker *w, unsigned k)
 		 s->run.n_iov - 1, s->run.segs);
 }
 
+/* Larger than a frame: in fragments, as its sender had sent it, or would have been told to. */
+static void deliver_large(struct worker *w, const struct in_pkt *p, const struct frame *f, uint32_t mtu)
+{
+	static __thread uint8_t part[UINT16_MAX];
+	bool may = p->info.key.ver == 4 ? !(p->info.flags & PKT_DF) : w->bridge->host;
+	unsigned n = may ? frag_count(p->ip, p->info.len, mtu) : 0;
+	uint32_t id = n ? (uint32_t)random_u64() : 0;
+
+	if (n == 0) {
+		worker_drop(w, DROP_FRAGMENT);
+		return;
+	}
+	w->c.fragmented++;
+	for (unsigned i = 0; i < n; i++) {
+		struct iovec data = { part, frag_make(p->ip, p->info.len, mtu, i, id, part) };
+		port_put(&w->bridge->tx[BRIDGE_PROTECTED], &plain, f->head, f->head_len, &data, 1, 1);
+		bridge_flush(w); /* part is used again */
+	}
+}
+
 void bridge_deliver(struct worker *w)
 {
+	uint32_t mtu = atomic_load_explicit(&w->plane->mtu, memory_order_relaxed);
 	struct bridge *b = w->bridge;
 	struct frame f;
 
@@ -402,6 +438,10 @@ void bridge_deliver(struct worker *w)
 				continue;
 		}
 		flush_slot(w, k);
+		if (unlikely(p->info.len > mtu)) {
+			deliver_large(w, p, &f, mtu);
+			continue;
+		}
 		b->gro_frame[k] = f;
 		s->key = p->info.key;
 		s->used = true;

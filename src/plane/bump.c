@@ -124,17 +124,20 @@ static bool intact(const struct worker *w, unsigned i, const struct in_pkt *p)
 	       csum_l4_ok(p->ip, p->info.l4_off, p->info.len, IPPROTO_UDP);
 }
 
-/* The message in the UDP packet: *at and its length, 0 when there is none. *port: ours that it came to. */
-static uint32_t message(const struct worker *w, const struct in_pkt *p, uint32_t *at, uint16_t *port)
+/* The message in the UDP packet: where it begins in *at, and its length; 0 when there is none. *port: ours that it came to. first: a fragment,
+ * whose rest follows. */
+static uint32_t message(const struct worker *w, const struct in_pkt *p, bool first, uint32_t *at, uint16_t *port)
 {
 	const struct plane_opts *o = &w->plane->opts;
 	const uint8_t *udp = p->ip + p->info.l4_off;
 	uint32_t left = p->info.len - p->info.l4_off, len;
 
-	if (p->info.key.proto != IPPROTO_UDP || p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) || left < UDP_LEN)
+	if (p->info.key.proto != IPPROTO_UDP || p->info.flags & PKT_FRAG_LATER || left < UDP_LEN)
 		return 0;
 	*port = load_be16(udp + 2);
 	len = load_be16(udp + 4);
+	if (first && len > left)
+		len = left;
 	if ((*port != o->port_ike && *port != o->port) || len < UDP_LEN || len > left)
 		return 0;
 	*at = p->info.l4_off + UDP_LEN;
@@ -148,27 +151,45 @@ static uint32_t message(const struct worker *w, const struct in_pkt *p, uint32_t
 	return len < IKE_HEADER_LEN ? 0 : len;
 }
 
+/* at: of the message in the packet. */
+static bool is_ours(struct worker *w, struct in_pkt *p, uint32_t at, const struct ip_addr *local, const struct ip_addr *remote)
+{
+	struct bump *b = w->plane->bump;
+
+	if (spi_is_ours(b, load_be64(p->ip + at)))
+		return true;
+	if (!of_connection(b, local, remote))
+		return false;
+	/* without the responder's SPI it begins something; with one it may be of the host's own IKE, if a policy lets that pass */
+	p->hash = flow_key_hash(&p->info.key, w->in_flows.seed);
+	const struct policy *pol = inbound_flow(w, p)->verdict;
+	return load_be64(p->ip + at + 8) == 0 || !pol || pol->action != POLICY_BYPASS;
+}
+
+bool bump_begins(struct worker *w, struct in_pkt *p)
+{
+	struct ip_addr local = flow_key_dst(&p->info.key), remote = flow_key_src(&p->info.key);
+	uint16_t port;
+	uint32_t at;
+
+	return message(w, p, true, &at, &port) && is_ours(w, p, at, &local, &remote);
+}
+
 bool bump_ike(struct worker *w, unsigned i, struct in_pkt *p)
 {
 	struct bump *b = w->plane->bump;
 	uint32_t at = 0;
 	struct endpoint local = { .port = 0 }, remote;
-	uint32_t len = message(w, p, &at, &local.port);
+	bool fragment = p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER);
+	uint32_t len = fragment ? 0 : message(w, p, false, &at, &local.port);
 
 	if (likely(len == 0))
 		return false;
 	local.addr = flow_key_dst(&p->info.key);
 	remote.addr = flow_key_src(&p->info.key);
 	remote.port = load_be16(p->ip + p->info.l4_off);
-	if (!spi_is_ours(b, load_be64(p->ip + at))) {
-		if (!of_connection(b, &local.addr, &remote.addr))
-			return false;
-		/* without the responder's SPI it begins something; with one it may be of the host's own IKE, if a policy lets that pass */
-		p->hash = flow_key_hash(&p->info.key, w->in_flows.seed);
-		const struct policy *pol = inbound_flow(w, p)->verdict;
-		if (load_be64(p->ip + at + 8) != 0 && pol && pol->action == POLICY_BYPASS)
-			return false;
-	}
+	if (!is_ours(w, p, at, &local.addr, &remote.addr))
+		return false;
 	struct frame known;
 	if (!neighbours_find(b->ways, &remote.addr, &known))
 		neighbours_learn(b->ways, &w->bridge->frame[i], p->ip, p->info.len);

@@ -39,6 +39,8 @@ void bump_free(struct bump **b);
 
 /* A frame from a side: where peers are reached, and the host. */
 void bump_learn(struct bump *b, enum bridge_side side, const struct frame *f, const uint8_t *p, uint32_t len);
+/* A fragment: is it the first of an IKE message of ours? */
+bool bump_begins(struct worker *w, struct in_pkt *p);
 /* Frame i of the batch, an IP packet from the open side: is it IKE of ours? Then it has been dealt with. */
 bool bump_ike(struct worker *w, unsigned i, struct in_pkt *p);
 

@@ -27,6 +27,7 @@ libplane_a_SOURCES = \
 	src/plane/ring.h \
 	src/plane/route.c \
 	src/plane/send.c \
+	src/plane/whole.c \
 	src/plane/worker.c \
 	src/plane/worker.h \
 	src/plane/wrap.c

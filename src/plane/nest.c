@@ -72,8 +72,11 @@ static struct sa *look_up(const struct worker *w, const uint8_t *ip, const struc
 
 bool nest_wants(const struct worker *w, const uint8_t *ip, const struct pkt_info *info)
 {
-	if (!is_ipsec(info->key.proto) || info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
-		return false;
+	return is_ipsec(info->key.proto) && !(info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && nest_knows(w, ip, info);
+}
+
+bool nest_knows(const struct worker *w, const uint8_t *ip, const struct pkt_info *info)
+{
 	const struct sa *sa = look_up(w, ip, info);
 	if (!sa || sa->encap != SA_ENCAP_NONE || sa->conf->dst.ver != info->key.ver)
 		return false;

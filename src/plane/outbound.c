@@ -2,7 +2,7 @@
  * From the TUN device to the wire. A batch goes through these steps:
  *
  *   read       packets and super-packets into the read arena, until the device is empty or the arena full
- *   parse      each once; fragments.c completes the keys of fragments
+ *   parse      each once; fragments.c completes the keys of fragments, whole.c joins those for transport mode
  *   classify   flow table, and on a miss the SPD: protect, bypass, discard or reject
  *   fit        is the SA alive; what does not fit its path: ICMP back, or fragments, or an outer packet the kernel may fragment
  *   frame      sequence numbers for a run of packets of one SA at once; split super-packets; lay the ESP packets out
@@ -63,7 +63,7 @@ static void parse_some(struct worker *w, unsigned first, unsigned end)
 		enum drop d = pkt_parse(p->ip, got, &p->info);
 
 		p->sa = NULL;
-		p->wrap = false;
+		p->wrap = p->joined = false;
 		if (unlikely(d == DROP_NONE && p->info.len != got))
 			d = DROP_BAD_LENGTH;
 		if (unlikely(d != DROP_NONE)) {
@@ -71,7 +71,7 @@ static void parse_some(struct worker *w, unsigned first, unsigned end)
 			p->ip = NULL;
 			continue;
 		}
-		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !fragments_out(w, p, i)) {
+		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !whole_out(w, p, i)) {
 			p->ip = NULL;
 			continue;
 		}
@@ -562,6 +562,8 @@ static void work_on(struct worker *w, void (*flush)(struct worker *w))
 		w->n_wrap = 0;
 		wrap_batch(w, flush);
 	}
+	if (unlikely(w->reasm_out.n_done))
+		reasm_release(&w->reasm_out);
 }
 
 void outbound_batch(struct worker *w, void (*flush)(struct worker *w))

@@ -376,6 +376,7 @@ void plane_stats(const struct plane *p, struct plane_stats *s)
 		s->rst_sent += c->rst_sent;
 		s->mss_clamped += c->mss_clamped;
 		s->fragmented += c->fragmented;
+		s->reassembled += c->reassembled;
 		s->keepalives_in += c->keepalives_in;
 		s->bridged += c->bridged;
 		s->held += atomic_load_explicit(&w->hold.n, memory_order_relaxed);

@@ -61,7 +61,7 @@ struct plane_stats {
 	uint64_t tun_reads, tun_writes;      /* system calls */
 	uint64_t sends, recvs;               /* messages given to sendmmsg / got from recvmmsg */
 	uint64_t flow_hits, flow_misses;
-	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented;
+	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented, reassembled;
 	uint64_t keepalives_in;
 	uint64_t bridged;                    /* frames that the bridge's rules let pass */
 	uint64_t held;                       /* packets that wait for an SA now */

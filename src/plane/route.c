@@ -106,7 +106,9 @@ void plane_tick(struct plane *p)
 		if (atomic_load_explicit(&p->worker[i]->hold.n, memory_order_relaxed) ||
 		    atomic_load_explicit(&p->worker[i]->early.n, memory_order_relaxed) ||
 		    atomic_load_explicit(&p->worker[i]->frag_out.n_kept, memory_order_relaxed) ||
-		    atomic_load_explicit(&p->worker[i]->frag_in.n_kept, memory_order_relaxed))
+		    atomic_load_explicit(&p->worker[i]->frag_in.n_kept, memory_order_relaxed) ||
+		    atomic_load_explicit(&p->worker[i]->reasm_out.n, memory_order_relaxed) ||
+		    atomic_load_explicit(&p->worker[i]->reasm_in.n, memory_order_relaxed))
 			worker_wake(p->worker[i]);
 }
 

@@ -96,6 +96,8 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 	if (unlikely(ready[WORKER_WAKE])) { /* fragments that have waited too long */
 		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_out, w->now_ns);
 		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_in, w->now_ns);
+		w->c.drop.n[DROP_FRAG_TIMEOUT] += reasm_sweep(&w->reasm_out, w->now_ns);
+		w->c.drop.n[DROP_FRAG_TIMEOUT] += reasm_sweep(&w->reasm_in, w->now_ns);
 	}
 	if (ready[WORKER_TUN] && outbound_read(w) > 0)
 		outbound_batch(w, w->flush);
@@ -174,7 +176,11 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 		rc = flow_table_init(&w->in_flows, random_u64());
 	if (rc == 0)
 		rc = fragtab_init(&w->frag_out, random_u64());
-	return rc ? rc : fragtab_init(&w->frag_in, random_u64());
+	if (rc == 0)
+		rc = fragtab_init(&w->frag_in, random_u64());
+	if (rc == 0)
+		rc = reasm_init(&w->reasm_out);
+	return rc ? rc : reasm_init(&w->reasm_in);
 }
 
 void worker_fini(struct worker *w)
@@ -208,4 +214,6 @@ void worker_fini(struct worker *w)
 	flow_table_fini(&w->in_flows);
 	fragtab_fini(&w->frag_out);
 	fragtab_fini(&w->frag_in);
+	reasm_fini(&w->reasm_out);
+	reasm_fini(&w->reasm_in);
 }

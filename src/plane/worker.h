@@ -6,7 +6,7 @@
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
  *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
  *   early.c      packets that came before their SA
- *   fragments.c  which flow a fragment belongs to
+ *   fragments.c  which flow a fragment belongs to     whole.c    fragments made into packets
  *   audit.c      what of a dropped packet is auditable
  *   worker.c     the loop                             plane.c    what the control thread calls
  *   bridge.c     frames of two ports, in place of TUN route.c    what keying changes while packets flow
@@ -36,6 +36,7 @@
 #include "packet/frame.h"
 #include "packet/gso.h"
 #include "packet/parse.h"
+#include "packet/reasm.h"
 #include "plane/audit_ring.h"
 #include "plane/ike_ring.h"
 #include "plane/plane.h"
@@ -72,6 +73,8 @@ struct out_pkt {
 	bool outer_df;
 	bool fragment;        /* too big for the path: goes as IPv4 fragments */
 	bool wrap;            /* goes through several SAs, or AH: wrap.c */
+	bool joined;          /* made of fragments: whole.c */
+	bool here;            /* joined, or its last fragment: the frame it came in is one of this batch */
 };
 
 /* An ESP packet in the frame arena, in sending order. */
@@ -96,6 +99,7 @@ struct in_pkt {
 	uint64_t hash;
 	const struct sock_rx *rx;
 	uint8_t *ip;          /* inner packet, once it is decrypted */
+	bool joined;          /* the outer one was made of fragments: whole.c */
 	struct pkt_info info;
 };
 
@@ -149,7 +153,7 @@ struct worker_counters {
 	uint64_t out_wire_packets, out_wire_bytes, in_wire_packets, in_wire_bytes;
 	uint64_t bypass_packets, bypass_bytes;
 	uint64_t tun_reads, tun_writes, sends, recvs;
-	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented, keepalives_in;
+	uint64_t icmp_sent, rst_sent, mss_clamped, fragmented, reassembled, keepalives_in;
 	uint64_t bridged;
 	struct drop_counters drop;
 };
@@ -186,6 +190,7 @@ struct worker {
 	const struct plane_view *view; /* of this batch */
 	struct flow_table out_flows, in_flows;
 	struct fragtab frag_out, frag_in;
+	struct reasm reasm_out, reasm_in;
 	struct crypt_ctx *crypt;
 	uint32_t batch;           /* counts batches: the tables' idea of time */
 	uint64_t now_ns;          /* read once per batch */
@@ -289,6 +294,8 @@ void nest_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker
 void nest_datagrams(struct worker *w, unsigned n, void (*deliver)(struct worker *w));
 /* Is what came out of an SA protected once more, for us? */
 bool nest_wants(const struct worker *w, const uint8_t *ip, const struct pkt_info *info);
+/* The same, whether the packet is whole or its first fragment. */
+bool nest_knows(const struct worker *w, const uint8_t *ip, const struct pkt_info *info);
 /* Enters a packet that has come through one SA; w->n_nest < NEST_MAX. */
 void nest_add(struct worker *w, const struct in_pkt *p);
 /* What has come through its SAs, all of them: checked against the policy, and then in w->in. */
@@ -310,6 +317,13 @@ void inbound_check(struct worker *w);
 struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p);
 /* Takes the outer ECN field over into the inner packet. DROP_NONE or DROP_ECN. */
 enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struct pkt_info *info);
+
+/* whole.c: a fragment from the protected side, w->out[i]. True: it goes on, as it is or made whole with those before it. False: dealt with. */
+bool whole_out(struct worker *w, struct out_pkt *p, unsigned i);
+/* The same for one from a bridge's open side, in place of a host. */
+bool whole_in(struct worker *w, struct in_pkt *p);
+/* bridge.c: does the packet lie in a frame of this batch? */
+bool bridge_holds(const struct worker *w, const struct out_pkt *p);
 
 /* hold.c: a packet that pol protects and for which there is no SA: kept (or dropped when there is no room), and keying is told. */
 void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *pol);

@@ -358,7 +358,8 @@ static void run(struct wrap *x)
 /* May packets of this size go? Deals with it when not. */
 static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *first, uint32_t size, uint32_t mtu)
 {
-	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
+	/* IPv6: what its sender had cut may be cut again in its place */
+	bool may_fragment = p->joined || (p->info.key.ver == 4 && !(p->info.flags & PKT_DF));
 
 	/* who was told to make smaller ones would make fragments, and only whole packets are protected (outbound.c) */
 	may_fragment |= first->mode == SA_TRANSPORT && p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP;

@@ -11,6 +11,7 @@ test_unit_test_packet_SOURCES = \
 	test/unit/test_packet_cipso.c \
 	test/unit/test_packet_frame.c \
 	test/unit/test_packet_gso.c \
+	test/unit/test_packet_reasm.c \
 	test/unit/test_packet_reply.c
 test_unit_test_packet_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_packet_LDADD = $(LIBS_PACKET) $(UNIT_LDADD)

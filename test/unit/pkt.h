@@ -47,6 +47,7 @@ int slow_l4_ok(const uint8_t *ip, uint32_t l4_off, uint32_t len, uint8_t proto);
 Suite *packet_gso_suite(void);
 Suite *packet_reply_suite(void);
 TCase *tcase_packet_frame(void);
+TCase *tcase_packet_reasm(void);
 TCase *tcase_packet_cipso(void);
 
 #endif

@@ -760,6 +760,7 @@ static Suite *packet_suite(void)
 	tcase_add_test(t, test_pcap_formats);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, tcase_packet_frame());
+	suite_add_tcase(s, tcase_packet_reasm());
 	suite_add_tcase(s, tcase_packet_cipso());
 	return s;
 }

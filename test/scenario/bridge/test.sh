@@ -65,6 +65,26 @@ done
 is "nothing dropped but what the hosts' own chatter is" "$(bw a status --json |
 	jq '[.drops[] | select(.reason != "no_policy" and .reason != "too_big") | .packets] | add // 0')" 0
 
+# ---- fragments: only whole packets are protected, so the bumps put them together ------------------
+
+capture "$ns_sw" br0 "$work/frag.pcap" && wire=$last
+for to in 192.0.2.2 2001:db8::2; do
+	ok "fragments: ping $to, three of the host's" ping_ok "$ns_host_a" $to -s 3000 -M dont
+	in_ns "$ns_host_a" ping -n -c 3 -i 0.2 -W 0.3 -s 1440 -M dont $to >/dev/null # IPv6: hosts are told of the MTU, and cut
+	ok "fragments: ping $to, a packet that is too large only when it is protected" ping_ok "$ns_host_a" $to -s 1440 -M dont
+	ok "fragments: ping $to, the largest" ping_ok "$ns_host_a" $to -s 65000 -M dont
+done
+capture_stop "$wire"
+num "fragments: the wire has those of ESP" "$(frames "$work/frag.pcap" 'ip proto 50 and ip[6:2] & 0x1fff != 0')" -gt 50
+num "fragments: and of IPv6" "$(frames "$work/frag.pcap" 'ip6[6] = 44 and ip6[40] = 50')" -gt 50
+is "fragments: and nothing in the clear" "$(frames "$work/frag.pcap" "icmp or (ip6[6] = 44 and ip6[40] != 50) or (icmp6 and ip6[40] = 128)")" 0
+num "fragments: counted" "$(status a .work.reassembled)" -gt 6
+if "$python" -c 'import scapy.all' 2>/dev/null; then
+	in_ns "$ns_host_a" timeout 20 "$python" "$here/bridge/overlap.py" "$(mac_of "$ns_host_a" eth0)" "$(mac_of "$ns_host_b" eth0)" \
+		192.0.2.1 192.0.2.2
+	num "fragments: overlapping ones are dropped" "$(drops a fragment_overlap)" -ge 1
+fi
+
 # ---- in the clear where a policy says so ---------------------------------------------------------
 
 capture "$ns_sw" br0 "$work/clear.pcap" && wire=$last
