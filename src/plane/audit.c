@@ -308,7 +308,8 @@ void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
 {
 	enum audit id = event_of_out[why];
 
-	if (why == DROP_TRANSPORT && info && info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
+	if (info && info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) &&
+	    (why == DROP_TRANSPORT || why == DROP_FRAG_OVERLAP || why == DROP_FRAG_FULL)) /* the others: of one that whole.c was to join */
 		id = AUDIT_FRAGMENT;
 	else if (id == AUDIT_DISCARD && info && icmp_error(&info->key) && why != DROP_POLICY_DISCARD && why != DROP_POLICY_REJECT)
 		id = AUDIT_ICMP_NO_SA;

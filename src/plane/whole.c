@@ -7,37 +7,36 @@
 #include "plane/bump.h"
 #include "plane/internal.h"
 
-/* Adds it to its datagram; true: ip and info are that of the whole packet now. */
-static bool join(struct worker *w, struct reasm *r, uint8_t **ip, struct pkt_info *info)
+/* Adds it to its datagram; *done: ip and info are that of the whole packet now. Returns why it was dropped. */
+static enum drop join(struct worker *w, struct reasm *r, uint8_t **ip, struct pkt_info *info, bool *done)
 {
 	enum drop why = DROP_NONE;
 	unsigned lost;
 	uint32_t len = 0;
-	enum reasm_do done = reasm_add(r, *ip, info, w->now_ns, ip, &len, &why, &lost);
 
+	*done = reasm_add(r, *ip, info, w->now_ns, ip, &len, &why, &lost) == REASM_DONE;
 	w->c.drop.n[DROP_FRAG_FULL] += lost;
-	if (done == REASM_DONE) {
+	if (*done) {
 		why = pkt_parse(*ip, len, info);
+		*done = why == DROP_NONE;
 		w->c.reassembled++;
 	}
 	if (why != DROP_NONE)
 		worker_drop(w, why);
-	return done == REASM_DONE && why == DROP_NONE;
+	return why;
 }
 
-/* Does what protects it take whole packets only? */
-static bool by_transport(const struct worker *w, const struct out_pkt *p)
+/* The SA that protects it, when that takes whole packets only; else NULL. */
+static const struct sa *by_transport(const struct worker *w, const struct out_pkt *p)
 {
 	const struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_OUT, &p->info.key) : NULL;
 	const struct sa *sa = pol && pol->action == POLICY_PROTECT ? policy_first_out(pol) : NULL;
 
-	return sa && sa->mode == SA_TRANSPORT;
+	return sa && sa->mode == SA_TRANSPORT ? sa : NULL;
 }
 
 bool whole_out(struct worker *w, struct out_pkt *p, unsigned i)
 {
-	const uint8_t *was = p->ip;
-
 	if (!reasm_knows(&w->reasm_out, p->ip, &p->info)) {
 		if (!fragments_out(w, p, i))
 			return false;
@@ -45,11 +44,11 @@ bool whole_out(struct worker *w, struct out_pkt *p, unsigned i)
 			return true;
 	}
 	p->here = w->bridge && bridge_holds(w, p);
-	if (!join(w, &w->reasm_out, &p->ip, &p->info))
-		return false;
-	p->joined = p->ip != was;
+	enum drop why = join(w, &w->reasm_out, &p->ip, &p->info, &p->joined);
+	if (why != DROP_NONE)
+		audit_out(w, p->ip, &p->info, by_transport(w, p), why);
 	p->vnet = (struct virtio_net_hdr) { 0 };
-	return true;
+	return p->joined;
 }
 
 bool whole_in(struct worker *w, struct in_pkt *p)
@@ -70,6 +69,6 @@ bool whole_in(struct worker *w, struct in_pkt *p)
 		if (!ours)
 			return true;
 	}
-	p->joined = join(w, &w->reasm_in, &p->ip, &p->info);
+	(void)join(w, &w->reasm_in, &p->ip, &p->info, &p->joined);
 	return p->joined;
 }

@@ -159,8 +159,13 @@ static void fragment(enum audit id)
 	at = rig.pa;
 	memcpy(pkt + 12, "\xc0\0\x02\x01\xc0\0\x02\x02", 8);
 	pkt[6] = 0x20;
+	n = 20 + ((len - 20) & ~7u);
+	store_be16(pkt + 2, (uint16_t)n);
 	csum_ip4_set(pkt);
-	rig_send(&rig, pkt, len);
+	rig_send(&rig, pkt, n);
+	pkt[7] = 1; /* of the same datagram, into the first: it cannot be put together */
+	csum_ip4_set(pkt);
+	rig_send(&rig, pkt, n);
 	e = only(id);
 	spi_is(&e, IPPROTO_ESP, RIG_SPI, 0);
 	ck_assert(e.out);

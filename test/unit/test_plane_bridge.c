@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "packet/csum.h"
+#include "packet/frag.h"
 #include "plane/bridge.h"
 #include "plane_rig.h"
 
@@ -362,12 +363,71 @@ START_TEST(test_host_too_big)
 	ck_assert_uint_eq(load_be16(got + HEAD + 20), 0x0304);
 	ck_assert_mem_eq(got + HEAD + 12, frame + HEAD + 16, 4);
 	ck_assert_mem_eq(got + HEAD + 16, frame + HEAD + 12, 4);
-	len = udp(4, 1, 2, 100);
-	frame[HEAD + 6] = 0x20;
-	csum_ip4_set(frame + HEAD);
-	arrive(0, BRIDGE_PROTECTED, frame, len);
-	rig_dropped(rig.a, DROP_TRANSPORT, 1);
 	nothing_left();
+	stop();
+}
+END_TEST
+
+/* Takes what left at a side of a bridge to the other bridge's side, the last first; how many frames. */
+static unsigned carry_all(unsigned bridge, enum bridge_side side)
+{
+	static uint8_t f[8][1600];
+	uint32_t n[8];
+	unsigned k = 0;
+
+	while (k < 8 && (n[k] = left(bridge, side, NULL)) > 0) {
+		memcpy(f[k], got, n[k]);
+		k++;
+	}
+	for (unsigned i = k; i-- > 0;)
+		arrive(!bridge, side, f[i], n[i]);
+	return k;
+}
+
+/* Fragments of the host's are put together, what comes of it leaves in fragments, which the other end puts together: its host gets
+ * fragments again. */
+START_TEST(test_host_fragments)
+{
+	static uint8_t data[4000], ip[4100], part[1500], back[4100];
+	struct pkt_spec s = { .ver = 4, .proto = IPPROTO_UDP, .id = 77, .data = data, .len = sizeof(data) };
+	const unsigned order[] = { 2, 0, 1 };
+	uint32_t end = 0, n;
+
+	start((struct rig_opts) { 0 }, true);
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 5);
+	uint32_t len = pkt_make(&s, ip);
+	memcpy(ip + 12, ((uint8_t[]) { 192, 0, 2, 1, 192, 0, 2, 2 }), 8);
+	ip[6] = 0;
+	csum_ip4_set(ip);
+	ck_assert_uint_eq(frag4_count(ip, len, 1500), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		nothing_left();
+		n = frag4_make(ip, len, 1500, order[i], part);
+		arrive(0, BRIDGE_PROTECTED, frame, head(0x0800, part, n));
+	}
+	ck_assert_uint_eq(rig.a->c.reassembled, 1);
+	ck_assert_uint_eq(carry_all(0, BRIDGE_OPEN), 3);
+	ck_assert_uint_eq(rig.b->c.reassembled, 1);
+	for (;;) {
+		n = left(1, BRIDGE_PROTECTED, NULL);
+		if (n == 0)
+			break;
+		ck_assert_uint_le(n, HEAD + 1500);
+		uint32_t off = (load_be16(got + HEAD + 6) & 0x1fff) * 8u;
+		ck_assert_uint_eq(off, end);
+		memcpy(back + off, got + HEAD + 20, n - HEAD - 20);
+		end = off + n - HEAD - 20;
+	}
+	ck_assert_uint_eq(end, len - 20);
+	ck_assert_mem_eq(back, ip + 20, end);
+	/* a part of ESP waits, and the host gets nothing of it */
+	n = frag4_make(ip, len, 1500, 0, part);
+	part[9] = IPPROTO_ESP;
+	csum_ip4_set(part);
+	arrive(1, BRIDGE_OPEN, frame, head(0x0800, part, n));
+	nothing_left();
+	ck_assert_uint_eq(rig.b->reasm_in.n, 1);
 	stop();
 }
 END_TEST
@@ -576,6 +636,7 @@ TCase *tcase_plane_bridge(void)
 	tcase_add_loop_test(tc, test_host, 0, 2);
 	tcase_add_test(tc, test_host_ah);
 	tcase_add_test(tc, test_host_too_big);
+	tcase_add_test(tc, test_host_fragments);
 	tcase_add_test(tc, test_host_super);
 	tcase_add_test(tc, test_gateway_neighbour);
 	tcase_add_test(tc, test_neighbours);

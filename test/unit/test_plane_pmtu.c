@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "ipsec/pmtu.h"
 #include "packet/csum.h"
+#include "packet/frag.h"
 #include "packet/icmp.h"
 #include "packet/quote.h"
 #include "plane_rig.h"
@@ -198,17 +199,27 @@ START_TEST(b2_fragmentation)
 	ck_assert_uint_eq(rig.got[0].len, n);
 	rig_free(&rig);
 
+	/* a fragment: tunnels carry it; transport mode is for whole packets (RFC 4303 3.1.1), which are made of them */
 	start_with(c, (struct rig_opts) { 0 });
-	n = make(c, 4, 0, IPPROTO_UDP, false, 596);
-	pkt[6] = 0x20;
-	csum_ip4_set(pkt);
-	rig_send(&rig, pkt, n);
+	n = make(c, 4, 0, IPPROTO_UDP, false, 1000);
+	uint32_t part = frag4_make(pkt, n, 596, 0, ip), rest = frag4_make(pkt, n, 596, 1, ip + 1000);
+	rig_send(&rig, ip, part);
 	if (c->transport) {
 		ck_assert_uint_eq(rig.n_wire, 0);
-		rig_dropped(rig.a, DROP_TRANSPORT, 1);
+		rig_send(&rig, ip + 1000, rest);
+		ck_assert_uint_eq(rig.a->c.reassembled, 1);
+		if (c->ver == 4) {
+			accepted(c, ip, whole(c, 0, ip));
+			ck_assert_uint_eq(rig.got[0].len, n);
+			ck_assert_mem_eq(rig.got[0].p + 20, pkt + 20, n - 20); /* a host's own has a new header */
+		} else { /* and not between the SA's ends */
+			ck_assert_uint_eq(rig.n_wire, 0);
+			rig_dropped(rig.a, DROP_TRANSPORT, 1);
+		}
 	} else {
+		memcpy(pkt, ip, part);
 		accepted(c, ip, whole(c, 0, ip));
-		rig_got_is(&rig, 0, pkt, n);
+		rig_got_is(&rig, 0, pkt, part);
 	}
 	rig_free(&rig);
 }
