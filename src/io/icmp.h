@@ -8,7 +8,8 @@
 #include "base/addr.h"
 #include "base/bytes.h"
 
-/* Opens a raw socket for ver 4 or 6 that gets the types of ICMP errors that have an RFC, and redirects, and nothing else. *fd: non-blocking.
+/* Opens a raw socket for ver 4 or 6 that gets the types of ICMP errors that have an RFC, and redirects, and of IPv4 those
+ * above 31, and nothing else. *fd: non-blocking.
  * 0 or -errno: -EPERM without CAP_NET_RAW. */
 int icmp_open(int ver, int *fd) warn_unused;
 /*

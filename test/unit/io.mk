@@ -3,6 +3,7 @@ check_PROGRAMS += test/unit/test_io
 test_unit_test_io_SOURCES = \
 	test/unit/test_io.c \
 	test/unit/test_io.h \
+	test/unit/test_io_icmp.c \
 	test/unit/test_io_netlink.c \
 	test/unit/test_io_port.c \
 	test/unit/test_io_sock.c \

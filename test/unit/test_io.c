@@ -188,6 +188,7 @@ int main(void)
 	srunner_add_suite(r, suite_netlink());
 	srunner_add_suite(r, suite_sock());
 	srunner_add_suite(r, suite_sock_fail());
+	srunner_add_suite(r, suite_icmp());
 	srunner_add_suite(r, suite_udp());
 	srunner_add_suite(r, suite_port());
 	srunner_run_all(r, CK_ENV);

@@ -15,6 +15,7 @@ Suite *suite_tun(void);
 Suite *suite_netlink(void);
 Suite *suite_sock(void);
 Suite *suite_sock_fail(void);
+Suite *suite_icmp(void);
 Suite *suite_udp(void);
 Suite *suite_port(void);
 
