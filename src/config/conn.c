@@ -108,6 +108,37 @@ static void check_versions(struct loader *ld, const struct item *it, const struc
 		    "IPv4 or both IPv6");
 }
 
+/* The exchanges of RFC 2408 4 that nobody expects. */
+static void check_exchange(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
+{
+	const struct value *v = key_value(it, "exchange");
+	bool auth = c->exchange == IKE_EXCHANGE_AUTH;
+
+	if (c->commit_bit && c->version == 2)
+		warn_value(ld, key_value(it, "commit_bit"),
+			   "commit_bit has no effect with version = 2; expected version = 1 or 0");
+	if (c->exchange == IKE_EXCHANGE_MAIN)
+		return;
+	if (c->aggressive)
+		report_value(ld, v, "exchange beside aggressive = yes; expected one of them");
+	if (auth ? c->version != 1 : c->version == 2)
+		report_value(ld, v, "exchange is of IKEv1; expected version = 1%s", auth ? "" : " or 0");
+	if (auth && c->n_child)
+		report_value(ld, v,
+			     "exchange = authentication makes no keys, so that child %s has none; "
+			     "expected no child",
+			     c->child[0].name);
+	if (auth && (c->auth.xauth || c->peer.xauth || c->auth.method == IKE_BY_XAUTH ||
+		     c->peer.method == IKE_BY_XAUTH))
+		report_value(ld, v, "exchange = authentication with XAUTH; expected psk or pubkey alone");
+	if (c->auth.method == IKE_BY_PSK)
+		warn_value(ld, v,
+			   "exchange = %s with auth = psk: whoever answers or asks gets a hash to guess "
+			   "the secret by, offline; expected a long random secret, certificates, or "
+			   "exchange = main",
+			   auth ? "authentication" : "base");
+}
+
 /* IKEv1 authenticates both sides in the same way, and Aggressive Mode gives a pre-shared key away to
  * whoever can guess. */
 static void check_v1(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
@@ -183,7 +214,7 @@ static void build_children(struct loader *ld, const struct item *it, struct ike_
 		if (s->kind == SEC_CHILD && item_name_ok(ld, s))
 			child_build(ld, s, out, &out->child[out->n_child++]);
 	}
-	if (!n && !out->childless)
+	if (!n && !out->childless && out->exchange != IKE_EXCHANGE_AUTH)
 		warn_item(
 		    ld, it,
 		    "connection %s has no child and carries nothing; expected child NAME { ... }",
@@ -225,6 +256,7 @@ void conn_build(struct loader *ld, const struct item *it, struct ike_conn_conf *
 		auth_remote_build(ld, remote, ld->conf->ike->cas, &out->peer);
 	build_children(ld, it, out);
 	check_v1(ld, it, out);
+	check_exchange(ld, it, out);
 	access_check(ld, it, out);
 }
 

@@ -74,6 +74,10 @@ static const struct word ike_frag_words[] = {
 static const struct word send_cert_words[] = {
 	{ "always", IKE_CERT_ALWAYS }, { "ifasked", IKE_CERT_IFASKED }, { "never", IKE_CERT_NEVER }, { NULL, 0 },
 };
+static const struct word exchange_words[] = {
+	{ "main", IKE_EXCHANGE_MAIN }, { "base", IKE_EXCHANGE_BASE },
+	{ "authentication", IKE_EXCHANGE_AUTH }, { NULL, 0 },
+};
 static const struct word unique_words[] = {
 	{ "no", IKE_UNIQUE_NO }, { "never", IKE_UNIQUE_NEVER }, { "keep", IKE_UNIQUE_KEEP },
 	{ "replace", IKE_UNIQUE_REPLACE }, { NULL, 0 },
@@ -244,6 +248,8 @@ const struct key_row key_rows[] = {
 
 	{ SEC_CONN, { "connection", "version",       "word",     "0" },      false, v_word,  C(version), 0, 0, version_words },
 	{ SEC_CONN, { "connection", "aggressive",    "boolean",  "no" },     false, v_bool,  C(c.aggressive), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "exchange",      "word",     "main" },   false, v_word,  C(c.exchange), 0, 0, exchange_words },
+	{ SEC_CONN, { "connection", "commit_bit",    "boolean",  "no" },     false, v_bool,  C(c.commit_bit), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "local_addrs",   "hosts",    "%any" },   true,  v_host,  C(local), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "remote_addrs",  "hosts",    "%any" },   true,  v_host,  C(remote), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "local_port",    "port",     "(port_ike, or port_nat_t when remote_port is not 500)" }, false, v_u16, C(c.local_port), 1, 65535, NULL },

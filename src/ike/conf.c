@@ -234,7 +234,8 @@ bool ike_child_same(const struct ike_child_conf *a, const struct ike_child_conf 
 static bool conn_words_same(const struct ike_conn_conf *a, const struct ike_conn_conf *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->version == b->version &&
-	       a->aggressive == b->aggressive &&
+	       a->aggressive == b->aggressive && a->exchange == b->exchange &&
+	       a->commit_bit == b->commit_bit &&
 	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
 	       a->fragmentation == b->fragmentation && a->fragment_size == b->fragment_size &&
 	       a->encap == b->encap && a->childless == b->childless &&

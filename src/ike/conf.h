@@ -106,6 +106,9 @@ struct ike_conn_conf {
 	char *name;
 	uint8_t version; /* 0: either, starts with 2; 1; 2 */
 	bool aggressive; /* IKEv1: Aggressive Mode, as initiator; else the peer's is refused */
+	/* IKEv1, RFC 2408 4: what phase 1 is; with MAIN `aggressive` counts. AUTH has no children */
+	enum ike_exchange { IKE_EXCHANGE_MAIN, IKE_EXCHANGE_BASE, IKE_EXCHANGE_AUTH } exchange;
+	bool commit_bit; /* IKEv1, in Quick Mode: the peer waits for our CONNECTED */
 	struct ike_host *local, *remote;
 	unsigned n_local, n_remote; /* 0: any */
 	uint16_t local_port, remote_port; /* 500; both others: NAT traversal from the start */

@@ -64,6 +64,8 @@ libike_a_SOURCES = \
 	src/ike/ts_payload.c \
 	src/ike/ts_text.c \
 	src/ike/v1/aggressive.c \
+	src/ike/v1/auth_only.c \
+	src/ike/v1/base.c \
 	src/ike/v1/cfg.c \
 	src/ike/v1/cfg.h \
 	src/ike/v1/crypt.c \

@@ -15,6 +15,7 @@ SCENARIOS = \
 	test/scenario/multicast/test.sh \
 	test/scenario/ike-transport/test.sh \
 	test/scenario/ike-v1-bundle/test.sh \
+	test/scenario/ike-v1-exchanges/test.sh \
 	test/scenario/ike-names/test.sh \
 	test/scenario/ike-flood/test.sh \
 	test/scenario/tunnel-udp/test.sh \

@@ -517,6 +517,8 @@ static const struct {
 	{ "connection", "fragment_size = 1400", "" },
 	{ "connection", "childless = yes", "" },
 	{ "connection", "aggressive = yes", "" },
+	{ "connection", "exchange = base", "" },
+	{ "connection", "commit_bit = yes", "" },
 	{ "connection", "send_cert = always", "" },
 	{ "connection", "send_certreq = no", "" },
 	{ "connection", "unique = keep", "" },

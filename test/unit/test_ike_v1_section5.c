@@ -20,7 +20,7 @@ static int judge(struct span datagram)
 	int rc = ike_msg_parse(&m, datagram, &bad);
 
 	if (rc == 0)
-		rc = v1_check_header(&m.hdr, &bad);
+		rc = v1_check_header(&m.hdr, 0, &bad);
 	for (unsigned i = 0; rc == 0 && i < m.n_payloads; i++)
 		rc = v1_check_payload(&m.payload[i], &bad);
 	return rc;

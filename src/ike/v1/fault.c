@@ -79,7 +79,7 @@ static bool phase1_exchange(uint8_t x)
 	       x == IKE1_X_AGGRESSIVE;
 }
 
-int v1_check_header(const struct ike_hdr *h, struct ike_bad *bad)
+int v1_check_header(const struct ike_hdr *h, unsigned rare, struct ike_bad *bad)
 {
 	static const uint8_t zero[8];
 	bool first = memcmp(h->spi_r, zero, 8) == 0, phase1 = phase1_exchange(h->exchange);
@@ -89,7 +89,7 @@ int v1_check_header(const struct ike_hdr *h, struct ike_bad *bad)
 	    x != IKE1_X_NEW_GROUP)
 		return ike_refuse(bad, IKE1_INVALID_EXCHANGE_TYPE, 0,
 				  "header: exchange type %u is not known", x);
-	if (x == IKE1_X_BASE || x == IKE1_X_AUTH_ONLY)
+	if ((x == IKE1_X_BASE || x == IKE1_X_AUTH_ONLY) && !(rare & 1u << x))
 		return ike_refuse(bad, IKE1_UNSUPPORTED_EXCHANGE_TYPE, 0,
 				  "header: exchange type %u is not supported", x);
 	if (phase1 ? h->id != 0 : h->id == 0 && x != IKE1_X_INFO)

@@ -28,8 +28,9 @@ const struct v1_fault *v1_fault_nth(unsigned n);
  * type, flags and message ID that go together (5.2); protocol and SPI of notifies and deletes
  * (5.14, 5.15); encodings of certificates and requests (5.9, 5.10). Return 0 or -EBADMSG with *bad.
  * A bad header ends the message, a bad payload only itself, as the RFC says.
+ * rare: 1 << enum ike1_exchange of those that are off unless configured (Base, Authentication Only).
  */
-int v1_check_header(const struct ike_hdr *h, struct ike_bad *bad) warn_unused;
+int v1_check_header(const struct ike_hdr *h, unsigned rare, struct ike_bad *bad) warn_unused;
 int v1_check_payload(const struct ike_payload *p, struct ike_bad *bad) warn_unused;
 /* 5.7: a public value of the group's length. */
 int v1_check_ke(const struct ike_payload *ke, uint16_t group, struct ike_bad *bad) warn_unused;

@@ -84,10 +84,14 @@ static bool choose(struct first *f)
 			break;
 		struct v1_terms t = v1_phase1_terms(c, false, 0, methods);
 		int rc = -EPERM;
-		if (aggressive && !c->conf->aggressive)
+		if (aggressive && !v1_exchange_allowed(c->conf, IKE1_X_AGGRESSIVE))
 			snprintf(why, sizeof(why),
 				 "the peer wants Aggressive Mode: set aggressive = yes here, or "
 				 "better Main Mode there");
+		else if (!v1_exchange_allowed(c->conf, f->h->exchange))
+			snprintf(why, sizeof(why), "the peer wants %s, this connection has %s: see exchange",
+				 v1_exchange_name(f->h->exchange),
+				 v1_exchange_name(v1_exchange_of(c->conf)));
 		else
 			rc = v1_ph1_choose(&c->conf->proposals, &t, f->m, sa, &f->choice, why,
 					   sizeof(why));

@@ -120,6 +120,39 @@ void v1_notify_stranger(struct ike *ike, const struct endpoint *local,
 		(void)ike_send(ike, local, remote, marker, wr_view(&w));
 }
 
+void v1_connected(struct v1_exchange *x)
+{
+	struct ike_sa *sa = x->sa;
+	const struct v2_child *c = x->child;
+	struct v1_hash h = { .kind = V1_HASH_1, .id = x->id };
+	struct ike_msg *m = sa->ike->out;
+	uint8_t iv[CBC_BLOCK_MAX], be[4];
+	struct sealed s = { .n = 0 };
+
+	ike_msg_init(m, 0x10, sa->spi_i, sa->spi_r, IKE1_X_INFO, 0, x->id);
+	struct ike_payload *hash = ike_msg_add(m, IKE1_HASH, true);
+	struct ike_payload *p = hash ? ike_msg_add(m, IKE1_N, true) : NULL;
+	if (!p || !c)
+		return;
+	store_be32(be, c->spi_in);
+	hash->raw.data = span_of(NULL, sa->suite.prf->len);
+	p->notify.doi = IKE1_DOI_IPSEC;
+	p->notify.proto = c->proto == SA_AH ? IKE_PROTO_AH : IKE_PROTO_ESP;
+	p->notify.type = IKE1_CONNECTED;
+	p->notify.spi = span_of(be, 4);
+	p->notify.data = span_of("", 0);
+	if (v1_iv_exchange(&sa->suite, chain(sa), x->id, iv) ||
+	    v1_seal(m, &sa->suite, &sa->keys, &h, iv, 0, 0, &s))
+		return;
+	v1_send(sa, &s);
+	if (x->asked) { /* its last message is another one */
+		sealed_free(&s);
+		return;
+	}
+	sealed_free(&x->sent);
+	x->sent = s;
+}
+
 /* A delete is of one protocol: of a bundle there are two. */
 static int add_ah_delete(struct ike_sa *sa, struct ike_msg *m, const struct ike_child *c)
 {
@@ -412,7 +445,7 @@ static void in_the_clear(struct ike_sa *sa, const struct ike_msg *m)
 
 	if (sa->counted)
 		unknown_there(sa, m);
-	if (!sa->initiator || !sa->v1->ph || sa->keys.block)
+	if (!sa->initiator || !sa->v1->ph || sa->keys.block || sa->v1->proved)
 		return;
 	for (const struct ike_payload *p = NULL; (p = ike_msg_find(m, IKE1_N, p));) {
 		if (p->notify.type >= IKE1_CONNECTED || p->notify.type == 0)
@@ -444,6 +477,20 @@ static int open_message(struct ike_sa *sa, uint8_t *p, struct ike_bad *bad)
 	return v1_open(m, p, &sa->suite, &sa->keys, &h, iv, bad);
 }
 
+/* The Quick Mode that this CONNECTED is for, which has its message ID; NULL: it is none. */
+static struct v1_exchange *waiting(struct ike_sa *sa, const struct ike_msg *m)
+{
+	if (!ike_msg_notify(m, IKE1_CONNECTED))
+		return NULL;
+	list_for_each (l, &sa->v1->exchanges) {
+		struct v1_exchange *x = list_entry(l, struct v1_exchange, link);
+		/* one of ours has sent its last message */
+		if (x->commit && !x->ended && x->id == m->hdr.id && x->n == 3)
+			return x;
+	}
+	return NULL;
+}
+
 void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p)
 {
 	struct ike *ike = sa->ike;
@@ -457,6 +504,11 @@ void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p)
 	if (open_message(sa, p, &bad)) {
 		ike->stats.not_authentic++;
 		v1_audit(ike, sa, remote, &bad);
+		return;
+	}
+	struct v1_exchange *x = waiting(sa, m);
+	if (x) {
+		v1_quick_connected(x);
 		return;
 	}
 	if (v1_id_used(sa, m->hdr.id) || sa->over)

@@ -35,9 +35,8 @@ void v1_start(struct ike_sa *sa)
 	}
 	v->proof[0] = v->proof[1] =
 	    sa->conn->conf->auth.method == IKE_BY_PSK ? V1_PROOF_PSK : V1_PROOF_SIG;
-	v->p1.exchange = sa->conn->conf->aggressive ? IKE1_X_AGGRESSIVE : IKE1_X_MAIN;
-	ike_sa_log(sa, LOG_LVL_INFO, "connecting by %s",
-		   v->p1.exchange == IKE1_X_MAIN ? "Main Mode" : "Aggressive Mode");
+	v->p1.exchange = v1_exchange_of(sa->conn->conf);
+	ike_sa_log(sa, LOG_LVL_INFO, "connecting by %s", v1_exchange_name(v->p1.exchange));
 	v1_pump(sa);
 }
 
@@ -296,7 +295,9 @@ void v1_sa_again_fire(struct ike_timer *t)
 		v1_cfg_missed(sa);
 	if (!ph)
 		return;
-	if (sa->v1->stage == V1_STAGE_XAUTH && sa->initiator)
+	if (sa->v1->proved)
+		ike_sa_kill(sa, IKE_END_ORDER, "the peer has proved who it is");
+	else if (sa->v1->stage == V1_STAGE_XAUTH && sa->initiator)
 		ike_sa_kill(sa, IKE_END_FAILED,
 			    "the peer never asked for our user name (XAUTH)");
 	else if (sa->initiator && ph->give_up_ns)

@@ -219,37 +219,49 @@ int v1_take_answer(struct v1_exchange *x)
 
 /* -- KE and nonce -- */
 
-int v1_add_ke(struct v1_exchange *x)
+int v1_add_public(struct v1_exchange *x)
 {
 	struct v1_phase1 *ph = x->sa->v1->ph;
-	bool i = x->sa->initiator;
-	struct buf *mine = i ? &ph->gxi : &ph->gxr;
-	uint8_t *nonce = i ? ph->ni : ph->nr;
-	size_t *len = i ? &ph->ni_len : &ph->nr_len;
+	struct buf *mine = x->sa->initiator ? &ph->gxi : &ph->gxr;
 
-	if (*len == 0) {
-		*len = V1_NONCE_LEN;
-		random_bytes(nonce, V1_NONCE_LEN);
-	}
 	if (ph->dh && v1_copy(mine, dh_public(ph->dh)))
 		return -ENOMEM;
 	struct ike_payload *p = ike_msg_add(x->out, IKE1_KE, false);
 	if (!p)
 		return -ENOSPC;
 	p->ke.data = span_of(mine->p, mine->len);
-	p = ike_msg_add(x->out, IKE1_NONCE, false);
+	return 0;
+}
+
+int v1_add_nonce(struct v1_exchange *x)
+{
+	struct v1_phase1 *ph = x->sa->v1->ph;
+	bool i = x->sa->initiator;
+	uint8_t *nonce = i ? ph->ni : ph->nr;
+	size_t *len = i ? &ph->ni_len : &ph->nr_len;
+	struct ike_payload *p = ike_msg_add(x->out, IKE1_NONCE, false);
+
 	if (!p)
 		return -ENOSPC;
+	if (*len == 0) {
+		*len = V1_NONCE_LEN;
+		random_bytes(nonce, V1_NONCE_LEN);
+	}
 	p->raw.data = span_of(nonce, *len);
 	return 0;
 }
 
-uint16_t v1_take_ke(struct v1_exchange *x)
+int v1_add_ke(struct v1_exchange *x)
+{
+	int rc = v1_add_public(x);
+
+	return rc ? rc : v1_add_nonce(x);
+}
+
+uint16_t v1_take_public(struct v1_exchange *x)
 {
 	struct v1_phase1 *ph = x->sa->v1->ph;
-	bool i = x->sa->initiator;
 	const struct ike_payload *ke = ike_msg_find(x->m, IKE1_KE, NULL);
-	struct span nonce = ike_msg_find(x->m, IKE1_NONCE, NULL)->raw.data;
 	struct ike_bad bad;
 
 	if (v1_check_ke(ke, ph->offer.group, &bad)) {
@@ -257,11 +269,28 @@ uint16_t v1_take_ke(struct v1_exchange *x)
 		snprintf(ph->why, sizeof(ph->why), "%s", bad.why);
 		return bad.notify;
 	}
-	if (v1_copy(i ? &ph->gxr : &ph->gxi, ke->ke.data))
-		return IKE1_INVALID_KEY_INFORMATION;
+	return v1_copy(x->sa->initiator ? &ph->gxr : &ph->gxi, ke->ke.data)
+		   ? IKE1_INVALID_KEY_INFORMATION
+		   : 0;
+}
+
+void v1_take_nonce(struct v1_exchange *x)
+{
+	struct v1_phase1 *ph = x->sa->v1->ph;
+	bool i = x->sa->initiator;
+	struct span nonce = ike_msg_find(x->m, IKE1_NONCE, NULL)->raw.data;
+
 	memcpy(i ? ph->nr : ph->ni, nonce.p, nonce.len);
 	*(i ? &ph->nr_len : &ph->ni_len) = nonce.len;
-	return 0;
+}
+
+uint16_t v1_take_ke(struct v1_exchange *x)
+{
+	uint16_t bad = v1_take_public(x);
+
+	if (!bad)
+		v1_take_nonce(x);
+	return bad;
 }
 
 /* -- vendor IDs and NAT -- */
@@ -361,24 +390,33 @@ out:
 	return k;
 }
 
+int v1_find_psk(struct ike_sa *sa, struct span *key)
+{
+	const struct cred_psk *s = find_psk(sa);
+	struct v1_phase1 *ph = sa->v1->ph;
+	char peer[IP_ADDR_STRLEN];
+
+	if (!s) {
+		snprintf(ph->why, sizeof(ph->why),
+			 "there is no secret for the peer %s: with IKEv1 it is found by "
+			 "address (main mode) or by remote id; add a secret section with one of these here",
+			 ip_addr_format(&sa->remote.addr, peer));
+		return -ENOENT;
+	}
+	*key = secret_view(&s->key);
+	return 0;
+}
+
 int v1_make_keys(struct v1_exchange *x, struct span shared)
 {
 	struct ike_sa *sa = x->sa;
 	struct v1_phase1 *ph = sa->v1->ph;
 	struct ike_keys k = { .block = NULL };
-	char peer[IP_ADDR_STRLEN];
 	struct span psk, *key = NULL;
 
 	if (v1_method_base(ph->offer.method) == V1_BY_PSK) {
-		const struct cred_psk *s = find_psk(sa);
-		if (!s) {
-			snprintf(ph->why, sizeof(ph->why),
-				 "there is no secret for the peer %s: with IKEv1 it is found by "
-				 "address (main mode) or by remote id; add a secret section with one of these here",
-				 ip_addr_format(&sa->remote.addr, peer));
+		if (v1_find_psk(sa, &psk))
 			return -ENOENT;
-		}
-		psk = secret_view(&s->key);
 		key = &psk;
 	}
 	int rc = v1_keymat(&ph->suite, key, span_of(ph->ni, ph->ni_len),

@@ -170,13 +170,34 @@ void v1_take_cr(struct v1_exchange *x)
 
 /* -- proofs -- */
 
-/* HASH_I or HASH_R of a side. hash: of the signature's curve, 0: the negotiated prf. */
+/*
+ * The key of a hash that is needed before there is a shared secret: SKEYID of a pre-shared key, else
+ * hash(Ni_b | Nr_b). RFC 2408 leaves open what AUTH is in the Base and Authentication Only exchanges;
+ * this is RFC 2409's without the values that are not there yet, as others have it for Base.
+ */
+static int early_key(struct ike_sa *sa, uint8_t out[PRF_LEN_MAX], size_t *len)
+{
+	struct v1_phase1 *ph = sa->v1->ph;
+	const struct prf_info *prf = ph->suite.prf;
+	struct span nonces[] = { span_of(ph->ni, ph->ni_len), span_of(ph->nr, ph->nr_len) }, psk;
+
+	*len = prf->len;
+	if (v1_method_base(ph->offer.method) != V1_BY_PSK)
+		return hash_compute(v1_hash_of(prf), nonces, 2, out);
+	int rc = v1_find_psk(sa, &psk);
+	return rc ? rc : prf_compute(prf, psk, nonces, 2, out);
+}
+
+/* HASH_I or HASH_R of a side. hash: of the signature's curve, 0: the negotiated prf. 0, or -errno;
+ * -ENOENT: no secret, with ph->why. */
 static int side_hash(struct ike_sa *sa, bool ours, enum hash_id hash, uint8_t out[PRF_LEN_MAX],
 		     size_t *len)
 {
 	const struct v1_phase1 *ph = sa->v1->ph;
-	bool of_initiator = ours == sa->initiator;
-	struct v1_auth a = { .prf = sa->suite.prf,
+	bool of_initiator = ours == sa->initiator, alone = sa->v1->p1.exchange == IKE1_X_AUTH_ONLY;
+	bool early = alone || (sa->v1->p1.exchange == IKE1_X_BASE && of_initiator);
+	uint8_t key[HASH_LEN_MAX > PRF_LEN_MAX ? HASH_LEN_MAX : PRF_LEN_MAX];
+	struct v1_auth a = { .prf = ph->suite.prf,
 			     .skeyid = sa->keys.pi,
 			     .gxi = span_of(ph->gxi.p, ph->gxi.len),
 			     .gxr = span_of(ph->gxr.p, ph->gxr.len),
@@ -193,7 +214,27 @@ static int side_hash(struct ike_sa *sa, bool ours, enum hash_id hash, uint8_t ou
 	else if (hash == HASH_SHA2_512)
 		a.prf = prf_info(PRF_HMAC_SHA2_512);
 	*len = a.prf->len;
-	return v1_hash_auth(&a, of_initiator, span_of(id->p, id->len), out);
+	if (early) {
+		size_t key_len;
+		int rc = early_key(sa, key, &key_len);
+		if (rc)
+			return rc;
+		a.skeyid = span_of(key, key_len);
+		a.gxr = span_of(NULL, 0);
+		if (alone)
+			a.gxi = span_of(NULL, 0);
+	}
+	int rc = v1_hash_auth(&a, of_initiator, span_of(id->p, id->len), out);
+	wipe(key, sizeof(key));
+	return rc;
+}
+
+/* What a hash that could not be made means. */
+static enum ike_rc no_hash(struct v1_exchange *x, int rc)
+{
+	return rc == -ENOENT ? v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED, "%s",
+					x->sa->v1->ph->why)
+			     : IKE_DROP;
 }
 
 /* What goes to the crypto pool. */
@@ -213,8 +254,9 @@ enum ike_rc v1_prove(struct v1_exchange *x, unsigned next, bool inner)
 		return IKE_DROP;
 	if (!v1_method_signs(ph->offer.method, sa->initiator)) {
 		struct ike_payload *p = ike_msg_add(x->out, IKE1_HASH, inner);
-		if (!p || side_hash(sa, true, (enum hash_id)0, hash, &len))
-			return IKE_DROP;
+		int rc = p ? side_hash(sa, true, (enum hash_id)0, hash, &len) : -ENOSPC;
+		if (rc)
+			return no_hash(x, rc);
 		p->raw.data = span_of(hash, len);
 		return IKE_OK;
 	}
@@ -253,8 +295,9 @@ static enum ike_rc check_psk(struct v1_exchange *x)
 	uint8_t want[PRF_LEN_MAX];
 	size_t len;
 
-	if (side_hash(sa, false, (enum hash_id)0, want, &len))
-		return IKE_DROP;
+	int rc = side_hash(sa, false, (enum hash_id)0, want, &len);
+	if (rc)
+		return rc == -ENOENT ? IKE_KILL : IKE_DROP;
 	bool good = got.len == len && sodium_memcmp(got.p, want, len) == 0;
 	wipe(want, sizeof(want));
 	if (good)
@@ -353,7 +396,7 @@ static bool proposal_fits(const struct ike_sa *sa, const struct ike_conn *c)
 
 	for (unsigned i = 0; i < t.n_methods; i++)
 		fits = fits || methods[i] == ph->offer.method;
-	if (!fits || (sa->v1->p1.exchange == IKE1_X_AGGRESSIVE && !c->conf->aggressive))
+	if (!fits || !v1_exchange_allowed(c->conf, sa->v1->p1.exchange))
 		return false;
 	one.p[0] = ph->chosen;
 	return proposal_select(&c->conf->proposals, &one, 0, &chosen, why, sizeof(why)) == 0;

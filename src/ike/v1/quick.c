@@ -251,7 +251,7 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 	c->replaces = old ? old->id : 0;
 	c->reqid = old ? old->reqid : 0;
 	c->life_bytes = life->kbytes * 1024;
-	struct ike_child *k = v2_child_install(c, true, x->order);
+	struct ike_child *k = v2_child_install(c, !x->commit, x->order);
 	if (!k)
 		return NULL;
 	k->remote_said = said;
@@ -299,6 +299,14 @@ void v1_quick_confirm(struct v1_exchange *x, struct ike_child *k)
 	ike_child_switch(k);
 	k->switch_ns = 0;
 	ike_child_arm_life(k);
+}
+
+void v1_quick_commit(struct v1_exchange *x)
+{
+	if (!x->sa->conn->conf->commit_bit || x->commit)
+		return;
+	x->connect = true;
+	x->out->hdr.flags |= IKE1_FLAG_C;
 }
 
 /* -- asked for -- */
@@ -512,6 +520,7 @@ enum ike_rc v1_quick_begin(struct v1_exchange *x)
 		c->dh = x->work->dh;
 		x->work->dh = NULL;
 	}
+	v1_quick_commit(x);
 	if (fill(x))
 		return v1_error(x, IKE_DROP, 0, "%s",
 				c->why[0] ? c->why : "it does not fit one message");
@@ -577,9 +586,55 @@ static void told(struct v1_exchange *x)
 {
 	struct ike_child *old = v1_child_by_id(x->sa, x->replaces);
 
+	if (x->commit)
+		return; /* v1_quick_connected() */
+	if (x->connect)
+		v1_connected(x);
 	finish(x, true, "done");
 	if (old && old->state == IKE_CHILD_REKEYED)
 		v1_child_delete(old, IKE_END_REPLACED, 0);
+}
+
+/* As initiator, with the commit bit: one that replaces another receives already, and sends now; a new
+ * one is made now. */
+static bool go_on(struct v1_exchange *x)
+{
+	struct ike_child *k = v1_child_by_id(x->sa, x->made);
+
+	if (!x->made) {
+		k = v1_quick_install(x, &x->life);
+		if (!k)
+			v1_quick_failed(x, x->child->why);
+		return k != NULL;
+	}
+	if (k && k->switch_ns) {
+		ike_child_switch(k);
+		k->switch_ns = 0;
+		ike_child_arm_life(k);
+	}
+	return true;
+}
+
+void v1_quick_connected(struct v1_exchange *x)
+{
+	struct ike_child *k;
+
+	x->commit = false;
+	x->ike->arena_used = 0;
+	if (x->asked && !go_on(x)) {
+		if (!x->sa->over)
+			v1_exchange_free(x);
+		return;
+	}
+	if (x->asked) {
+		told(x);
+	} else {
+		k = v1_child_by_id(x->sa, x->made);
+		if (k)
+			v1_quick_confirm(x, k);
+	}
+	if (!x->sa->over)
+		v1_exchange_finish(x);
 }
 
 enum ike_rc v1_quick_2(struct v1_exchange *x)
@@ -609,13 +664,15 @@ enum ike_rc v1_quick_2(struct v1_exchange *x)
 		ike_sa_log(x->sa, LOG_LVL_NOTICE,
 			   "child %s: the peer does not detect packets that are played back",
 			   c->conf->name);
-	if (!v1_quick_install(x, &life))
+	x->commit = !x->connect && (x->m->hdr.flags & IKE1_FLAG_C);
+	x->life = life;
+	if ((!x->commit || x->replaces) && !v1_quick_install(x, &life))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", c->why);
 	struct ike_payload *p = ike_msg_add(x->out, IKE1_HASH, true);
 	if (!p)
 		return IKE_DROP;
 	p->raw.data = span_of(NULL, x->sa->suite.prf->len);
-	x->done = true;
+	x->done = !x->commit;
 	x->after = told;
 	return IKE_OK;
 }

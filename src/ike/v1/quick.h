@@ -19,6 +19,8 @@ struct ike_payload *v1_quick_head(struct v1_exchange *x);
 /* Nonce, and with PFS our public value. */
 int v1_quick_nonce(struct v1_exchange *x, const uint8_t *nonce, size_t len) warn_unused;
 int v1_quick_add_oa(struct v1_exchange *x, uint8_t mode) warn_unused;
+/* Sets the commit bit of the message that is being made, when the connection wants that. */
+void v1_quick_commit(struct v1_exchange *x);
 /* Both SAs in force, with these limits; as initiator what they replace is marked so. NULL with
  * x->child->why. */
 struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *life);

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "ike/v1/quick.h"
 
@@ -208,6 +209,8 @@ static enum ike_rc answer(struct v1_exchange *x, const struct v1_choice *choice)
 	struct v1_life life;
 	struct ike_payload *p = v1_quick_head(x);
 
+	x->commit = x->m->hdr.flags & IKE1_FLAG_C;
+	v1_quick_commit(x);
 	if (!p || v1_quick_spi(c) || v1_sa_echo(x->m, choice, v1_quick_spi_bytes(c), v1_quick_ah_spi_bytes(c), x->out, p))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "no SPI is left");
 	c->nr_len = V1_NONCE_LEN;
@@ -244,13 +247,25 @@ enum ike_rc v1_quick_1(struct v1_exchange *x)
 	return answer(x, &choice);
 }
 
+#define CONNECTED_NS (5 * NS_PER_S) /* so long we wait for it: it is sent once */
+
+static void wait_for_it(struct v1_exchange *x)
+{
+	ike_timer_set(&x->ike->timers, &x->t_again, clock_now_ns() + CONNECTED_NS, v1_exchange_fire);
+}
+
 enum ike_rc v1_quick_3(struct v1_exchange *x)
 {
 	struct ike_child *k = v1_child_by_id(x->sa, x->made);
 
-	if (k)
+	x->commit |= !x->connect && (x->m->hdr.flags & IKE1_FLAG_C);
+	if (x->connect)
+		x->after = v1_connected;
+	if (k && !x->commit)
 		v1_quick_confirm(x, k);
-	x->done = true;
+	if (x->commit)
+		x->after = wait_for_it;
+	x->done = !x->commit;
 	return IKE_OK;
 }
 

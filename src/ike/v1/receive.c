@@ -53,7 +53,20 @@ bool v1_id_used(struct ike_sa *sa, uint32_t id)
 
 static bool phase1(const struct ike_hdr *h)
 {
-	return h->exchange == IKE1_X_MAIN || h->exchange == IKE1_X_AGGRESSIVE;
+	return v1_is_phase1(h->exchange);
+}
+
+/* The exchanges that are off unless some connection has them. */
+static unsigned rare(const struct ike *ike)
+{
+	unsigned set = 0;
+
+	list_for_each (l, &ike->conns) {
+		const struct ike_conn_conf *c = list_entry(l, struct ike_conn, link)->conf;
+		if (c->version != 2)
+			set |= 1u << v1_exchange_of(c);
+	}
+	return set;
 }
 
 static void hold(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
@@ -245,7 +258,7 @@ static void fragment(struct ike_sa *sa, const struct endpoint *local, const stru
 	if (rc)
 		return;
 	if (ike_hdr_parse(&h, span_of(whole.p, whole.len), &bad) == 0 &&
-	    v1_check_header(&h, &bad) == 0)
+	    v1_check_header(&h, rare(ike), &bad) == 0)
 		v1_input(sa, local, remote, marker, whole.p, whole.len, &h);
 	free(whole.p);
 }
@@ -332,7 +345,7 @@ void v1_receive(struct ike *ike, const struct endpoint *local, const struct endp
 				 "an IKEv1 message, but no connection has version = 1 or 0");
 		return;
 	}
-	if (v1_check_header(h, &bad)) {
+	if (v1_check_header(h, rare(ike), &bad)) {
 		v1_bad_header(ike, local, remote, marker, h, &bad);
 		return;
 	}

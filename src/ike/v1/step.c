@@ -188,7 +188,7 @@ static int send_out(struct v1_exchange *x, const struct v1_edge *edge)
 	x->times = 0;
 	x->n++;
 	v1_send(sa, &x->sent);
-	if (edge->again && !x->done)
+	if ((edge->again || x->commit) && !x->done)
 		v1_sent(x);
 	return 0;
 }
@@ -263,7 +263,7 @@ static void refuse(struct v1_exchange *x)
 
 /* The exchange is over. It stays a while, to repeat our message when that was the last one, and to
  * know the peer's for what it is when it comes twice. */
-static void finish(struct v1_exchange *x)
+void v1_exchange_finish(struct v1_exchange *x)
 {
 	if (x == &x->sa->v1->p1) {
 		ike_timer_stop(&x->ike->timers, &x->t_again);
@@ -315,7 +315,7 @@ static void commit(struct v1_exchange *x)
 	if (after)
 		after(x);
 	if (!sa->over && x->done)
-		finish(x);
+		v1_exchange_finish(x);
 }
 
 static void conclude(struct v1_exchange *x, enum ike_rc rc)
@@ -511,6 +511,10 @@ static void timed_out(struct v1_exchange *x)
 			    refused ? v->ph->refusal : why);
 		return;
 	}
+	if (x->commit) { /* it had it all: only its last word is missing */
+		v1_quick_connected(x);
+		return;
+	}
 	/* a peer that does not answer under an SA is dead, when it was asked; when it asked us, it
 	 * only lost interest */
 	if (x->asked) {
@@ -535,6 +539,8 @@ void v1_exchange_fire(struct ike_timer *t)
 			      v1_exchange_fire);
 	} else if (x->ended && x != &sa->v1->p1) {
 		v1_exchange_free(x);
+	} else if (x->commit && !x->asked) {
+		v1_quick_connected(x);
 	} else if (sa->v1->busy == x) {
 		v1_sent(x); /* what came for it is being worked on */
 	} else if (x->times > r->tries) {

@@ -1,5 +1,5 @@
 /* IKEv1's messages, row by row: RFC 2409 5.1, 5.4 (pre-shared keys), 5.1 (signatures), 5.5, 5.6;
- * RFC 2408 4.8; RFC 3947 3.2. */
+ * RFC 2408 4.4, 4.6, 4.8; RFC 3947 3.2. And which of the exchanges of phase 1 a connection has. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -26,6 +26,17 @@ const struct v1_edge v1_edges[] = {
 	{ "Aggressive Mode message 2, signature", IKE1_X_AGGRESSIVE, 2, V1_PROOF_SIG, V1_CLEAR, V1_HASH_NONE, true, P(SA) | P(KE) | P(NONCE) | P(ID) | P(SIG), P(CR) | P(CERT) | NATD, v1_aggr_2,  NULL },
 	{ "Aggressive Mode message 3, PSK", IKE1_X_AGGRESSIVE,   3, V1_PROOF_PSK, V1_EITHER, V1_HASH_NONE, false, P(HASH),                             P(CERT) | NATD,                v1_aggr_3,  NULL },
 	{ "Aggressive Mode message 3, signature", IKE1_X_AGGRESSIVE, 3, V1_PROOF_SIG, V1_EITHER, V1_HASH_NONE, false, P(SIG),                          P(CERT) | P(CR) | NATD,        v1_aggr_3,  NULL },
+	{ "Base exchange message 1",        IKE1_X_BASE,         1, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, true,  P(SA) | P(NONCE),                    0,                             v1_base_1,  v1_base_begin },
+	{ "Base exchange message 2",        IKE1_X_BASE,         2, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, false, P(SA) | P(NONCE),                    P(CR) | NATD,                  v1_base_2,  NULL },
+	{ "Base exchange message 3, PSK",   IKE1_X_BASE,         3, V1_PROOF_PSK, V1_CLEAR,  V1_HASH_NONE, true,  P(KE) | P(ID) | P(HASH),             P(CR) | P(CERT) | NATD,        v1_base_3,  NULL },
+	{ "Base exchange message 3, signature", IKE1_X_BASE,     3, V1_PROOF_SIG, V1_CLEAR,  V1_HASH_NONE, true,  P(KE) | P(ID) | P(SIG),              P(CR) | P(CERT) | NATD,        v1_base_3,  NULL },
+	{ "Base exchange message 4, PSK",   IKE1_X_BASE,         4, V1_PROOF_PSK, V1_CLEAR,  V1_HASH_NONE, false, P(KE) | P(ID) | P(HASH),             P(CERT),                       v1_base_4,  NULL },
+	{ "Base exchange message 4, signature", IKE1_X_BASE,     4, V1_PROOF_SIG, V1_CLEAR,  V1_HASH_NONE, false, P(KE) | P(ID) | P(SIG),              P(CERT),                       v1_base_4,  NULL },
+	{ "Authentication Only message 1",  IKE1_X_AUTH_ONLY,    1, V1_PROOF_ANY, V1_CLEAR,  V1_HASH_NONE, true,  P(SA) | P(NONCE),                    P(CR),                         v1_auth_1,  v1_auth_begin },
+	{ "Authentication Only message 2, PSK", IKE1_X_AUTH_ONLY, 2, V1_PROOF_PSK, V1_CLEAR, V1_HASH_NONE, true,  P(SA) | P(NONCE) | P(ID) | P(HASH),  P(CR) | P(CERT),               v1_auth_2,  NULL },
+	{ "Authentication Only message 2, signature", IKE1_X_AUTH_ONLY, 2, V1_PROOF_SIG, V1_CLEAR, V1_HASH_NONE, true, P(SA) | P(NONCE) | P(ID) | P(SIG), P(CR) | P(CERT),         v1_auth_2,  NULL },
+	{ "Authentication Only message 3, PSK", IKE1_X_AUTH_ONLY, 3, V1_PROOF_PSK, V1_CLEAR, V1_HASH_NONE, false, P(ID) | P(HASH),                     P(CERT),                       v1_auth_3,  NULL },
+	{ "Authentication Only message 3, signature", IKE1_X_AUTH_ONLY, 3, V1_PROOF_SIG, V1_CLEAR, V1_HASH_NONE, false, P(ID) | P(SIG),                P(CERT),                       v1_auth_3,  NULL },
 	{ "Quick Mode message 1",           IKE1_X_QUICK,        1, V1_PROOF_ANY, V1_SEALED, V1_HASH_1,    true,  P(HASH) | P(SA) | P(NONCE),          P(KE) | P(ID) | NATOA,         v1_quick_1, v1_quick_begin },
 	{ "Quick Mode message 2",           IKE1_X_QUICK,        2, V1_PROOF_ANY, V1_SEALED, V1_HASH_2,    true,  P(HASH) | P(SA) | P(NONCE),          P(KE) | P(ID) | NATOA,         v1_quick_2, NULL },
 	{ "Quick Mode message 3",           IKE1_X_QUICK,        3, V1_PROOF_ANY, V1_SEALED, V1_HASH_3,    false, P(HASH),                             0,                             v1_quick_3, NULL },
@@ -35,6 +46,40 @@ const struct v1_edge v1_edges[] = {
 };
 /* clang-format on */
 const unsigned v1_n_edges = ARRAY_LEN(v1_edges);
+
+uint8_t v1_exchange_of(const struct ike_conn_conf *c)
+{
+	switch (c->exchange) {
+	case IKE_EXCHANGE_BASE:
+		return IKE1_X_BASE;
+	case IKE_EXCHANGE_AUTH:
+		return IKE1_X_AUTH_ONLY;
+	case IKE_EXCHANGE_MAIN:
+		break;
+	}
+	return c->aggressive ? IKE1_X_AGGRESSIVE : IKE1_X_MAIN;
+}
+
+/* Main Mode is good for everybody, but where nothing is to follow. */
+bool v1_exchange_allowed(const struct ike_conn_conf *c, uint8_t exchange)
+{
+	return exchange == v1_exchange_of(c) ||
+	       (exchange == IKE1_X_MAIN && c->exchange != IKE_EXCHANGE_AUTH);
+}
+
+bool v1_is_phase1(uint8_t x)
+{
+	return x == IKE1_X_BASE || x == IKE1_X_MAIN || x == IKE1_X_AUTH_ONLY ||
+	       x == IKE1_X_AGGRESSIVE;
+}
+
+const char *v1_exchange_name(uint8_t x)
+{
+	return x == IKE1_X_BASE		? "the Base exchange"
+	       : x == IKE1_X_AUTH_ONLY	? "the Authentication Only exchange"
+	       : x == IKE1_X_AGGRESSIVE ? "Aggressive Mode"
+					: "Main Mode";
+}
 
 static bool row_fits(const struct v1_edge *e, uint8_t exchange, uint8_t number, uint8_t proof)
 {

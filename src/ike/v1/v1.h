@@ -129,6 +129,9 @@ struct v1_exchange {
 	uint64_t order;
 	uint32_t replaces; /* id of the child it rekeys; 0: a new one */
 	uint32_t made;     /* id of the child it made; 0: none yet */
+	bool commit;       /* the peer set the commit bit: nothing goes out before its CONNECTED */
+	bool connect;      /* we did: it waits for ours */
+	struct v1_life life; /* commit: what the child is to be made with */
 	/* Transaction */
 	uint8_t cfg;     /* enum v1_cfg_exchange, of ours */
 	uint16_t cfg_id; /* identifier in the ATTR payload */
@@ -179,6 +182,7 @@ struct v1_sa {
 	uint32_t gone[V1_GONE_MAX]; /* a ring: a delete may overtake the message that names the SPI */
 	unsigned n_gone;
 	uint64_t met_ns; /* when it took another one's place; 0: never */
+	bool proved;    /* Authentication Only is through: kept a while for repeated messages */
 	bool contact;   /* INITIAL-CONTACT came */
 	uint64_t order; /* of who wants it rekeyed or deleted */
 	/* DPD (RFC 3706) */
@@ -204,6 +208,8 @@ enum ike_rc v1_error(struct v1_exchange *x, enum ike_rc rc, uint16_t notify, con
 struct v1_exchange *v1_exchange_new(struct ike_sa *sa, uint8_t exchange, bool asked, uint32_t id);
 void v1_exchange_start(struct v1_exchange *x);
 void v1_exchange_free(struct v1_exchange *x);
+/* The exchange is over; it stays a while to repeat its last message. */
+void v1_exchange_finish(struct v1_exchange *x);
 /* The message in ike->in, opened, goes to its handler. */
 void v1_step_message(struct v1_exchange *x, const struct v1_edge *e);
 /* Starts what waits for the SA to be idle; goes on with held datagrams. */
@@ -239,8 +245,14 @@ int v1_add_sa(struct v1_exchange *x); /* our offer */
 int v1_echo_sa(struct v1_exchange *x, const struct v1_choice *c);
 int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c); /* -errno with ph->why */
 int v1_take_answer(struct v1_exchange *x);  /* the peer's choice; -errno with ph->why */
+int v1_add_nonce(struct v1_exchange *x);
+int v1_add_public(struct v1_exchange *x);   /* KE */
 int v1_add_ke(struct v1_exchange *x);       /* KE and nonce */
-uint16_t v1_take_ke(struct v1_exchange *x); /* 0 or the notify, with ph->why */
+void v1_take_nonce(struct v1_exchange *x);
+uint16_t v1_take_public(struct v1_exchange *x); /* 0 or the notify, with ph->why */
+uint16_t v1_take_ke(struct v1_exchange *x); /* both */
+/* The secret shared with the peer, borrowed. 0, or -ENOENT with ph->why. */
+int v1_find_psk(struct ike_sa *sa, struct span *key) warn_unused;
 int v1_add_vendors(struct v1_exchange *x);
 void v1_take_vendors(struct v1_exchange *x);
 int v1_add_natd(struct v1_exchange *x, bool inner);
@@ -276,6 +288,14 @@ enum ike_rc v1_admit(struct v1_exchange *x);
 /* Is the peer in force from another place, and does unique = keep protect that one? */
 bool v1_elsewhere(const struct ike_sa *sa);
 int v1_add_contact(struct v1_exchange *x, bool inner);
+/* auth_only.c: both have proved who they are, and that is all. */
+void v1_proved(struct v1_exchange *x);
+/* table.c: what a connection begins with (enum ike1_exchange), whether it lets the peer's in, whether
+ * the exchange is of phase 1, and its name. */
+uint8_t v1_exchange_of(const struct ike_conn_conf *c);
+bool v1_exchange_allowed(const struct ike_conn_conf *c, uint8_t exchange);
+bool v1_is_phase1(uint8_t exchange);
+const char *v1_exchange_name(uint8_t exchange);
 /* main.c: what is in the clear is believed later, if at all; the peer's cookie is taken over. */
 enum ike_rc v1_doubt(struct v1_exchange *x, const char *text);
 void v1_take_cookie(struct v1_exchange *x);
@@ -296,6 +316,11 @@ enum ike_rc v1_main_1(struct v1_exchange *x), v1_main_2(struct v1_exchange *x),
     v1_main_begin(struct v1_exchange *x);
 enum ike_rc v1_aggr_1(struct v1_exchange *x), v1_aggr_2(struct v1_exchange *x),
     v1_aggr_3(struct v1_exchange *x), v1_aggr_begin(struct v1_exchange *x);
+enum ike_rc v1_base_1(struct v1_exchange *x), v1_base_2(struct v1_exchange *x),
+    v1_base_3(struct v1_exchange *x), v1_base_4(struct v1_exchange *x),
+    v1_base_begin(struct v1_exchange *x);
+enum ike_rc v1_auth_1(struct v1_exchange *x), v1_auth_2(struct v1_exchange *x),
+    v1_auth_3(struct v1_exchange *x), v1_auth_begin(struct v1_exchange *x);
 enum ike_rc v1_quick_1(struct v1_exchange *x), v1_quick_2(struct v1_exchange *x),
     v1_quick_3(struct v1_exchange *x), v1_quick_begin(struct v1_exchange *x);
 enum ike_rc v1_new_group(struct v1_exchange *x);
@@ -337,6 +362,8 @@ void v1_split(const struct ike_sa *sa, struct ts_list *remote);
 void v1_want(struct ike_sa *sa, struct ike_want *w);
 /* A Quick Mode ended without a child: whoever waits is told. */
 void v1_quick_failed(struct v1_exchange *x, const char *why);
+/* The peer has said CONNECTED, or has not for too long (RFC 2408 3.1). */
+void v1_quick_connected(struct v1_exchange *x);
 /* Between selectors and ID payloads (quick_ts.c). 0 or -ENOTSUP with a sentence. */
 int v1_ts_to_id(struct ike *ike, const struct ts *t, struct ike_payload *id, char *why,
 		size_t whylen) warn_unused;
@@ -355,6 +382,8 @@ void v1_notify(struct ike_sa *sa, uint8_t proto, struct span spi, uint16_t type,
 void v1_notify_stranger(struct ike *ike, const struct endpoint *local,
 			const struct endpoint *remote, bool marker, const struct ike_hdr *h,
 			uint16_t type);
+/* CONNECTED, with the message ID of the Quick Mode; it is repeated for who repeats its last message. */
+void v1_connected(struct v1_exchange *x);
 void v1_delete_notice(struct ike_sa *sa, const struct ike_child *c); /* c NULL: of phase 1 */
 void v1_dpd_ask(struct ike_sa *sa, uint64_t heard);
 
