@@ -98,12 +98,13 @@ static int send_too_big(struct worker *w, struct sock *s, const struct out_pkt *
 		reply_too_big(w, p, mtu);
 		return -EMSGSIZE;
 	}
-	if (n < 2 || mtu > SIDE_ARENA)
+	uint8_t *at = w->side_arena + SIDE_PACKET; /* the packet may lie in front: it was cut from a super-packet */
+	if (n < 2 || mtu > SIDE_ARENA - SIDE_PACKET)
 		return -EINVAL;
 	w->c.fragmented++;
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t part = frag4_make(ip, len, mtu, i, w->side_arena);
-		int rc = sock_send_clear(s, w->side_arena, part);
+		uint32_t part = frag4_make(ip, len, mtu, i, at);
+		int rc = sock_send_clear(s, at, part);
 		if (rc)
 			return rc == -EMSGSIZE ? -EINVAL : rc;
 	}

@@ -54,6 +54,7 @@
 /* Where texts are opened that get another header in front: all that one batch can hold. */
 #define RX_BUFFER 65536u
 #define SIDE_ARENA (2 * (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE)))
+#define SIDE_PACKET 65536u /* of it, for one packet that leaves in the clear */
 #define GRO_FLOWS 8         /* flows that are joined at the same time; a power of two */
 
 /* The SPD with its generation, published as one pointer. */
