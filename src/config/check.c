@@ -294,5 +294,7 @@ void check_all(struct loader *ld)
 	}
 	free(sa);
 	check_groups(ld);
+	if (!ld->errors)
+		check_conflicts(ld);
 	check_bridge_mode(ld);
 }

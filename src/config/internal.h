@@ -309,6 +309,9 @@ void device_labels(struct loader *ld, struct label_range *label, struct label_ra
 /* bridge.c: what a bridge can carry */
 void check_bridge_mode(struct loader *ld);
 
+/* conflict.c: policies that leave nothing to others */
+void check_conflicts(struct loader *ld);
+
 /* check_ike.c: how its sections fit together */
 void check_ike(struct loader *ld);
 

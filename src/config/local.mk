@@ -8,6 +8,7 @@ libconfig_a_SOURCES = \
 	src/config/child.c \
 	src/config/config.c \
 	src/config/config.h \
+	src/config/conflict.c \
 	src/config/conn.c \
 	src/config/group.c \
 	src/config/internal.h \

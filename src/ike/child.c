@@ -164,8 +164,9 @@ struct ike_child *ike_child_new(struct ike_sa *sa, const struct ts_list *local,
 	c->local_ts = ike_ts_dup(local);
 	c->remote_ts = ike_ts_dup(remote);
 	c->chosen = ike_proposal_dup(chosen);
-	if (!c->local_ts || !c->remote_ts || !c->chosen ||
+	if (!c->local_ts || !c->remote_ts || !c->chosen || ike_far_make(c) ||
 	    ike_timers_reserve(&sa->ike->timers, IKE_TIMERS_CHILD)) {
+		free(c->far);
 		free(c->local_ts);
 		free(c->remote_ts);
 		free(c->chosen);
@@ -180,6 +181,7 @@ struct ike_child *ike_child_new(struct ike_sa *sa, const struct ts_list *local,
 void ike_child_discard(struct ike_child *c)
 {
 	ike_timers_release(&c->sa->ike->timers, IKE_TIMERS_CHILD);
+	free(c->far);
 	free(c->local_ts);
 	free(c->remote_ts);
 	free(c->chosen);
@@ -212,6 +214,7 @@ void ike_child_add(struct ike_child *c)
 	ike->stats.children++;
 	ike_table_add(&ike->by_reqid, &c->by_reqid, reqid_hash(ike, c->reqid));
 	ike_table_add(&ike->by_what, &c->by_what, what_hash(sa, c->local_ts, c->remote_ts));
+	ike_far_add(c);
 	ike_child_arm_life(c);
 	if (c->conf->inactivity_ns)
 		ike_timer_set(&ike->timers, &c->t_inactive, clock_now_ns() + c->conf->inactivity_ns,
@@ -388,6 +391,7 @@ void ike_child_close(struct ike_child *c, enum ike_end end, const char *why)
 	bool pfp = ike_child_flow(c, &flow);
 	ike_table_del(&ike->by_reqid, &c->by_reqid);
 	ike_table_del(&ike->by_what, &c->by_what);
+	ike_far_del(c);
 	ike_timer_stop(&ike->timers, &c->t_life);
 	ike_timer_stop(&ike->timers, &c->t_inactive);
 	list_del(&c->of_sa);

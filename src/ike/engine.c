@@ -28,7 +28,7 @@ static struct gate_limits limits_of(const struct ike_conf *c)
 static int make_tables(struct ike *ike)
 {
 	struct ike_table *t[] = { &ike->by_spi,  &ike->by_id,    &ike->by_init,
-				  &ike->by_peer, &ike->by_reqid, &ike->by_what };
+				  &ike->by_peer, &ike->by_reqid, &ike->by_what, &ike->by_far };
 	int rc = 0;
 
 	for (unsigned i = 0; i < ARRAY_LEN(t) && rc == 0; i++)
@@ -99,6 +99,7 @@ void ike_free(struct ike **ikep)
 	ike_table_fini(&ike->by_peer);
 	ike_table_fini(&ike->by_reqid);
 	ike_table_fini(&ike->by_what);
+	ike_table_fini(&ike->by_far);
 	ike_timers_fini(&ike->timers);
 	gate_free(&ike->gate);
 	ike_conf_unref(&ike->conf);

@@ -155,11 +155,19 @@ enum ike_child_state {
 	IKE_CHILD_DELETING, /* our delete is on its way */
 };
 
+/* One remote selector of a child that is in force. */
+struct ike_far {
+	struct ike_node node;
+	struct ike_child *child;
+	unsigned i; /* of remote_ts */
+};
+
 /* A pair of CHILD SAs that is in the SAD. */
 struct ike_child {
 	struct ike_sa *sa;
 	struct list of_sa;
 	struct ike_node by_reqid, by_what; /* by_what: connection, peer, selectors */
+	struct ike_far *far; /* owned: remote_ts in ike->by_far */
 	const struct ike_child_conf *conf; /* of sa->conn's configuration */
 	uint32_t id, reqid;
 	uint32_t spi_in, spi_out;
@@ -231,7 +239,7 @@ struct ike {
 	struct ike_conf *conf;
 	struct gate *gate;
 	struct list conns, sas, orders;
-	struct ike_table by_spi, by_id, by_init, by_peer, by_reqid, by_what;
+	struct ike_table by_spi, by_id, by_init, by_peer, by_reqid, by_what, by_far;
 	struct ike_timers timers;
 	struct ike_leases *leases;
 	struct ike_stats stats;
@@ -374,6 +382,15 @@ uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *l
 bool ike_reqid_used(const struct ike *ike, uint32_t reqid); /* by a pair in force */
 struct ts_list *ike_ts_dup(const struct ts_list *l);     /* cut to its length; NULL: no memory */
 struct proposal *ike_proposal_dup(const struct proposal *p);
+
+/* -- conflict.c -- */
+int ike_far_make(struct ike_child *c) warn_unused; /* 0, or -1 without memory */
+void ike_far_add(struct ike_child *c);
+void ike_far_del(struct ike_child *c);
+/* Would a child of this SA with these selectors take the packets of another peer's (RFC 3948 5)? Then
+ * true, with a sentence that says whose. */
+bool ike_conflict(const struct ike_sa *sa, bool transport, const struct ts_list *local,
+		  const struct ts_list *remote, char *why, size_t whylen);
 
 /* -- conn.c -- */
 struct ike_conn *ike_conn_find(const struct ike *ike, const char *name);

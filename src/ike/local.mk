@@ -9,6 +9,7 @@ libike_a_SOURCES = \
 	src/ike/choose.c \
 	src/ike/conf.c \
 	src/ike/conf.h \
+	src/ike/conflict.c \
 	src/ike/conn.c \
 	src/ike/cred.c \
 	src/ike/cred.h \

@@ -509,7 +509,8 @@ size_t ike_sa_bytes(const struct ike_sa *sa)
 		const struct ike_child *c = list_entry(l, struct ike_child, of_sa);
 		n += sizeof(*c) + offsetof(struct proposal, alg) +
 		     c->chosen->n * sizeof(c->chosen->alg[0]) + 2 * offsetof(struct ts_list, ts) +
-		     (c->local_ts->n + c->remote_ts->n) * sizeof(c->local_ts->ts[0]);
+		     (c->local_ts->n + c->remote_ts->n) * sizeof(c->local_ts->ts[0]) +
+		     (c->remote_ts->n + 1) * sizeof(*c->far);
 	}
 	return n;
 }

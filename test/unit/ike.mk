@@ -74,6 +74,19 @@ test_unit_test_ike_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_duo
 
+check_PROGRAMS += test/unit/test_ike_conflict
+test_unit_test_ike_conflict_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_pki.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h \
+	test/unit/ike_pki.h \
+	test/unit/test_ike_conflict.c
+test_unit_test_ike_conflict_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_conflict_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_conflict
+
 check_PROGRAMS += test/unit/test_ike_change
 test_unit_test_ike_change_SOURCES = \
 	test/unit/ike_change.c \

@@ -112,8 +112,13 @@ START_TEST(test_child_not_installed)
 	bad->refuse_add = true;
 	uint64_t order = change_rekey(&d.a, "b/net", false);
 	change_failed(&d, &d.a, order, _i ? "the SAD is full" : "NO_ADDITIONAL_SAS");
-	change_rest(&d, 1, 1);
+	/* before a tries again: what b has made for it receives for some seconds each time */
+	duo_run(&d, 10 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	duo_agree(&d);
 	bad->refuse_add = false;
+	change_rest(&d, 1, 1);
 	change_done(&d, &d.a, change_rekey(&d.a, "b/net", false));
 	change_rest(&d, 1, 1);
 	duo_fini(&d);

@@ -529,6 +529,19 @@ enum ike_rc v1_quick_begin(struct v1_exchange *x)
 
 /* -- message 2 -- */
 
+/* Where the responder sees us: the first of its two NAT-OA payloads (RFC 3947 5.2). ver 0 when there are not two, as older drafts
+ * have it: then checksums are made anew. */
+static struct ip_addr seen_at(const struct v1_exchange *x)
+{
+	uint8_t type = v1_natoa_payload(x->sa->v1->natt);
+	const struct ike_payload *i = ike_msg_find(x->m, type, NULL), *r = i ? ike_msg_find(x->m, type, i) : NULL;
+	struct ts t;
+
+	if (!x->sa->nat_local)
+		return x->sa->local.addr;
+	return r && v1_ts_from_id(i, &t) == 0 ? t.range.lo : (struct ip_addr){ .ver = 0 };
+}
+
 /* The selectors must be ours again. In transport mode through NAT they may be as the peer sees
  * them. */
 static bool ids_ours(struct v1_exchange *x)
@@ -543,7 +556,7 @@ static bool ids_ours(struct v1_exchange *x)
 	if (!r || v1_ts_from_id(i, &local) || v1_ts_from_id(r, &remote))
 		return false;
 	if (c->mode == SA_TRANSPORT && (x->sa->nat_local || x->sa->nat_remote)) {
-		c->oa_local = x->sa->local.addr;
+		c->oa_local = seen_at(x);
 		c->oa_remote = remote.range.lo;
 		return true;
 	}

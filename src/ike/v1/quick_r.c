@@ -115,6 +115,8 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 	v2_child_free(&x->child);
 	x->child = c;
 	const struct asked *a = c->mode == SA_TRANSPORT ? &natted : &plain;
+	if (ike_conflict(sa, c->mode == SA_TRANSPORT, &a->local, &a->remote, why, sizeof(why)))
+		return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION, "%s", why);
 	struct v1_terms t = v1_quick_terms(c, c->mode);
 	t.ke_len = ke_len(x);
 	if (v1_ph2_choose(&c->conf->proposals, &t, true, x->m, offer, choice, why, sizeof(why)))

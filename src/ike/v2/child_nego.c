@@ -430,6 +430,9 @@ static uint16_t choose_ts(struct v2_child *c, const struct ike_msg *m, bool tran
 		c->local_ts = local;
 		c->remote_ts = remote;
 	}
+	if (best && !c->replaces &&
+	    ike_conflict(c->sa, c->mode == SA_TRANSPORT, &c->local_ts, &c->remote_ts, c->why, sizeof(c->why)))
+		return IKE2_TS_UNACCEPTABLE;
 	if (best)
 		return 0;
 	snprintf(c->why, sizeof(c->why),
