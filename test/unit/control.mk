@@ -7,6 +7,7 @@ test_unit_test_control_SOURCES = \
 	test/unit/test_control_keying.c \
 	test/unit/test_control_parts.c \
 	test/unit/test_control_plan.c \
+	test/unit/test_control_pmtu.c \
 	test/unit/test_control_pool.c \
 	test/unit/test_control_server.c \
 	test/unit/unit_folder.c \

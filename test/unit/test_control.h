@@ -12,5 +12,6 @@ TCase *control_server_tests(void);
 TCase *control_format_tests(void);
 TCase *control_pool_tests(void);
 TCase *control_keying_tests(void);
+TCase *control_pmtu_tests(void);
 
 #endif
