@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A path whose middle link carries only 1280 bytes, between links of 1500: TCP, and UDP with DF, find out and go on. IPv4 and IPv6
-# outside and inside, tunnel and transport mode, in UDP and raw. And messages that nobody should believe.
+# outside and inside, tunnel and transport mode, in UDP and raw; AH. And messages that nobody should believe.
 . "$(dirname "$0")/../lib.sh"
 need ping nc jq scapy
 dir=$(dirname "$0")
@@ -93,6 +93,47 @@ for enc in udp none; do
 	done
 done
 
+# AH hides nothing: whoever sent the packet hears of it at once; and IPv6 does with 1280 bytes outside, too
+as_ah() { sed -i 's/proto = esp/proto = ah/' "$work"/?.conf; }
+knows() { ip -n "$1" route get "$2" | grep -q 'mtu'; }
+for outer in 4 6; do
+	what="AH tunnel, IPv$outer"
+	conf_defaults
+	encap=none cipher=null-sha256 mtu=1500 policy_extra=$'\tmss_clamp = no'
+	outer_addrs $outer
+	conf_pair
+	as_ah
+	pair_start || continue
+	forget
+	before=$(inner_mtu a)
+	in_ns "$ns_host_a" ping -n -c 1 -W 1 -M do -s $((before - 28)) 10.2.0.2 >/dev/null
+	ok "$what: told after one packet" wait_for 3 knows "$ns_host_a" 10.2.0.2
+	now=$(inner_mtu a)
+	is "$what: by what the link takes away" $((before - now)) 220
+	num "$what: and how much" "$(ip -n "$ns_host_a" -j route get 10.2.0.2 | jq '.[0].metrics[0].mtu')" -eq "$now"
+	ok "$what: a file over TCP" send_file "$ns_host_a" "$ns_host_b" 10.2.0.2 7000 "$work/file"
+	ok "$what: a file over TCP, IPv6" send_file "$ns_host_a" "$ns_host_b" fd02::2 7001 "$work/file"
+	num "$what: UDP over IPv6" "$(udp_df "$ns_host_a" "$ns_host_b" fd02::2 "$before")" -eq 1280
+	pair_stop || fail "$what: ends well"
+
+	what="AH transport, IPv$outer"
+	conf_defaults
+	encap=none cipher=null-sha256 mode=transport mtu=1500 policy_extra=$'\tmss_clamp = no'
+	outer_addrs $outer
+	len=32
+	[ $outer = 4 ] || len=128
+	nets_a="\"$wan_a/$len\"" nets_b="\"$wan_b/$len\""
+	tun_addresses="\"$wan_a/$len\"" && conf_one a >"$work/a.conf"
+	tun_addresses="\"$wan_b/$len\"" && conf_one b >"$work/b.conf"
+	as_ah
+	pair_start || continue
+	forget
+	ok "$what: a file over TCP" send_file "$ns_a" "$ns_b" "$wan_b" 7000 "$work/file"
+	num "$what: the SA's path MTU went down" "$(inner_mtu a)" -lt 1280
+	num "$what: UDP with DF" "$(udp_df "$ns_a" "$ns_b" "$wan_b" 1400)" -gt 1000
+	pair_stop || fail "$what: ends well"
+done
+
 # Messages that a stranger has made up: another SPI, another peer, a trivial size
 forged() { in_ns "$ns_m1" "$python" "$dir/forge.py" "$@"; sleep 0.3; }
 for enc in udp none; do
@@ -119,6 +160,17 @@ for enc in udp none; do
 		pair_start || continue
 		forged $enc "$wan_a" "$wan_b" 0x1001 1300
 		is "$what: path_mtu_discovery = no: nothing counts" "$(inner_mtu a)" "$before"
+		# by type (RFC 4301 6.1.1), told if that is wanted, and not for ever
+		sed -i '1s/.*/icmp_unprotected = {unreachable, time-exceeded} icmp_log = {too-big} path_mtu_age = 3s/' "$work/a.conf"
+		ok "$what: reload" bw a reload
+		forged $enc "$wan_a" "$wan_b" 0x1001 1300
+		is "$what: icmp_unprotected without too-big: nothing counts" "$(inner_mtu a)" "$before"
+		ok "$what: icmp_log = {too-big}: told" grep -q 'audit: icmp_error .*"type":3,"code":4' "$work/a.log.err"
+		sed -i '1s/icmp_unprotected = [^}]*}/icmp_unprotected = too-big/' "$work/a.conf"
+		ok "$what: reload" bw a reload
+		forged $enc "$wan_a" "$wan_b" 0x1001 1300
+		is "$what: icmp_unprotected = too-big: it counts" $((before - $(inner_mtu a))) 200
+		ok "$what: path_mtu_age = 3s: and then no more" wait_for 15 eval '[ "$(inner_mtu a)" = "$before" ]'
 		pair_stop || fail "$what: ends well"
 	done
 done
