@@ -550,6 +550,28 @@ START_TEST(test_rekey_deletes_late)
 }
 END_TEST
 
+/* The gateway gives another address when phase 1 is made anew: the child is made for it. */
+START_TEST(test_another_address)
+{
+	uint64_t order;
+
+	xauth();
+	add_pool("10.9.0.0/24");
+	if (_i)
+		d.a.conn->push = d.b.conn->push = true;
+	up_and_agree();
+	ck_assert_int_eq(ip_range_parse("10.8.0.0/24", &d.b.conf->pool[0].addrs[0]), 0);
+	ike_lease_give(d.b.ike->leases, &sa_of(&d.b)->lease[0], 0);
+	sa_of(&d.b)->lease[0].ver = 0;
+	ck_assert_int_eq(ike_rekey(d.a.ike, "b", false, &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_DONE);
+	duo_run(&d, 90 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	duo_agree(&d);
+	has_address("10.8.0.1", "10.8.0.1/32");
+}
+END_TEST
+
 /* Two that share the identity of a group are two peers, as their users say. 1: one of them begins
  * anew, and only it is replaced. */
 START_TEST(test_group)
@@ -625,6 +647,7 @@ int main(void)
 	tcase_add_loop_test(t, test_nothing_given, 0, 2);
 	tcase_add_loop_test(t, test_rekey, 0, 4);
 	tcase_add_loop_test(t, test_rekey_deletes_late, 0, 2);
+	tcase_add_loop_test(t, test_another_address, 0, 2);
 	tcase_add_loop_test(t, test_group, 0, 2);
 	tcase_add_loop_test(t, test_split, 0, 4);
 	tcase_add_test(t, test_both_versions);

@@ -114,12 +114,35 @@ static enum ike_rc asked(struct v1_exchange *x, const struct ike_payload *p, con
 	return put(x, &out, false, IKE1_CFG_REPLY, p->cp.id) ? IKE_DROP : IKE_OK;
 }
 
+/* Another address than the SA before this one had: the children it left are of no use any more, and
+ * are made anew. */
+static void readdress(struct ike_sa *sa)
+{
+	list_for_each_safe (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		const struct ip_addr *own = v1_inner_own(sa, &c->conf->remote_ts);
+		struct ike_want *w;
+
+		if (c->state != IKE_CHILD_UP || !c->conf->local_ts.ts[0].dynamic ||
+		    ip_addr_eq(&c->local_ts->ts[0].range.lo, own))
+			continue;
+		w = calloc(1, sizeof(*w));
+		if (!w)
+			return;
+		w->ci = ike_conn_child_index(sa->conn, c->conf);
+		list_push_back(&sa->wants, &w->link);
+		v1_child_delete(c, IKE_END_REPLACED, 0);
+	}
+}
+
 static void begin_children(struct v1_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 
 	sa->v1->stage = V1_STAGE_NONE;
 	ike_timer_stop(&sa->ike->timers, &sa->t_again);
+	if (sa->conn->conf->n_vips)
+		readdress(sa);
 	v1_begin_wants(sa);
 }
 

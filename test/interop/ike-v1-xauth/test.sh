@@ -96,6 +96,7 @@ client() {
 	ok "$what: bumpwire is let in" ike_up a site-b || show
 	is "$what: XAUTH user" "$(swan_value b remote-xauth-id)" alice
 	ok "$what: our address is on the device" wait_for 3 our_address
+	ok "$what: its name server is in resolv.conf of the run directory" grep -qx "nameserver 10.2.0.53" "$work/a.run/resolv.conf"
 	ok "$what: ping from that address" wait_for 3 ping_ok "$ns_a" 10.2.0.2 || show
 	ok "$what: phase 1 anew" order rekey site-b || show
 	ok "$what: the children are there at both ends" wait_for 3 ping_ok "$ns_a" 10.2.0.2 || show
@@ -105,6 +106,7 @@ client() {
 	ok "$what: ping under new keys" wait_for 3 ping_ok "$ns_a" 10.2.0.2 || show
 	ok "$what: taken down" ike_down a site-b
 	ok "$what: the address is gone" wait_for 3 eval '! our_address'
+	ok "$what: so is its name server" not test -e "$work/a.run/resolv.conf"
 	end
 }
 # gateway WHAT: strongSwan asks
