@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "ipsec/label.h"
 #include "ipsec/sa.h"
 #include "test_ipsec.h"
 
@@ -486,6 +487,11 @@ START_TEST(test_same)
 	DIFFERS(fragment, SA_FRAG_AFTER);
 	DIFFERS(ecn, false);
 	DIFFERS(dscp, 3);
+	DIFFERS(match_dscp, 1);
+	struct label_range label, other_label;
+	ck_assert_int_eq(label_range_parse("doi 1 level 3", &label, why, sizeof(why)), 0);
+	ck_assert_int_eq(label_range_parse("doi 1 level 3 to level 4", &other_label, why, sizeof(why)), 0);
+	DIFFERS(label, &label);
 	DIFFERS(path_mtu, 1280);
 	DIFFERS(mss_clamp, true);
 	DIFFERS(n_sel, 0);

@@ -276,6 +276,34 @@ START_TEST(test_clear)
 }
 END_TEST
 
+/* RFC 2401 8.2: what passes in the clear has a sensitivity, too; both ways. */
+START_TEST(test_label)
+{
+	struct label_range two, *unlabelled = _i ? &two : NULL;
+	struct audit_event e[3];
+	char why[160];
+
+	start((struct rig_opts) { 0 }, false);
+	ck_assert_int_eq(label_range_parse("doi 1 level 2", &two, why, sizeof(why)), 0);
+	for (unsigned i = 0; i < spd_count(plane_spd(rig.pa)); i++)
+		ck_assert_int_eq(policy_set_labels(spd_policy(plane_spd(rig.pa), i), &two, NULL, unlabelled), 0);
+	arrive(0, BRIDGE_PROTECTED, frame, udp(4, 1, 9, 10));
+	arrive(0, BRIDGE_OPEN, frame, udp(4, 9, 1, 10));
+	if (unlabelled) {
+		left(0, BRIDGE_OPEN, NULL);
+		left(0, BRIDGE_PROTECTED, NULL);
+		rig_dropped(rig.a, DROP_NONE, 0);
+		ck_assert_uint_eq(rig.a->c.bypass_packets, 2);
+	} else {
+		rig_dropped(rig.a, DROP_LABEL, 2);
+		ck_assert_uint_eq(plane_audit(rig.pa, e, 3), 2);
+		ck_assert(e[0].id == AUDIT_LABEL && e[0].out && e[1].id == AUDIT_LABEL && !e[1].out);
+	}
+	nothing_left();
+	stop();
+}
+END_TEST
+
 /* ---- in place of a host ------------------------------------------------------------------------ */
 
 /* From A's host to B's: ESP between their own addresses on the wire, and the same packet at the end. */
@@ -633,6 +661,7 @@ TCase *tcase_plane_bridge(void)
 	tcase_add_test(tc, test_rules_ip);
 	tcase_add_loop_test(tc, test_bad_frames, 0, 2);
 	tcase_add_loop_test(tc, test_clear, 0, 2);
+	tcase_add_loop_test(tc, test_label, 0, 2);
 	tcase_add_loop_test(tc, test_host, 0, 2);
 	tcase_add_test(tc, test_host_ah);
 	tcase_add_test(tc, test_host_too_big);
