@@ -162,3 +162,16 @@ test_unit_test_ike_v1_xauth_SOURCES = \
 test_unit_test_ike_v1_xauth_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_v1_xauth_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_v1_xauth
+
+check_PROGRAMS += test/unit/test_ike_v1_rules
+test_unit_test_ike_v1_rules_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_pki.c \
+	test/unit/ike_pki.h \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h \
+	test/unit/test_ike_v1_rules.c
+test_unit_test_ike_v1_rules_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_v1_rules_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_v1_rules

@@ -114,6 +114,11 @@ static bool choose(struct first *f)
 		}
 	}
 	struct ike_bad bad;
+	if (reason[0] && v1_sa_fault(f->m, sa, &bad)) {
+		v1_audit(f->ike, NULL, f->remote, &bad);
+		v1_notify_stranger(f->ike, f->local, f->remote, f->marker, f->h, bad.notify);
+		return false;
+	}
 	if (!reason[0])
 		snprintf(reason, sizeof(reason),
 			 "no connection with version = 1 or 0 has local_addrs for %s and such "

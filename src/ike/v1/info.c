@@ -498,6 +498,10 @@ void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p)
 	struct ike_bad bad;
 
 	if (!m->cipher.len) {
+		/* 5.15: a delete that nothing protects */
+		const struct ike_payload *del = ike_msg_find(m, IKE1_D, NULL);
+		if (del && v1_check_payload(del, &bad))
+			v1_audit(ike, sa, remote, &bad);
 		in_the_clear(sa, m);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "crypto/sig_digest.h"
+#include "ike/msg_rule.h"
 #include "ike/v1/v1.h"
 
 #define CERT_X509 4
@@ -154,11 +155,34 @@ int v1_add_cr(struct v1_exchange *x, bool inner)
 	return 0;
 }
 
+/* Has any key of ours a certificate of an authority that was asked for? */
+static bool available(const struct v1_exchange *x, struct span dn)
+{
+	const struct ike_auth_conf *a = &x->sa->conn->conf->auth;
+
+	for (unsigned i = 0; i < a->n_cred; i++)
+		if (a->cred[i]->cert && v1_issued_by(a->cred[i], dn))
+			return true;
+	return false;
+}
+
 void v1_take_cr(struct v1_exchange *x)
 {
 	struct v1_phase1 *ph = x->sa->v1->ph;
+	bool named = false, there = !x->sa->conn->conf->auth.n_cred;
 	struct ike_bad bad;
 
+	for (const struct ike_payload *p = NULL; (p = ike_msg_find(x->m, IKE1_CR, p));) {
+		if (v1_check_payload(p, &bad))
+			continue;
+		named = true;
+		there = there || !p->cert.data.len || available(x, p->cert.data);
+	}
+	if (named && !there) {
+		ike_refuse(&bad, IKE1_CERTIFICATE_UNAVAILABLE, IKE1_CR,
+			   "CR payload: no certificate of ours is of an authority that is asked for");
+		v1_discard(x, &bad);
+	}
 	for (const struct ike_payload *p = NULL; (p = ike_msg_find(x->m, IKE1_CR, p));) {
 		ph->asked_cert = true;
 		if (v1_check_payload(p, &bad) || !p->cert.data.len || ph->cr.len)
@@ -298,6 +322,7 @@ static enum ike_rc check_psk(struct v1_exchange *x)
 	int rc = side_hash(sa, false, (enum hash_id)0, want, &len);
 	if (rc)
 		return rc == -ENOENT ? IKE_KILL : IKE_DROP;
+	ph->odd_proof = got.len != len;
 	bool good = got.len == len && sodium_memcmp(got.p, want, len) == 0;
 	wipe(want, sizeof(want));
 	if (good)
@@ -323,7 +348,7 @@ static unsigned read_certs(struct v1_exchange *x, X509 **end, STACK_OF(X509) * c
 			bad = (struct ike_bad){ .notify = IKE1_INVALID_CERTIFICATE,
 						.payload = IKE1_CERT };
 			snprintf(bad.why, sizeof(bad.why), "CERT payload: cannot be read");
-			v1_audit(x->ike, x->sa, &x->remote, &bad);
+			v1_discard(x, &bad);
 		} else if (!*end && n == 0) {
 			*end = c;
 		} else if (!chain || sk_X509_push(chain, c) <= 0) {
@@ -346,6 +371,9 @@ static enum ike_rc verify(struct v1_exchange *x, EVP_PKEY *pinned, X509 *end,
 		sk_X509_pop_free(chain, X509_free);
 		return IKE_DROP;
 	}
+	struct span sig = ike_msg_find(x->m, IKE1_SIG, NULL)->raw.data;
+	sa->v1->ph->odd_proof = v1_method_base(sa->v1->ph->offer.method) == V1_BY_RSA &&
+				EVP_PKEY_get_size(pub) > 0 && sig.len != (size_t)EVP_PKEY_get_size(pub);
 	struct auth_octets o = octets(span_of(hash, len));
 	return ike_work_verify(sa, &o, 0, ike_msg_find(x->m, IKE1_SIG, NULL)->raw.data, 0, pinned,
 			       end, chain, pinned ? NULL : cas_of(sa), &sa->remote_id);
@@ -402,6 +430,21 @@ static bool proposal_fits(const struct ike_sa *sa, const struct ike_conn *c)
 	return proposal_select(&c->conf->proposals, &one, 0, &chosen, why, sizeof(why)) == 0;
 }
 
+/* 5.11, 5.12: a proof that cannot be one, or is not the peer's. Returns rc of v1_error(). */
+static enum ike_rc not_proved(struct v1_exchange *x, const char *why)
+{
+	const struct v1_phase1 *ph = x->sa->v1->ph;
+	bool sig = v1_method_signs(ph->offer.method, !x->sa->initiator);
+	uint16_t notify = !ph->odd_proof ? IKE1_AUTHENTICATION_FAILED
+			  : sig		 ? IKE1_INVALID_SIGNATURE
+					 : IKE1_INVALID_HASH_INFORMATION;
+	struct ike_bad bad;
+
+	ike_refuse(&bad, notify, sig ? IKE1_SIG : IKE1_HASH, "%s", why);
+	v1_audit(x->ike, x->sa, &x->remote, &bad);
+	return v1_error(x, IKE_KILL, notify, "%s", why);
+}
+
 bool v1_next_candidate(struct v1_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
@@ -441,14 +484,14 @@ enum ike_rc v1_check_candidates(struct v1_exchange *x, bool resume, unsigned nex
 		if (ph->pin + 1 < sa->conn->conf->peer.n_cred)
 			ph->pin++;
 		else if (!v1_next_candidate(x))
-			return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED, "%s", ph->why);
+			return not_proved(x, ph->why);
 	}
 	do {
 		enum ike_rc rc = v1_check_peer(x, &more);
 		if (rc != IKE_KILL)
 			return v1_wait(x, next, rc);
 	} while (v1_next_candidate(x));
-	return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED, "%s", ph->why);
+	return not_proved(x, ph->why);
 }
 
 /* -- initiator: the peer that was called -- */
@@ -481,13 +524,12 @@ enum ike_rc v1_check_expected(struct v1_exchange *x, unsigned next)
 		return IKE_OK;
 	if (resumed) {
 		if (ph->pin + 1 >= x->sa->conn->conf->peer.n_cred)
-			return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED, "%s",
-					x->work->why);
+			return not_proved(x, x->work->why);
 		ph->pin++;
 	}
 	enum ike_rc rc = v1_check_peer(x, &more);
 	if (rc == IKE_KILL)
-		return v1_error(x, IKE_KILL, IKE1_AUTHENTICATION_FAILED, "%s", ph->why);
+		return not_proved(x, ph->why);
 	return v1_wait(x, next, rc);
 }
 

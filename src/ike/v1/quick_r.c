@@ -99,6 +99,11 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 		best = fit;
 		ci = i;
 	}
+	struct ike_bad bad;
+	if (!best && why[0] && v1_sa_fault(x->m, offer, &bad)) {
+		v1_audit(x->ike, sa, &x->remote, &bad);
+		return v1_error(x, IKE_KILL, bad.notify, "%s", bad.why);
+	}
 	if (!best && why[0])
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "%s", why);
 	if (!best)

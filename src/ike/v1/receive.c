@@ -28,6 +28,15 @@ void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *r
 	ike_audit(ike, f->event, sa, remote, "%s", bad->why);
 }
 
+void v1_discard(struct v1_exchange *x, const struct ike_bad *bad)
+{
+	struct v1_phase1 *ph = x->sa->v1->ph;
+
+	v1_audit(x->ike, x->sa, &x->remote, bad);
+	if (ph && !ph->fault && bad->payload != IKE1_N && bad->payload != IKE1_D)
+		ph->fault = bad->notify;
+}
+
 bool v1_id_used(struct ike_sa *sa, uint32_t id)
 {
 	struct v1_sa *v = sa->v1;
@@ -170,7 +179,7 @@ static int check_payloads(struct v1_exchange *x, const struct v1_edge *e, struct
 				  "%s: a payload that does not belong there", e->name);
 	for (unsigned i = 0; i < m->n_payloads; i++)
 		if (v1_check_payload(&m->payload[i], bad))
-			v1_audit(x->ike, x->sa, &x->remote, bad);
+			v1_discard(x, bad);
 	return 0;
 }
 

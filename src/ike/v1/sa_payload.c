@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "crypto/dh.h"
+#include "ike/msg_rule.h"
 #include "ike/v1/sa_number.h"
 
 #define KEY_IKE   1 /* RFC 2407 4.4.2 */
@@ -441,6 +442,27 @@ int v1_ph2_choose(const struct proposals *ours, const struct v1_terms *terms, bo
 		  char *why, size_t whylen)
 {
 	return choose(ours, terms, false, any_group, m, sa, out, why, whylen);
+}
+
+int v1_sa_fault(const struct ike_msg *m, const struct ike_payload *sa, struct ike_bad *bad)
+{
+	const char *why;
+	struct v1_suite s;
+	int rc = 0;
+
+	for (unsigned i = 0; i < sa->sa.n; i++) {
+		const struct ike_prop *p = &m->prop[sa->sa.first + i];
+		for (unsigned k = 0; k < p->n_transforms; k++) {
+			const struct ike_transform *t = &m->transform[p->first_transform + k];
+			uint16_t notify = v1_suite_read(m, p, t, &s, &why);
+			if (!notify)
+				return 0;
+			if (rc == 0 && (notify != IKE1_INVALID_TRANSFORM_ID || t->id == 0))
+				rc = ike_refuse(bad, notify, IKE1_SA, "SA payload, transform %u: %s",
+						t->number, why);
+		}
+	}
+	return rc;
 }
 
 bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa)

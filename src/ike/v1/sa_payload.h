@@ -119,6 +119,11 @@ int v1_ph1_choose(const struct proposals *ours, const struct v1_terms *terms,
 int v1_ph2_choose(const struct proposals *ours, const struct v1_terms *terms, bool any_group,
 		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,
 		  char *why, size_t whylen) warn_unused;
+/*
+ * What is wrong with an offer of which no transform at all can be read (RFC 2408 5.6): -EBADMSG with
+ * the first fault in *bad. Transforms with numbers that are only not known here are no fault.
+ */
+int v1_sa_fault(const struct ike_msg *m, const struct ike_payload *sa, struct ike_bad *bad) warn_unused;
 /* True when it holds exactly one proposal with one transform, or one of two protocols with one of
  * each: an answer (RFC 2408 4.2). */
 bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa);

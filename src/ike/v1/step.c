@@ -212,6 +212,11 @@ static void end_phase1(struct v1_exchange *x)
 	struct ike_sa *sa = x->sa;
 	const char *why = x->why;
 
+	/* who has not had our public value cannot read it else */
+	if (x->exchange == IKE1_X_BASE && !sa->initiator)
+		keymat_free(&sa->keys);
+	if (x->notify && sa->v1->ph && sa->v1->ph->fault)
+		v1_notify(sa, IKE_PROTO_IKE, span_of(NULL, 0), sa->v1->ph->fault, span_of(NULL, 0));
 	if (x->notify)
 		v1_notify(sa, IKE_PROTO_IKE, span_of(NULL, 0), x->notify, span_of(NULL, 0));
 	if (sa->initiator) {

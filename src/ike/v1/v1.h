@@ -154,6 +154,8 @@ struct v1_phase1 {
 	struct ike_cursor candidate; /* responder: how far the search for a connection has come */
 	unsigned pin;                /* and among the keys of that connection */
 	uint64_t give_up_ns;     /* a refusal heard in the clear is believed then */
+	bool odd_proof;          /* the peer's proof cannot be one: it has the wrong length */
+	uint16_t fault;          /* notify of a payload that was discarded; told when it comes to nothing */
 	char refusal[512];
 	char why[768];
 };
@@ -233,6 +235,8 @@ void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 /* Logs the offence with its event of RFC 2408 section 5. sa NULL: a stranger's. */
 void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
 	      const struct ike_bad *bad);
+/* The same, of a payload that is discarded while the message goes on. */
+void v1_discard(struct v1_exchange *x, const struct ike_bad *bad);
 /* True when the peer has used the ID before; remembers it. */
 bool v1_id_used(struct ike_sa *sa, uint32_t id);
 
