@@ -394,6 +394,41 @@ START_TEST(b31_at_once)
 }
 END_TEST
 
+/* Whatever a router, or who claims to be one, quotes: it is looked at, and no byte beyond it. */
+START_TEST(b31_quotes_of_anything)
+{
+	static const struct column c[] = { { true, true, 4 }, { true, true, 6 }, { true, false, 6 }, { false, false, 4 } };
+	uint8_t room[PMTU_ORIGINAL_MAX];
+	unsigned found = 0;
+
+	srandom(2401);
+	for (unsigned k = 0; k < ARRAY_LEN(c); k++) {
+		start_with(&c[k], (struct rig_opts) { .suite = "null-sha1", .raw = true });
+		rig_send(&rig, pkt, make(&c[k], c[k].ver, 0, IPPROTO_TCP, true, 400));
+		for (unsigned i = 0; i < 20000; i++) {
+			uint32_t len = (c[k].ver == 4 ? 20u : 40u) + (uint32_t)random() % 300;
+			uint8_t ip[4000], *msg = malloc(8 + len);
+			struct icmp_quote q, orig;
+			(void)whole(&c[k], 0, ip);
+			memset(msg, 0, 8);
+			msg[0] = c[k].ver == 4 ? 3 : 2;
+			memcpy(msg + 8, ip, len);
+			for (unsigned n = (unsigned)random() % 4; n--;)
+				msg[8 + random() % len] = (uint8_t)random();
+			if (icmp_quote_read(c[k].ver, msg, 8 + len, &q) && pmtu_original(rig.out, &q, room, &orig)) {
+				struct pkt_info info;
+				ck_assert_uint_le(orig.len, PMTU_ORIGINAL_MAX);
+				ck_assert_uint_le(orig.len, orig.total);
+				found += icmp_quote_info(&orig, &info);
+			}
+			free(msg);
+		}
+		rig_free(&rig);
+	}
+	ck_assert_uint_gt(found, 10000);
+}
+END_TEST
+
 /* ---- B.3.2 ---------------------------------------------------------------------------------------- */
 
 /* AH and ESP, transport and tunnel: the largest packet that is let in fits the path, and the next larger would not. */
@@ -549,6 +584,7 @@ TCase *tcase_plane_pmtu(void)
 	tcase_add_loop_test(t, b2_ipv6_carries_1280, 0, ARRAY_LEN(columns));
 	tcase_add_loop_test(t, b31_stored_with_the_sa, 0, ARRAY_LEN(columns));
 	tcase_add_test(t, b31_at_once);
+	tcase_add_test(t, b31_quotes_of_anything);
 	tcase_add_loop_test(t, b32_calculation, 0, ARRAY_LEN(columns));
 	tcase_add_test(t, b32_two_ways_to_one_sa);
 	tcase_add_loop_test(t, b36_aging, 0, ARRAY_LEN(columns));

@@ -2,7 +2,7 @@
 # scapy as the other end of AH, transport and tunnel, and of ESP in transport mode, with IP options and extension headers. Everything is in
 # peer.py, which speaks TAP; scapy sits on the wire of host A in place of host B.
 . "$(dirname "$0")/../../scenario/lib.sh"
-need scapy ethtool jq
+need scapy ethtool jq tcpdump
 space a b
 cable "$ns_a" wan "$ns_b" wan
 address "$ns_a" wan 192.0.2.1/24 2001:db8::1/64
@@ -51,6 +51,8 @@ while read -r proto mode integ outer esn; do
 	} >"$work/a.conf"
 	chmod 600 "$work/a.conf"
 	gw_start a || continue
+	# what the host gets of headers in front of ESP, over IPv6, where the system takes them off (RFC 4303 3.1.1)
+	[ "$proto$outer" != esp6 ] || { capture "$ns_a" bw0 "$work/tun.pcap" "ip6 src host $wan_b" && tun=$last; }
 	n=$(integ_bytes "x-$integ")
 	out=$(in_ns "$ns_b" timeout 60 "$python" "$src/test/interop/scapy-transport/peer.py" --proto "$proto" --mode "$mode" \
 		--integ "$integ" --outer "$outer" --esn "$esn" --mac "$mac_a" --mac-self "$mac" --ns-a "$ns_a" \
@@ -66,6 +68,11 @@ while read -r proto mode integ outer esn; do
 		esac
 	done <<<"$out"
 	[ $rc = 0 ] || fail "$what: the peer script ends well"
+	if [ "$proto$outer" = esp6 ]; then
+		capture_stop "$tun"
+		num "$what: hop-by-hop options in front of ESP arrive" "$(frames "$work/tun.pcap" 'ip6[6] = 0')" -ge 2
+		num "$what: without the rest there is none" "$(frames "$work/tun.pcap" 'ip6[6] = 58')" -ge 10
+	fi
 	gw_stop a || fail "$what: bumpwire ends well"
 done < <(rounds)
 finish
