@@ -159,21 +159,29 @@ rules='' more=''
 
 # ---- DHCP and SLAAC through the bump -------------------------------------------------------------
 
-if command -v dnsmasq >/dev/null && command -v udhcpc >/dev/null; then
-	address "$ns_clear" eth0 2001:db8:5::9/64
-	background "$ns_clear" "$work/dnsmasq" dnsmasq -k -p 0 -i eth0 --bind-interfaces -C /dev/null -u root --no-ping \
-		--dhcp-leasefile="$work/leases" --dhcp-range=192.0.2.50,192.0.2.60,1h --enable-ra --dhcp-range=2001:db8:5::,ra-only
-	printf '#!/bin/sh\n[ "$1" != bound ] || echo "$ip" >"%s/lease"\n' "$work" >"$work/bound"
-	chmod +x "$work/bound"
-	ok "DHCP: a lease" in_ns "$ns_host_a" timeout 20 udhcpc -i eth0 -n -q -f -t 5 -T 1 -s "$work/bound"
-	ok "DHCP: of the server's range" grep -q '^192\.0\.2\.5[0-9]$\|^192.0.2.60$' "$work/lease"
+# the server beside the switch, through one bump; then behind the other bump, through both
+dhcp() { # WHERE NS PREFIX: serves 2001:db8:PREFIX::/64 and leases from NS
+	local where=$1 ns=$2 net=2001:db8:$3
+	address "$ns" eth0 "$net::9/64"
+	background "$ns" "$work/dnsmasq" dnsmasq -k -p 0 -i eth0 --bind-interfaces -C /dev/null -u root --no-ping \
+		--dhcp-leasefile="$work/leases$3" --dhcp-range=192.0.2.$((40 + $3)),192.0.2.$((40 + $3)),1h --enable-ra --dhcp-range="$net::,ra-only"
+	rm -f "$work/lease"
+	ok "DHCP $where: a lease" in_ns "$ns_host_a" timeout 20 udhcpc -i eth0 -n -q -f -t 5 -T 1 -s "$work/bound"
+	is "DHCP $where: of the server's range" "$(cat "$work/lease" 2>/dev/null)" 192.0.2.$((40 + $3))
 	in_ns "$ns_host_a" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_ra; echo 1 >/proc/sys/net/ipv6/conf/eth0/autoconf'
 	ip -n "$ns_host_a" link set eth0 down
 	ip -n "$ns_host_a" link set eth0 up
 	address "$ns_host_a" eth0 2001:db8::1/64
-	slaac() { in_ns "$ns_host_a" ip -6 addr show dev eth0 | grep -q '2001:db8:5:.* dynamic'; }
-	ok "SLAAC: an address from router advertisements" wait_for 20 slaac
+	ok "SLAAC $where: an address from router advertisements" wait_for 20 slaac "$net"
 	stop "$last"
+	ip -n "$ns" addr del "$net::9/64" dev eth0
+}
+slaac() { in_ns "$ns_host_a" ip -6 addr show dev eth0 | grep -q "$1:.* dynamic"; }
+if command -v dnsmasq >/dev/null && command -v udhcpc >/dev/null; then
+	printf '#!/bin/sh\n[ "$1" != bound ] || echo "$ip" >"%s/lease"\n' "$work" >"$work/bound"
+	chmod +x "$work/bound"
+	dhcp "through one bump" "$ns_clear" 5
+	dhcp "through both bumps" "$ns_host_b" 6
 else
 	skip "DHCP and SLAAC" "no dnsmasq or no udhcpc"
 fi
