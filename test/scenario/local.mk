@@ -22,6 +22,7 @@ SCENARIOS = \
 	test/scenario/tunnel-udp/test.sh \
 	test/scenario/ip-versions/test.sh \
 	test/scenario/ah/test.sh \
+	test/scenario/ah-fragments/test.sh \
 	test/scenario/combinations/test.sh \
 	test/scenario/transport/test.sh \
 	test/scenario/nat/test.sh \
