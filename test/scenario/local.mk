@@ -13,6 +13,7 @@ SCENARIOS = \
 	test/scenario/ike-selectors/test.sh \
 	test/scenario/ike-trap/test.sh \
 	test/scenario/ike-conflict/test.sh \
+	test/scenario/ike-ah/test.sh \
 	test/scenario/multicast/test.sh \
 	test/scenario/ike-transport/test.sh \
 	test/scenario/ike-v1-bundle/test.sh \

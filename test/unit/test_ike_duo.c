@@ -313,6 +313,81 @@ START_TEST(test_fragments)
 }
 END_TEST
 
+static void transport(struct duo_node *n)
+{
+	n->conn->child[0].mode = SA_TRANSPORT;
+	duo_ts(&n->conn->child[0].local_ts, "dynamic");
+	duo_ts(&n->conn->child[0].remote_ts, "dynamic");
+}
+
+static void ah(struct ike_child_conf *c, const char *proposals)
+{
+	c->proto = IKE_CHILD_AH;
+	duo_proposals(&c->proposals, IKE_PROTO_AH, proposals);
+}
+
+/* AH in place of ESP, in both modes; keys anew with and without a key exchange of their own, by either side; another child. */
+START_TEST(test_ah)
+{
+	struct duo_node *n[] = { &d.a, &d.b };
+	bool is_transport = _i & 1;
+	uint64_t order;
+	char why[256];
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (is_transport)
+			transport(n[i]);
+		ah(&n[i]->conn->child[0], _i & 2 ? "sha384-curve25519-esn, sha256" : "sha256");
+	}
+	up_and_agree();
+	for (unsigned i = 0; i < 3; i++) {
+		struct duo_child *a = duo_child(&d.a, 0), *b = duo_child(&d.b, 0);
+		ck_assert_uint_eq(duo_children(&d.a), 1);
+		ck_assert(a->up.proto == SA_AH && b->up.proto == SA_AH && !a->up.udp && !b->up.udp);
+		ck_assert_uint_eq(a->up.mode, is_transport ? SA_TRANSPORT : SA_TUNNEL);
+		ck_assert(!a->up.encr_in.p && !a->up.encr_out.p);
+		ck_assert_uint_eq(a->up.integ_in.len, _i & 2 ? 48 : 32);
+		ck_assert_uint_eq(a->up.esn, (_i & 2) != 0);
+		ck_assert_int_eq(ike_rekey(n[i % 2]->ike, i % 2 ? "a/net" : "b/net", false, &order, why, sizeof(why)), 0);
+		ck_assert_int_eq(duo_order(&d, n[i % 2], order)->type, IKE_EV_DONE);
+		duo_run(&d, 20 * NS_PER_S);
+		duo_agree(&d);
+	}
+	duo_down(&d, &d.a, "b/net");
+	duo_settle(&d);
+	duo_run(&d, 20 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+END_TEST
+
+/* Nothing in common: the key that is to be looked at is named. */
+START_TEST(test_ah_other)
+{
+	ah(&d.a.conn->child[0], "sha256");
+	if (_i)
+		ah(&d.b.conn->child[0], "sha384");
+	duo_start(&d);
+	duo_up_fails(&d, &d.a, "b/net", "ah_proposals");
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+END_TEST
+
+/* AH through a NAT is refused by who is asked, and both say why; not as something that passes. */
+START_TEST(test_ah_nat)
+{
+	ck_assert_int_eq(ip_addr_parse("198.51.100.7", &d.b.conn->remote->range.lo), 0);
+	d.b.conn->remote->range.hi = d.b.conn->remote->range.lo;
+	d.nat = true;
+	ah(&d.a.conn->child[0], "sha256");
+	ah(&d.b.conn->child[0], "sha256");
+	duo_start(&d);
+	duo_up_fails(&d, &d.a, "b/net", "NAT in between, which AH cannot cross");
+	duo_settle(&d);
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "NAT in between, which AH cannot cross"));
+	ck_assert_uint_eq(duo_children(&d.a) + duo_children(&d.b), 0);
+}
+END_TEST
+
 START_TEST(test_nat)
 {
 	ck_assert_int_eq(ip_addr_parse("198.51.100.7", &d.b.conn->remote->range.lo), 0);
@@ -334,13 +409,6 @@ static const char *only_ts(const struct ts_list *l)
 
 	ck_assert_uint_eq(l->n, 1);
 	return ts_format(&l->ts[0], text);
-}
-
-static void transport(struct duo_node *n)
-{
-	n->conn->child[0].mode = SA_TRANSPORT;
-	duo_ts(&n->conn->child[0].local_ts, "dynamic");
-	duo_ts(&n->conn->child[0].remote_ts, "dynamic");
 }
 
 START_TEST(test_transport)
@@ -886,6 +954,9 @@ int main(void)
 	tcase_add_test(t, test_timeout);
 	tcase_add_test(t, test_keyingtries);
 	tcase_add_loop_test(t, test_fragments, 0, 3);
+	tcase_add_loop_test(t, test_ah, 0, 4);
+	tcase_add_loop_test(t, test_ah_other, 0, 2);
+	tcase_add_test(t, test_ah_nat);
 	tcase_add_test(t, test_nat);
 	tcase_add_test(t, test_nat_rebind);
 	tcase_add_test(t, test_transport);

@@ -268,6 +268,17 @@ uint32_t v2_spi_of(const struct ike_msg *m, const struct ike_payload *sa, const 
 	return 0;
 }
 
+/* AH covers the addresses, which a NAT changes, and there is none in UDP (RFC 3948 1). */
+static bool ah_behind_nat(struct v2_child *c)
+{
+	if (c->proto != SA_AH || !nat(c->sa))
+		return false;
+	snprintf(c->why, sizeof(c->why),
+		 "there is a NAT in between, which AH cannot cross: use esp_proposals in place of ah_proposals, "
+		 "here and at the peer");
+	return true;
+}
+
 /* Why there is no child, in words that say where to look. */
 static void say_refusal(struct v2_child *c, uint16_t notify)
 {
@@ -283,10 +294,13 @@ static void say_refusal(struct v2_child *c, uint16_t notify)
 			 ts_list_format(&c->remote_ts, remote, sizeof(remote)));
 		break;
 	case IKE2_NO_PROPOSAL_CHOSEN:
+		if (ah_behind_nat(c))
+			break;
 		snprintf(c->why, sizeof(c->why),
 			 "the peer accepts none of our proposals (%s...; NO_PROPOSAL_CHOSEN): make "
-			 "esp_proposals here and at the peer have one in common",
-			 proposal_format(&c->conf->proposals.p[0], prop, sizeof(prop)));
+			 "%s here and at the peer have one in common",
+			 proposal_format(&c->conf->proposals.p[0], prop, sizeof(prop)),
+			 c->proto == SA_AH ? "ah_proposals" : "esp_proposals");
 		break;
 	case IKE2_INTERNAL_ADDRESS_FAILURE:
 	case IKE2_FAILED_CP_REQUIRED:
@@ -453,6 +467,8 @@ uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first
 
 	if (bad)
 		return bad;
+	if (ah_behind_nat(c))
+		return IKE2_NO_PROPOSAL_CHOSEN;
 	offered(c, first, &ours);
 	proposals_from_sa(m, sa, wire_proto(c), &peers);
 	if (proposals_unprotected(&peers))
