@@ -20,7 +20,7 @@ struct flow_entry {
 	struct flow_key key;
 	void *verdict;    /* the plane's: the policy that decided */
 	uint32_t gen;     /* generation of the SPD it was decided under; 0: free */
-	uint32_t used;    /* the worker's batch counter when it last matched */
+	uint32_t used;    /* the worker's batch counter when it last matched, or up to FLOW_USED_STEP before */
 	void *hint;       /* the plane's: the SA */
 };
 _Static_assert(sizeof(struct flow_entry) == CACHE_LINE, "one line an entry");
@@ -43,6 +43,15 @@ void flow_table_fini(struct flow_table *t);
 struct flow_entry *flow_table_find(struct flow_table *t, const struct flow_key *k, uint64_t hash, uint32_t gen);
 /* Makes an entry, pushing out a dead one or else the one unused for longest. now: the worker's batch counter. */
 struct flow_entry *flow_table_add(struct flow_table *t, const struct flow_key *k, uint64_t hash, uint32_t gen, uint32_t now);
+
+/* The entry has matched. Its line is written now and then only: with many flows it would have to go back to memory each time. */
+#define FLOW_USED_STEP 1024u
+
+static inline void flow_entry_touch(struct flow_entry *e, uint32_t now)
+{
+	if (now - e->used >= FLOW_USED_STEP)
+		e->used = now;
+}
 
 static inline void flow_table_prefetch(const struct flow_table *t, uint64_t hash)
 {

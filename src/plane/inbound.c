@@ -407,7 +407,7 @@ struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p)
 
 	if (unlikely(!f))
 		f = classify_miss(w, p);
-	f->used = w->batch;
+	flow_entry_touch(f, w->batch);
 	return f;
 }
 
@@ -427,7 +427,7 @@ void inbound_check(struct worker *w)
 
 		if (unlikely(!f))
 			f = classify_miss(w, p);
-		f->used = w->batch;
+		flow_entry_touch(f, w->batch);
 		if (unlikely(f->hint != p->sa)) {
 			enum drop d = look_closer(w, f, p);
 			if (d != DROP_NONE) {

@@ -261,7 +261,7 @@ static void classify_some(struct worker *w, unsigned first, unsigned end)
 		struct flow_entry *f = flow_table_find(&w->out_flows, &p->info.key, p->hash, w->view->gen);
 		if (unlikely(!f))
 			f = classify_miss(w, p);
-		f->used = w->batch;
+		flow_entry_touch(f, w->batch);
 		p->policy = f->verdict;
 		p->sa = f->hint;
 		if (p->sa && p->sa != last) {
