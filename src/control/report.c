@@ -311,7 +311,7 @@ json_t *report_sa(struct sa *sa, uint64_t now)
 		json_object_set_new(v, "match_dscp", dscp_json(c->match_dscp));
 	json_object_set_new(v, "cipher", json_string(suite));
 	json_object_set_new(v, "backend",
-			    json_string(crypt_backend_name(crypt_key_backend(sa->key))));
+			    json_string(crypt_backend_name(crypt_key_backend(&sa->key))));
 	json_object_set_new(v, "esn", json_boolean(sa->esn));
 	json_object_set_new(
 	    v, "seq",

@@ -2,8 +2,8 @@
  * Inside the crypto folder: what a backend (OpenSSL, ipsec-mb, libsodium) offers to crypt.c, and
  * what a key and a context look like.
  *
- * A key is one block of guarded memory: struct crypt_key, and behind it the backend's expanded keys, whose
- * size the backend declares beforehand (key_bytes). Which function handles a run of packets (run)
+ * A key is its head, struct crypt_key, which may be part of something else, and one block of guarded memory with the backend's
+ * expanded keys, whose size the backend declares beforehand (key_bytes). Which function handles a run of packets (run)
  * is chosen once, when the key is made.
  *
  * How IKE uses this layer: the transform numbers, key and ICV lengths of its SK payload (RFC
@@ -23,24 +23,6 @@
 
 #define ESP_HEADER_LEN 8u  /* SPI and sequence number (RFC 4303 2) */
 #define ICV_MAX        32u /* HMAC-SHA2-512-256 */
-
-/* Seals or opens n >= 1 packets, whose keys are any that have this function; may leave them in flight until be->flush. */
-typedef void crypt_run_fn(struct crypt_ctx *c, struct crypt_op *ops, unsigned n);
-
-/* A cache line, then whatever the backend needs. */
-struct crypt_key {
-	const struct crypt_backend_ops *be;
-	crypt_run_fn *run;
-	void *expanded; /* the backend's be->key_bytes(), right behind this head in the same block: zeroed, 64-byte aligned */
-	struct esp_suite suite;
-	uint8_t dir; /* enum crypt_dir */
-	bool esn;
-	uint8_t block_mask; /* text lengths have none of these bits */
-	uint8_t salt[4];    /* the implicit part of the nonce; suite.encr->salt_len bytes */
-	uint16_t threads;
-	uint32_t bytes; /* that the key occupies, guarded and not */
-};
-_Static_assert(sizeof(struct crypt_key) == CACHE_LINE, "the head of a key is one cache line");
 
 struct crypt_ctx {
 	unsigned slot;

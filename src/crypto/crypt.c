@@ -1,6 +1,6 @@
 /*
- * Keys, contexts and the way of a batch: operations enter in any mixture of keys; runs of the same
- * key go to that key's backend in one call; what a backend keeps in flight (multi-buffer jobs) is
+ * Keys, contexts and the way of a batch: operations enter in any mixture of keys; runs that one
+ * function of a backend can do go to it in one call; what a backend keeps in flight (multi-buffer jobs) is
  * completed once, at the end of the batch; every operation leaves with ok set.
  */
 #include "crypto/crypt.h"
@@ -176,25 +176,29 @@ static int key_lengths_check(const struct esp_suite *s, struct span encr, struct
 	return 0;
 }
 
-#define KEY_TAIL_MOST 16u /* cache lines; more at a time would push itself out of the cache again */
+#define AHEAD_MOST 16u /* cache lines; more at a time would push itself out of the cache again */
 
-/* The head and the backend's tables are one block: who has the key's address has both. */
-static size_t block_bytes(const struct crypt_key *k)
+static unsigned lines_ahead(const struct crypt_backend_ops *be, const struct esp_suite *s, unsigned threads)
 {
-	return sizeof(*k) + k->be->key_bytes(&k->suite, k->threads);
+	size_t lines = (be->key_bytes(s, threads) + CACHE_LINE - 1) / CACHE_LINE;
+
+	if (be->looks_ahead && be->looks_ahead(s))
+		return 0;
+	return lines < AHEAD_MOST ? (unsigned)lines : AHEAD_MOST;
 }
 
-static void key_release(struct crypt_key *k)
+static void tables_release(struct crypt_key *k)
 {
-	secret_release(k, block_bytes(k));
+	secret_release(k->expanded, k->be->key_bytes(&k->suite, k->threads));
+	wipe(k, sizeof(*k));
 }
 
-int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
-		  struct span integ_key, unsigned threads, struct crypt_key **out)
+int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
+		   struct span integ_key, unsigned threads)
 {
 	int rc = key_lengths_check(s, encr_key, integ_key, threads);
 
-	*out = NULL;
+	*k = (struct crypt_key){ 0 };
 	if (rc)
 		return rc;
 	if (!state.done)
@@ -203,27 +207,46 @@ int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struc
 	if (!be || !be->can(s))
 		return -ENOTSUP;
 	size_t before = secret_in_use();
-	struct crypt_key *k = secret_alloc(sizeof(*k) + be->key_bytes(s, threads));
-	if (!k)
+	void *tables = secret_alloc(be->key_bytes(s, threads));
+	if (!tables)
 		return -ENOMEM;
-	k->be = be;
-	k->expanded = k + 1;
-	k->suite = *s;
-	k->dir = (uint8_t)dir;
-	k->esn = esn;
-	k->block_mask = (uint8_t)(s->encr->block - 1);
-	k->threads = (uint16_t)threads;
-	k->bytes =
-	    (uint32_t)(secret_in_use() -
-		       before); /* rounded up by the allocator; keys are made by one thread */
+	*k = (struct crypt_key){ .expanded = tables, .be = be, .suite = *s, .dir = (uint8_t)dir, .esn = esn,
+				 .block_mask = (uint8_t)(s->encr->block - 1), .icv_len = s->icv_len, .threads = (uint16_t)threads,
+				 .in_flight = be->flush != NULL, .ahead = (uint16_t)lines_ahead(be, s, threads) };
+	k->bytes = (uint32_t)(secret_in_use() - before); /* rounded up by the allocator; keys are made by one thread */
 	if (s->encr->salt_len)
 		memcpy(k->salt, encr_key.p + s->key_len, s->encr->salt_len);
 	rc = be->key_init(k, span_of(encr_key.p, s->key_len), integ_key);
 	if (rc)
-		key_release(k);
-	else
-		*out = k;
+		tables_release(k);
 	return rc;
+}
+
+void crypt_key_fini(struct crypt_key *k)
+{
+	if (!k->be)
+		return;
+	if (k->be->key_fini)
+		k->be->key_fini(k);
+	tables_release(k);
+}
+
+int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
+		  struct span integ_key, unsigned threads, struct crypt_key **out)
+{
+	struct crypt_key *k = secret_alloc(sizeof(*k));
+
+	*out = NULL;
+	if (!k)
+		return -ENOMEM;
+	int rc = crypt_key_init(k, s, dir, esn, encr_key, integ_key, threads);
+	if (rc) {
+		secret_release(k, sizeof(*k));
+		return rc;
+	}
+	k->bytes += sizeof(*k);
+	*out = k;
+	return 0;
 }
 
 void crypt_key_free(struct crypt_key **kp)
@@ -233,9 +256,8 @@ void crypt_key_free(struct crypt_key **kp)
 	*kp = NULL;
 	if (!k)
 		return;
-	if (k->be->key_fini)
-		k->be->key_fini(k);
-	key_release(k);
+	crypt_key_fini(k);
+	secret_release(k, sizeof(*k));
 }
 
 size_t crypt_key_bytes(const struct crypt_key *k)
@@ -311,7 +333,7 @@ static inline void batch(struct crypt_ctx *c, enum crypt_dir dir, struct crypt_o
 			last = next;
 		}
 		k->run(c, ops + i, end - i);
-		if (k->be->flush)
+		if (unlikely(k->in_flight))
 			pending = k->be;
 		i = end;
 	}
@@ -349,43 +371,4 @@ void crypt_auth(struct crypt_ctx *c, struct crypt_auth_op *ops, unsigned n)
 		crypt_raw_run(c, k, &r);
 		ops[i].ok = r.ok;
 	}
-}
-
-struct crypt_key_extent crypt_key_extent(const struct crypt_key *k)
-{
-	/* AES has one round key more than rounds: 11, 13 or 15; other ciphers' states are no longer */
-	size_t round_keys = (k->suite.key_len / 4u + 7) * 16u;
-	size_t lines = (block_bytes(k) + CACHE_LINE - 1) / CACHE_LINE;
-	size_t front = (sizeof(*k) + round_keys + CACHE_LINE - 1) / CACHE_LINE;
-
-	if (k->be->looks_ahead && k->be->looks_ahead(&k->suite))
-		lines = 1;
-	if (front > lines)
-		front = lines;
-	if (lines > UINT8_MAX)
-		lines = front;
-	return (struct crypt_key_extent){ .front = (uint8_t)front, .lines = (uint8_t)lines };
-}
-
-void crypt_key_prefetch(const struct crypt_key *k, struct crypt_key_extent e, uint32_t text_len)
-{
-	/*
-	 * In front the head and the round keys. At the end the powers of the hash key (GCM), highest first: a packet of n blocks
-	 * needs the last n of them, and three more for associated data, lengths and the encrypted first counter block.
-	 */
-	if (e.lines <= 1) {
-		__builtin_prefetch(k);
-		return;
-	}
-	const char *line = (const char *)k, *end = line + e.lines * (size_t)CACHE_LINE;
-	size_t tail = text_len / CACHE_LINE + 1, most = e.lines - e.front;
-
-	for (size_t i = 0; i < e.front; i++)
-		__builtin_prefetch(line + i * CACHE_LINE);
-	if (most > KEY_TAIL_MOST)
-		most = KEY_TAIL_MOST;
-	if (tail > most)
-		tail = most;
-	for (size_t i = 1; i <= tail; i++)
-		__builtin_prefetch(end - i * CACHE_LINE);
 }

@@ -8,13 +8,13 @@
 #define CRYPTO_CRYPT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/span.h"
 #include "crypto/transform.h"
 
-struct crypt_key; /* expanded keys of one SA, immutable once made; in guarded memory */
 struct crypt_ctx; /* one thread's scratch: backend managers, cipher contexts */
 
 enum crypt_backend { CRYPT_AUTO, CRYPT_OPENSSL, CRYPT_IPSEC_MB, CRYPT_SODIUM, CRYPT_BACKENDS };
@@ -49,6 +49,32 @@ struct crypt_op {
 	bool ok;         /* result */
 };
 
+struct crypt_backend_ops;
+/* Seals or opens n >= 1 packets, whose keys are any that have this function; may leave them in flight until the backend's flush. */
+typedef void crypt_run_fn(struct crypt_ctx *c, struct crypt_op *ops, unsigned n);
+
+/*
+ * A key of one SA: immutable once made. Its fields are the crypto folder's own business; it stands here so that an SA can have it within its
+ * cache lines. Packets need the first half.
+ */
+struct crypt_key {
+	crypt_run_fn *run;
+	void *expanded;     /* the backend's tables: guarded memory, 64-byte aligned */
+	uint8_t salt[4];    /* the implicit part of the nonce; suite.encr->salt_len bytes */
+	uint16_t threads;
+	uint8_t dir;        /* enum crypt_dir */
+	bool esn : 1;
+	bool in_flight : 1; /* run leaves packets for the backend's flush */
+	uint8_t block_mask; /* text lengths have none of these bits */
+	uint8_t icv_len;
+	uint16_t ahead;     /* cache lines of expanded to be loaded before run; 0: it sees to that itself */
+	uint32_t bytes;     /* of crypt_key_bytes() */
+	const struct crypt_backend_ops *be;
+	struct esp_suite suite;
+};
+#define CRYPT_KEY_HOT 32u
+_Static_assert(offsetof(struct crypt_key, be) == CRYPT_KEY_HOT, "what packets need of a key is half a cache line");
+
 /* Starts the backends: picks CPU code. Call once from the main thread before any other. Returns 0
  * or -errno. */
 int crypt_init(void) warn_unused;
@@ -63,16 +89,21 @@ enum crypt_backend crypt_backend_of(const struct esp_suite *s);
 const char *crypt_backend_describe(enum crypt_backend b);
 
 /*
- * Makes a key; from one thread at a time. encr_key is key_len + salt_len bytes, integ_key
+ * Makes a key at *k; from one thread at a time. encr_key is key_len + salt_len bytes, integ_key
  * integ->key_len bytes (empty for combined modes). esn: the high half of the sequence number is
  * authenticated (RFC 4303 2.2.1). threads: how many contexts will use it (slots 0..threads-1).
  * Returns 0, -EINVAL (wrong length), -ENOMEM or -ENOTSUP.
  */
+int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
+		   struct span integ_key, unsigned threads) warn_unused;
+/* Wipes; also what was never made, when all of it is zero. */
+void crypt_key_fini(struct crypt_key *k);
+/* The same with guarded memory of its own for *k. */
 int crypt_key_new(const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
 		  struct span integ_key, unsigned threads, struct crypt_key **out) warn_unused;
 /* Wipes and frees; NULL is allowed; *k becomes NULL. */
 void crypt_key_free(struct crypt_key **k);
-/* Bytes the key occupies, guarded and not. */
+/* Bytes the key occupies, guarded and not; without *k itself when that lies in something else. */
 size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
@@ -91,15 +122,12 @@ struct crypt_auth_op {
 };
 void crypt_auth(struct crypt_ctx *c, struct crypt_auth_op *ops, unsigned n);
 
-/* Where what packets need lies in a key's block of guarded memory, in cache lines: kept beside the pointer to the key, so that
- * it can be prefetched without being looked at. */
-struct crypt_key_extent {
-	uint8_t front; /* at its begin: head and round keys */
-	uint8_t lines; /* in all; the tables that long packets need more of lie at its end */
-};
-struct crypt_key_extent crypt_key_extent(const struct crypt_key *k);
-/* Starts loading what of the key a packet with text_len bytes of text needs: for batches of many different keys. */
-void crypt_key_prefetch(const struct crypt_key *k, struct crypt_key_extent e, uint32_t text_len);
+/* Starts loading what a packet needs of the key's tables: for batches of many different keys. */
+static prefetching void crypt_key_prefetch(const struct crypt_key *k)
+{
+	for (unsigned i = 0; unlikely(i < k->ahead); i++)
+		__builtin_prefetch((const char *)k->expanded + i * CACHE_LINE);
+}
 
 /* slot: 0..threads-1, this thread's number among those using the keys. */
 struct crypt_ctx *crypt_ctx_new(unsigned slot);

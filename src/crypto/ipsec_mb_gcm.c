@@ -60,7 +60,7 @@ static inline unsigned put_aad(struct gcm_input *in, const struct crypt_key *k, 
 
 unsigned mb_gcm_powers = 48;
 
-static inline void want_tables(const struct crypt_op *op, unsigned key_len)
+static prefetching void want_tables(const struct crypt_op *op, unsigned key_len)
 {
 	const char *table = op->key->expanded;
 	size_t end = offsetof(struct gcm_key_data, ghash_keys) + mb_gcm_powers * 16u, from = 0;
@@ -75,13 +75,13 @@ static inline void want_tables(const struct crypt_op *op, unsigned key_len)
 }
 
 /* Asks for what the packet at place i of ops[0..n) needs, unless it is what the one before it needs. */
-static inline void look_ahead(const struct crypt_op *ops, unsigned i, unsigned n, unsigned key_len)
+static prefetching void look_ahead(const struct crypt_op *ops, unsigned i, unsigned n, unsigned key_len)
 {
 	if (i < n && ops[i].key != ops[i - 1].key)
 		want_tables(&ops[i], key_len);
 }
 
-static inline __attribute__((always_inline)) void gcm_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
+static prefetching void gcm_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
 							   aes_gcm_enc_dec_t call)
 {
 	struct gcm_context_data *scratch = &c->mb->gcm;
@@ -105,12 +105,12 @@ static inline __attribute__((always_inline)) void gcm_seal(struct crypt_ctx *c, 
 			look_ahead(ops, first + i + LEAD, n, key_len);
 			if (likely(op[i].ok))
 				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len[i],
-				     op[i].dst + op[i].len, op[i].key->suite.icv_len);
+				     op[i].dst + op[i].len, op[i].key->icv_len);
 		}
 	}
 }
 
-static inline __attribute__((always_inline)) void gcm_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
+static prefetching void gcm_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
 							   aes_gcm_enc_dec_t call)
 {
 	struct gcm_context_data *scratch = &c->mb->gcm;
@@ -134,11 +134,11 @@ static inline __attribute__((always_inline)) void gcm_open(struct crypt_ctx *c, 
 			look_ahead(ops, first + i + LEAD, n, key_len);
 			if (likely(op[i].ok))
 				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len[i],
-				     icv[i], op[i].key->suite.icv_len);
+				     icv[i], op[i].key->icv_len);
 		}
 		for (unsigned i = 0; i < group; i++)
 			if (likely(op[i].ok))
-				op[i].ok = icv_equal(icv[i], op[i].src + op[i].len, op[i].key->suite.icv_len);
+				op[i].ok = icv_equal(icv[i], op[i].src + op[i].len, op[i].key->icv_len);
 	}
 }
 

@@ -13,7 +13,7 @@ enum drop esp_open_op(const struct sa *sa, uint8_t *esp, uint32_t len, uint64_t 
 	*seq = replay_full_seq(&sa->replay, load_be32(esp + 4), sa->esn);
 	if (!replay_may_accept(&sa->replay, *seq))
 		return DROP_REPLAY;
-	op->key = sa->key;
+	op->key = &sa->key;
 	op->esp = esp;
 	op->src = op->dst = esp + esp_text_off(sa);
 	op->len = text;

@@ -67,7 +67,7 @@ static inline void esp_seal_op(const struct sa *sa, uint64_t seq, uint8_t *esp, 
 {
 	store_be32(esp, sa->spi);
 	store_be32(esp + 4, (uint32_t)seq);
-	op->key = sa->key;
+	op->key = &sa->key;
 	op->esp = esp;
 	op->src = text;
 	op->dst = esp + esp_text_off(sa);

@@ -186,7 +186,6 @@ static void fill(struct sa *sa)
 	sa->proto = (uint8_t)c->proto;
 	sa->mode = (uint8_t)c->mode & 3;
 	sa->encap = (uint8_t)c->encap & 3;
-	sa->dir = (uint8_t)c->dir & 1;
 	sa->iv_len = c->suite.iv_len;
 	sa->icv_len = c->suite.icv_len;
 	sa->align = c->suite.align;
@@ -204,9 +203,11 @@ static void fill(struct sa *sa)
 	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + padding -
 				      (sa->mode == SA_TRANSPORT ? outer_header(ver) : 0));
 	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
-	sa->key_extent = crypt_key_extent(sa->key);
 	sa->installed_ns = clock_now_ns();
-	sa->iv_base = first_iv(c);
+	if (c->dir == DIR_OUT)
+		sa->iv_base = first_iv(c);
+	const struct sa_lifetime *l = &c->life;
+	sa->limited = l->soft_bytes || l->hard_bytes || l->soft_packets || l->hard_packets;
 	set_limits(sa);
 }
 
@@ -226,23 +227,25 @@ static void sa_destroy(struct sa *sa)
 {
 	struct sa_path *path = atomic_load_explicit(&sa->path, memory_order_relaxed);
 	sa_path_free(path);
-	crypt_key_free(&sa->key);
-	replay_fini(&sa->replay);
+	crypt_key_fini(&sa->key);
+	if (sa->dir == DIR_IN)
+		replay_fini(&sa->replay);
 	sa_conf_free(&sa->conf);
 	secret_release(sa, sizeof(*sa));
 }
 
 static int make(struct sa *sa, struct sa_conf *conf, unsigned threads, char *why, size_t whylen)
 {
-	int rc = crypt_key_new(&conf->suite, conf->dir == DIR_OUT ? CRYPT_SEAL : CRYPT_OPEN,
-			       conf->esn, secret_view(&conf->encr_key),
-			       secret_view(&conf->integ_key), threads, &sa->key);
+	sa->dir = (uint8_t)conf->dir & 1;
+	int rc = crypt_key_init(&sa->key, &conf->suite, conf->dir == DIR_OUT ? CRYPT_SEAL : CRYPT_OPEN,
+				conf->esn, secret_view(&conf->encr_key),
+				secret_view(&conf->integ_key), threads);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc)
 		return refuse(rc, why, whylen, "no crypto backend can do this cipher");
 	sa->solo = threads == 1;
-	rc = replay_init(&sa->replay, conf->dir == DIR_IN ? conf->replay_window : 0, threads == 1);
+	rc = conf->dir == DIR_IN ? replay_init(&sa->replay, conf->replay_window, threads == 1) : 0;
 	if (rc)
 		return rc;
 	if (conf->dir == DIR_OUT) {
@@ -302,7 +305,7 @@ void sa_unref(struct sa **sap)
 
 size_t sa_bytes(const struct sa *sa)
 {
-	size_t n = sizeof(*sa) + replay_bytes(&sa->replay);
+	size_t n = sizeof(*sa) + (sa->dir == DIR_IN ? replay_bytes(&sa->replay) : 0);
 
 	if (atomic_load_explicit(&((struct sa *)(uintptr_t)sa)->path, memory_order_relaxed))
 		n += sizeof(struct sa_path);
@@ -387,8 +390,8 @@ unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes)
 	uint64_t p = count_up(sa, &sa->packets, packets);
 	uint64_t b = count_up(sa, &sa->bytes, bytes);
 
-	if (likely(p < atomic_load_explicit(&sa->limit_packets, memory_order_relaxed) &&
-		   b < atomic_load_explicit(&sa->limit_bytes, memory_order_relaxed)))
+	if (likely(!sa->limited) || (p < atomic_load_explicit(&sa->limit_packets, memory_order_relaxed) &&
+				     b < atomic_load_explicit(&sa->limit_bytes, memory_order_relaxed)))
 		return 0;
 	const struct sa_lifetime *l = &sa->conf->life;
 	return expire(sa, reached(p, l->soft_packets) || reached(b, l->soft_bytes),

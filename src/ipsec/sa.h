@@ -62,8 +62,17 @@ struct label_range;
  * or go behind them.
  */
 struct sa {
+	/* -- written by every batch -- */
+	_Alignas(CACHE_LINE) _Atomic uint64_t packets; /* protected or accepted ... */
+	_Atomic uint64_t bytes;                        /* ... and bytes of inner packets */
+	_Atomic uint64_t last_used_ns;
+	_Atomic uint64_t seq; /* outbound: last number given out */
+	union {
+		struct replay replay; /* inbound */
+		uint64_t iv_base;     /* outbound: added to the sequence number: the explicit IV of counter modes */
+	};
 	/* -- read by every packet -- */
-	_Alignas(CACHE_LINE) uint32_t spi; /* host byte order */
+	uint32_t spi;               /* host byte order */
 	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
 	_Atomic uint32_t peer_tag;  /* inbound: a hash of where its packets come from, so that a move
 				       shows without following path; the plane's */
@@ -84,17 +93,12 @@ struct sa {
 	bool preserve : 1;     /* the outer header has the inner addresses (RFC 5374 3.1) */
 	bool solo : 1;         /* one worker in all: what changes need not be changed atomically */
 	_Atomic uint8_t state; /* enum sa_state */
-	struct crypt_key_extent key_extent; /* of key, for crypt_key_prefetch() */
-	struct crypt_key *key;
+	bool limited;          /* limit_bytes or limit_packets is one */
 	_Atomic(struct sa_path *) path; /* outbound */
-	uint64_t iv_base; /* added to the sequence number: the explicit IV of counter modes */
+	struct crypt_key key;  /* its first half; the other is behind the line */
+	/* -- what packets need when lifetimes are limited by bytes or packets -- */
 	/* the next lifetime boundary, soft or hard; UINT64_MAX for none */
 	_Atomic uint64_t limit_bytes, limit_packets;
-	/* -- written by every batch -- */
-	_Atomic uint64_t packets, bytes; /* protected or accepted; bytes of inner packets */
-	_Atomic uint64_t last_used_ns;
-	_Atomic uint64_t seq;            /* outbound: last number given out */
-	struct replay replay;            /* inbound */
 	/* -- the control thread's, and what packets seldom need -- */
 	struct sa_conf *conf;
 	uint32_t reqid;            /* which child of keying it belongs to, through all rekeyings; 0: none */
@@ -109,8 +113,8 @@ struct sa {
 	uint64_t pmtu_until_ns;    /* as long as that */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
 };
-_Static_assert(offsetof(struct sa, packets) == CACHE_LINE, "what packets read is one cache line");
-_Static_assert(offsetof(struct sa, conf) == 2 * CACHE_LINE, "what packets write is one cache line");
+_Static_assert(offsetof(struct sa, spi) == CACHE_LINE, "what packets write is one cache line");
+_Static_assert(offsetof(struct sa, key) + CRYPT_KEY_HOT == 2 * CACHE_LINE, "what packets read is one cache line");
 
 /* Outbound: from this number on it is time for another SA. */
 static inline uint64_t sa_seq_soft(const struct sa *sa)
@@ -119,10 +123,10 @@ static inline uint64_t sa_seq_soft(const struct sa *sa)
 }
 
 /* Starts loading what every packet needs of an SA. */
-static inline void sa_prefetch(const struct sa *sa)
+static prefetching void sa_prefetch(const struct sa *sa)
 {
-	__builtin_prefetch(sa);
 	__builtin_prefetch(&sa->packets, 1);
+	__builtin_prefetch(&sa->spi);
 }
 
 enum { SA_DROP_REPLAY, SA_DROP_AUTH, SA_DROP_POLICY, SA_DROP_OTHER };
@@ -197,7 +201,7 @@ bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b);
  * keyed with a random number of this process: it compares within one run and tells nothing about
  * the keys. Nothing happens once the keys were wiped. Control thread. */
 void sa_conf_set_key_id(struct sa_conf *conf);
-/* Bytes of memory of an SA without its cipher's key tables (those: crypt_key_bytes(sa->key)). */
+/* Bytes of memory of an SA without its cipher's key tables (those: crypt_key_bytes(&sa->key)). */
 size_t sa_bytes(const struct sa *sa);
 
 /* Largest inner packet (in transport mode: packet before it is protected) for an outer MTU with this

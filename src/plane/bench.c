@@ -20,6 +20,7 @@
 #include "plane/internal.h"
 
 #define RAW_OPS 256
+#define FAR 1009u
 #define RAW_STRIDE(size) (((size) + 128 + 63) & ~63u)
 
 static const uint8_t peer_v4[4] = { 192, 0, 2, 1 };
@@ -36,7 +37,9 @@ struct bench_thread {
 	bool both;            /* out and in; else out alone */
 	uint64_t packets;     /* that reached the end */
 	uint64_t elapsed_ns;
-	uint32_t next;        /* SA of the next packet */
+	uint32_t own;         /* SAs of this thread: every o->workers'th */
+	uint32_t next;        /* of them, the next packet's */
+	uint32_t step;        /* from one to the next: far, so that no neighbour in memory is the next one */
 	pthread_t thread;
 };
 
@@ -174,8 +177,8 @@ static void fill(struct bench_thread *t, unsigned n)
 		p->vnet = (struct virtio_net_hdr) { 0 };
 		p->info.len = size;
 		if (o->sas > 1) {
-			store_be32(p->ip + 16, sa_address(t->next));
-			t->next = t->next + o->workers < o->sas ? t->next + o->workers : w->number;
+			store_be32(p->ip + 16, sa_address(t->next * o->workers + w->number));
+			t->next = (t->next + t->step) % t->own;
 		} else {
 			store_be32(p->ip + 16, sa_address(0));
 		}
@@ -265,7 +268,8 @@ static void *pipeline_thread(void *arg)
 	unsigned n = w->n_out;
 	for (unsigned i = 0; i < SOCK_RX_MAX; i++)
 		endpoint_to_sockaddr(&peer, &w->rx[i].from);
-	t->next = w->number;
+	t->own = (t->b->o->sas - w->number + t->b->o->workers - 1) / t->b->o->workers;
+	t->step = t->own % FAR ? FAR : FAR + 4; /* both are primes: all have their turn */
 	if (!t->b->o->new_flows)
 		settle(t, n);
 	uint64_t start = clock_now_ns(), now = start, end = start + t->b->o->millis * NS_PER_MS;
@@ -322,7 +326,7 @@ static void cipher_op(struct crypt_op *op, bool seal, const struct sa *sa, uint8
 		esp_seal_op(sa, seq, esp, mem, text, op);
 		return;
 	}
-	op->key = sa->key;
+	op->key = &sa->key;
 	op->esp = esp;
 	op->src = esp + esp_text_off(sa);
 	op->dst = mem;
@@ -450,8 +454,8 @@ static int set_up(struct bench *b, struct bench_result *r, char *why, size_t why
 	if (rc)
 		return rc;
 	r->sa_bytes = ((double)sa_bytes(b->out[0]) + (double)sa_bytes(b->in[0])) / 2;
-	r->key_bytes = (double)crypt_key_bytes(b->out[0]->key);
-	r->backend = crypt_backend_name(crypt_key_backend(b->out[0]->key));
+	r->key_bytes = (double)crypt_key_bytes(&b->out[0]->key);
+	r->backend = crypt_backend_name(crypt_key_backend(&b->out[0]->key));
 	rc = make_spd(b, &spd, &r->spd_load_s);
 	if (rc) {
 		snprintf(why, whylen, "out of memory for the policies");

@@ -113,7 +113,7 @@ static void follow_some(const struct worker *w, unsigned first, unsigned end)
 		const struct sa *sa = w->in[i].sa;
 		if (sa && sa != last) {
 			last = sa;
-			crypt_key_prefetch(sa->key, sa->key_extent, w->in[i].len);
+			crypt_key_prefetch(&sa->key);
 			replay_prefetch(&sa->replay, load_be32(w->in[i].esp + 4));
 		}
 	}
@@ -418,6 +418,8 @@ void inbound_check(struct worker *w)
 	for (unsigned i = 0; i < w->n_in; i++) {
 		struct in_pkt *p = &w->in[i];
 
+		if (i + BATCH_LOOK < w->n_in && p[BATCH_LOOK].hash != p[BATCH_LOOK - 1].hash)
+			flow_table_look(&w->in_flows, &p[BATCH_LOOK].info.key, p[BATCH_LOOK].hash);
 		if (unlikely((uint8_t)(p->info.key.proto - IPPROTO_ESP) <= IPPROTO_AH - IPPROTO_ESP) &&
 		    nest_wants(w, p->ip, &p->info)) {
 			nest_add(w, p);

@@ -211,7 +211,7 @@ static enum drop find_ah(struct worker *w, struct round *r, struct nest_pkt *p, 
 	if (covered == 0)
 		return DROP_BAD_HEADER;
 	p->op = r->n_auth++;
-	r->auth[p->op] = (struct crypt_auth_op) { .key = sa->key, .data = copy, .len = covered,
+	r->auth[p->op] = (struct crypt_auth_op) { .key = &sa->key, .data = copy, .len = covered,
 						   .iv = sa->iv_len ? load_be64(ah + AH_FIXED) : 0,
 						   .icv = ah + AH_FIXED + sa->iv_len };
 	return DROP_NONE;

@@ -246,7 +246,7 @@ static bool by_its_quote(struct worker *w, struct out_pkt *p)
 }
 
 /* Looks the packets' flows up; the SAs they lead to are on their way from then on. */
-static void classify_some(struct worker *w, unsigned first, unsigned end)
+static void classify_some(struct worker *w, unsigned first, unsigned end, unsigned parsed)
 {
 	const struct sa *last = NULL;
 	bool icmp_told = icmp_error_told(w);
@@ -254,6 +254,8 @@ static void classify_some(struct worker *w, unsigned first, unsigned end)
 	for (unsigned i = first; i < end; i++) {
 		struct out_pkt *p = &w->out[i];
 
+		if (i + BATCH_LOOK < parsed && p[BATCH_LOOK].ip && p[BATCH_LOOK].hash != p[BATCH_LOOK - 1].hash)
+			flow_table_look(&w->out_flows, &p[BATCH_LOOK].info.key, p[BATCH_LOOK].hash);
 		if (unlikely(!p->ip))
 			continue;
 		if (unlikely(icmp_told))
@@ -314,7 +316,7 @@ static void fit_some(struct worker *w, unsigned first, unsigned end)
 		}
 		if (sa != last) {
 			last = sa;
-			crypt_key_prefetch(sa->key, sa->key_extent, p->info.len);
+			crypt_key_prefetch(&sa->key);
 		}
 		if (unlikely(sa->mode == SA_TRANSPORT) && !may_go_as_it_is(w, p)) {
 			p->sa = NULL;
@@ -551,7 +553,7 @@ static void work_on(struct worker *w, void (*flush)(struct worker *w))
 	for (unsigned at = 0; at < n + 2 * BATCH_STAGE; at += BATCH_STAGE) {
 		parse_some(w, at, batch_end(at + BATCH_STAGE, n));
 		if (at >= BATCH_STAGE)
-			classify_some(w, at - BATCH_STAGE, batch_end(at, n));
+			classify_some(w, at - BATCH_STAGE, batch_end(at, n), batch_end(at + BATCH_STAGE, n));
 		if (at >= 2 * BATCH_STAGE) {
 			fit_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n));
 			frame_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n), flush);

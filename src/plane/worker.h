@@ -240,6 +240,9 @@ struct worker {
 /* Packets that one step works on before it is the next one's turn. */
 #define BATCH_STAGE 32u
 
+/* How far ahead of the packet at hand a flow is looked for where fewer are kept. */
+#define BATCH_LOOK 12u
+
 static inline unsigned batch_end(unsigned end, unsigned n)
 {
 	return end < n ? end : n;

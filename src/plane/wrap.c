@@ -233,7 +233,7 @@ static enum drop wrap_ah(struct wrap *x, struct wrap_pkt *p, struct sa *sa, cons
 		return DROP_BAD_HEADER;
 	x->scratch_used += (covered + CACHE_LINE) & ~(uint32_t)(CACHE_LINE - 1);
 	p->op = x->n_auth++;
-	x->auth[p->op] = (struct crypt_auth_op) { .key = sa->key, .data = copy, .len = covered, .iv = iv,
+	x->auth[p->op] = (struct crypt_auth_op) { .key = &sa->key, .data = copy, .len = covered, .iv = iv,
 						   .icv = ah + AH_FIXED + sa->iv_len };
 	return DROP_NONE;
 }

@@ -309,6 +309,7 @@ START_TEST(test_lifetime_goes_on)
 
 	(void)!sa_count(old, 10, 1000);
 	new->conf->life.hard_packets = 5;
+	new->limited = true;
 	atomic_store(&new->limit_packets, 5);
 	ck_assert_uint_eq(carry_over(old, new) & SA_HARD, SA_HARD);
 	ck_assert(!sa_usable(new));

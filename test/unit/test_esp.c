@@ -236,7 +236,7 @@ static void make_again(struct crypt_ctx *c, const struct sa *out, struct span or
 	uint32_t n = esp_finish_text(out, esp + off, (uint32_t)inner.len, IPPROTO_IPIP);
 	struct crypt_raw raw = { .nonce = original.p + 8, .aad = span_of(esp, off + n), .src = esp + off, .dst = esp + off,
 				 .len = n, .icv = esp + off + n };
-	crypt_raw_run(c, out->key, &raw);
+	crypt_raw_run(c, &out->key, &raw);
 	ck_assert(raw.ok);
 	check_bytes("made again", span_of(esp, covered), span_of(original.p, covered));
 }

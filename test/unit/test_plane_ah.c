@@ -278,7 +278,7 @@ START_TEST(test_ah_behind_destination_options)
 	p[6] = IPPROTO_DSTOPTS;
 	n += 8 + size;
 	store_be16(p + 4, (uint16_t)(n - 40));
-	struct crypt_auth_op op = { .key = rig.out->key, .data = cover, .len = ah_cover(rig.out, p, n, ah_at, 1, cover),
+	struct crypt_auth_op op = { .key = &rig.out->key, .data = cover, .len = ah_cover(rig.out, p, n, ah_at, 1, cover),
 				    .icv = p + ah_at + AH_FIXED };
 	crypt_auth(c, &op, 1);
 	ck_assert(op.ok);

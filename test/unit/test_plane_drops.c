@@ -325,7 +325,7 @@ static unsigned out_crypto(void)
 {
 	start(NULL);
 	hit = rig.a;
-	struct crypt_key *own = rig.out->key;
+	struct crypt_key own = rig.out->key;
 	rig.out->key = rig.in->key;
 	send_one();
 	send_one();
