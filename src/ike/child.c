@@ -322,16 +322,17 @@ static bool drain(const struct ike_child *c)
 	return true;
 }
 
-/* Which of a reqid's pairs is the best to send by: in force, then the newest. */
-static struct ike_child *best_of_reqid(const struct ike *ike, uint32_t reqid)
+/* Which of a reqid's pairs is the best to send by: in force, then the newest. Those of but are out. */
+static struct ike_child *best_of_reqid(const struct ike *ike, uint32_t reqid, const struct ike_sa *but)
 {
 	struct ike_child *best = NULL;
 
 	for (struct ike_node *n = ike_table_first(&ike->by_reqid, reqid_hash(ike, reqid)); n;
 	     n = ike_table_next(n)) {
 		struct ike_child *c = list_entry(n, struct ike_child, by_reqid);
-		if (c->reqid == reqid && (!best || c->state < best->state ||
-					  (c->state == best->state && c->id > best->id)))
+		if (c->reqid == reqid && c->sa != but &&
+		    (!best || c->state < best->state ||
+		     (c->state == best->state && c->id > best->id)))
 			best = c;
 	}
 	return best;
@@ -359,11 +360,22 @@ void ike_child_switch(struct ike_child *c)
 	ike->env.child_switch(ike->env.ctx, c->reqid, c->proto, c->spi_in);
 }
 
+void ike_children_hand_over(struct ike_sa *sa)
+{
+	list_for_each (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		struct ike_child *other =
+		    c->carries ? best_of_reqid(sa->ike, c->reqid, sa) : NULL;
+		if (other)
+			ike_child_switch(other);
+	}
+}
+
 /* Out of the SAD, which it has left in our tables already: traffic goes on by a pair that stays. */
 static void take_out(struct ike_child *c)
 {
 	struct ike *ike = c->sa->ike;
-	struct ike_child *other = best_of_reqid(ike, c->reqid);
+	struct ike_child *other = best_of_reqid(ike, c->reqid, NULL);
 
 	if (other && c->carries)
 		ike_child_switch(other);

@@ -373,6 +373,9 @@ void ike_drains_end(struct ike *ike, uint32_t reqid);
 /* Our traffic goes by it: that is so already, or is made so now. */
 void ike_child_set_carrier(struct ike_child *c);
 void ike_child_switch(struct ike_child *c);
+/* Before the peer hears that sa is gone: what its children carry goes by pairs of other IKE SAs from now
+ * on, where there are such. */
+void ike_children_hand_over(struct ike_sa *sa);
 /* A newer pair has its place: CHILD_REKEYED is told, close_action does not apply to it any more. */
 void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by);
 /* The reqid for such a child: that of one with the same connection, peer and selectors, else the

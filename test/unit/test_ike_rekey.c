@@ -722,6 +722,41 @@ static bool drop_init(struct duo *duo, struct duo_msg *m)
 	return m->p[18] != IKE2_X_SA_INIT;
 }
 
+/* Answers to deletes; each needs b to send by the newest pair already. */
+static bool delete_answered(struct duo *duo, struct duo_msg *m)
+{
+	unsigned *answers = duo->hook_arg;
+	const struct duo_child *newest = duo_child(&duo->b, duo_children(&duo->b) - 1);
+
+	if (m->from == &duo->b && m->p[18] == IKE2_X_INFO && m->p[19] & IKE2_FLAG_R) {
+		ck_assert(newest->out);
+		(*answers)++;
+	}
+	return true;
+}
+
+/* Nothing has come by the new pair yet, and the peer deletes the old IKE SA: before it hears the answer, which
+ * ends what it accepts, we send by the new pair. */
+START_TEST(test_reauth_hands_over)
+{
+	unsigned answers = 0;
+
+	fresh(1);
+	up();
+	d.hook = delete_answered;
+	d.hook_arg = &answers;
+	uint64_t order = change_rekey(&d.a, "b", true);
+	while (!duo_last(&d.a, IKE_EV_DONE) || duo_last(&d.a, IKE_EV_DONE)->order != order)
+		ck_assert(duo_one(&d));
+	ck_assert_uint_eq(duo_children(&d.b), 2);
+	ck_assert(duo_child(&d.b, 0)->out);
+	duo_run(&d, SECONDS(1));
+	ck_assert_uint_ge(answers, 1);
+	change_rest(&d, 1, 1);
+	duo_fini(&d);
+}
+END_TEST
+
 /* The new SA cannot be made: the old one goes on until over_time, and it is tried again. */
 START_TEST(test_reauth_fails)
 {
@@ -771,6 +806,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_inactive);
 	tcase_add_loop_test(t, test_close_action, 0, 6);
 	tcase_add_loop_test(t, test_reauth, 0, 2);
+	tcase_add_test(t, test_reauth_hands_over);
 	tcase_add_test(t, test_reauth_fails);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, ike_dpd_case());

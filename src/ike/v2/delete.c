@@ -264,6 +264,8 @@ static enum ike_rc delete_ike(struct v2_exchange *x)
 		x->end = IKE_END_PEER;
 	if (x->end == IKE_END_PEER)
 		x->why = "deleted by the peer";
+	/* once it has our answer, it accepts nothing by the children any more */
+	ike_children_hand_over(sa);
 	return IKE_KILL;
 }
 
