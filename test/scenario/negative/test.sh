@@ -101,6 +101,7 @@ negative "one SA too many" one-more "policy_in=1"
 told sa_bundle '.inner.src == "10.2.0.2" and .seq == 40'
 negative "replay at both edges of the window" window "replay=5"
 for seq in 137 136 74 200 0; do told replay ".seq == $seq and .spi == \"0x00001002\""; done
+negative "extended sequence numbers before the wrap" esn-near ""
 negative "extended sequence numbers across the wrap" esn-wrap "replay=3"
 for seq in 4294967297 4294967294 4294967298; do told replay ".seq == $seq and .spi == \"0x00001012\""; done
 negative "another upper half than the ICV's" esn-half "auth=3"
