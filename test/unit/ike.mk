@@ -138,14 +138,23 @@ check_PROGRAMS += test/unit/test_ike_v1_duo
 test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_pki.c \
+	test/unit/ike_duo_pki.h \
 	test/unit/ike_pki.c \
-	test/unit/unit_folder.c \
-	test/unit/unit_folder.h \
 	test/unit/ike_pki.h \
+	test/unit/ike_v1_duo.c \
 	test/unit/ike_v1_rules.h \
 	test/unit/pcap.c \
 	test/unit/pcap.h \
-	test/unit/test_ike_v1_duo.c
+	test/unit/test_ike_v1_audit.c \
+	test/unit/test_ike_v1_duo.c \
+	test/unit/test_ike_v1_duo.h \
+	test/unit/test_ike_v1_quick.c \
+	test/unit/test_ike_v1_rare.c \
+	test/unit/test_ike_v1_rekey.c \
+	test/unit/test_ike_v1_wire.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h
 test_unit_test_ike_v1_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_v1_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_v1_duo

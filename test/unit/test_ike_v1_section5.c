@@ -1,7 +1,7 @@
 /*
  * RFC 2408 section 5, rule by rule: the offending message or payload goes through the checks, and
  * the notify and the audit event must be the ones the RFC names. Rules that need keys or a
- * negotiation under way are in test_ike_v1_duo.c.
+ * negotiation under way are in test_ike_v1_audit.c.
  */
 #include <errno.h>
 #include <stdio.h>

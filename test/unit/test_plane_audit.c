@@ -1,6 +1,7 @@
 /*
  * Every auditable event of the packet path (src/base/audit.def) is provoked, with the fields its row
- * promises. A row that nothing here provokes fails, unless it is one of IKE's (test_ike_v1_duo.c).
+ * promises. A row that nothing here provokes fails, unless it is one of IKE's, see
+ * test_ike_v1_audit.c.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
