@@ -65,11 +65,17 @@ check_PROGRAMS += test/unit/test_ike_duo
 test_unit_test_ike_duo_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_pki.c \
+	test/unit/ike_duo_pki.h \
 	test/unit/ike_pki.c \
-	test/unit/unit_folder.c \
-	test/unit/unit_folder.h \
 	test/unit/ike_pki.h \
-	test/unit/test_ike_duo.c
+	test/unit/test_ike_duo.c \
+	test/unit/test_ike_duo.h \
+	test/unit/test_ike_duo_auth.c \
+	test/unit/test_ike_duo_path.c \
+	test/unit/test_ike_duo_wire.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h
 test_unit_test_ike_duo_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_duo_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_duo

@@ -33,7 +33,7 @@ START_TEST(test_5_offence_of_a_stranger)
 	bool info = buf[18] == IKE1_X_INFO, known = load_be64(buf + 8) == 0;
 
 	if (r->notify == IKE1_INVALID_MAJOR_VERSION)
-		return; /* IKEv2's answer, see test_ike_duo.c */
+		return; /* IKEv2's answer, see test_ike_duo_wire.c */
 	duo_start(&d);
 	last_len = 0;
 	d.hook = keep_last;
