@@ -100,6 +100,7 @@ test_unit_test_ike_change_SOURCES = \
 	test/unit/ike_duo.h \
 	test/unit/test_ike_change.h \
 	test/unit/test_ike_dpd.c \
+	test/unit/test_ike_life.c \
 	test/unit/test_ike_rekey.c
 test_unit_test_ike_change_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_change_LDADD = $(LIBS_IKE) $(UNIT_LDADD)

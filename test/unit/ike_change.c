@@ -1,6 +1,25 @@
 /* See test_ike_change.h. */
 #include "test_ike_change.h"
 
+void change_start(struct duo *d)
+{
+	duo_start(d);
+	duo_up(d, &d->a, "b/net");
+	duo_agree(d);
+}
+
+void change_esp(struct duo *d, const char *a, const char *b)
+{
+	duo_proposals(&d->a.conn->child[0].proposals, IKE_PROTO_ESP, a);
+	duo_proposals(&d->b.conn->child[0].proposals, IKE_PROTO_ESP, b);
+}
+
+void change_more(struct duo *d)
+{
+	duo_conf_child(d->a.conn, "more", "10.3.0.0/16", "10.4.0.0/16");
+	duo_conf_child(d->b.conn, "more", "10.4.0.0/16", "10.3.0.0/16");
+}
+
 uint64_t change_rekey(struct duo_node *n, const char *name, bool reauth)
 {
 	char why[256] = "";

@@ -11,6 +11,12 @@
 
 #define SECONDS(n) ((n) * NS_PER_S)
 
+/* Both start, "b/net" is brought up from a, and they agree. */
+void change_start(struct duo *d);
+/* The proposals of the first child, at a and at b. */
+void change_esp(struct duo *d, const char *a, const char *b);
+/* A second child at both, "more". */
+void change_more(struct duo *d);
 /* Begins the rekeying of a connection or a child; returns the order. */
 uint64_t change_rekey(struct duo_node *n, const char *name, bool reauth);
 uint64_t change_down(struct duo_node *n, const char *name);
@@ -45,7 +51,8 @@ void stream_init(struct stream *s, struct duo *d);
 /* Time passes, packets go; then none is left on its way. */
 void stream_run(struct stream *s, uint64_t ns);
 
-/* test_ike_dpd.c */
+/* test_ike_dpd.c, test_ike_life.c */
 TCase *ike_dpd_case(void);
+TCase *ike_life_case(void);
 
 #endif

@@ -3,13 +3,6 @@
 
 static struct duo d;
 
-static void up(void)
-{
-	duo_start(&d);
-	duo_up(&d, &d.a, "b/net");
-	duo_agree(&d);
-}
-
 /* Retransmissions give up after about 165 s. */
 #define GIVES_UP SECONDS(4 + 8 + 13 + 24 + 42 + 76 + 5)
 
@@ -28,7 +21,7 @@ START_TEST(test_frozen)
 	d.a.conn->dpd_delay_ns = SECONDS(30);
 	d.a.conn->child[0].dpd_action = (enum ike_action)_i;
 	d.a.conn->keyingtries = 0;
-	up();
+	change_start(&d);
 	d.b.frozen = true;
 	duo_run(&d, SECONDS(29));
 	unsigned sent = d.a.sent;
@@ -57,7 +50,7 @@ START_TEST(test_thawed)
 	duo_init(&d, 1);
 	d.a.conn->dpd_delay_ns = SECONDS(10);
 	d.b.conn->dpd_delay_ns = SECONDS(10);
-	up();
+	change_start(&d);
 	d.b.frozen = true;
 	duo_run(&d, SECONDS(100));
 	d.b.frozen = false;
@@ -74,7 +67,7 @@ START_TEST(test_probes)
 {
 	duo_init(&d, 1);
 	d.a.conn->dpd_delay_ns = SECONDS(30);
-	up();
+	change_start(&d);
 	unsigned sent = d.a.sent;
 	for (unsigned i = 0; i < 40; i++) {
 		duo_child(&d.a, 0)->in_ns = d.now_ns;
@@ -100,7 +93,7 @@ START_TEST(test_restarted)
 	d.a.conn->dpd_delay_ns = SECONDS(30);
 	d.a.conn->child[0].dpd_action = IKE_ACTION_RESTART;
 	d.a.conn->keyingtries = 0;
-	up();
+	change_start(&d);
 	duo_restart(&d.b);
 	ck_assert_uint_eq(duo_children(&d.b), 0);
 	duo_run(&d, SECONDS(300));
@@ -115,7 +108,7 @@ START_TEST(test_keepalives)
 	duo_init(&d, 1);
 	d.nat = true;
 	d.b.conn->n_remote = 0; /* it only knows the NAT's address */
-	up();
+	change_start(&d);
 	duo_run(&d, SECONDS(205));
 	ck_assert_uint_ge(d.a.keepalives, 9);
 	ck_assert_uint_le(d.a.keepalives, 11);
@@ -137,7 +130,7 @@ START_TEST(test_keepalive_interval)
 	d.nat = true;
 	d.b.conn->n_remote = 0;
 	d.a.conf->keepalive_ns = SECONDS(2 * _i);
-	up();
+	change_start(&d);
 	duo_run(&d, SECONDS(41));
 	ck_assert_uint_ge(d.a.keepalives, _i ? 18 : 0);
 	ck_assert_uint_le(d.a.keepalives, _i ? 21 : 0);
@@ -159,7 +152,7 @@ START_TEST(test_over_time)
 	d.a.conn->rekey_ns = SECONDS(1000);
 	d.a.conn->over_ns = SECONDS(60);
 	d.a.conn->child[0].dpd_action = IKE_ACTION_RESTART;
-	up();
+	change_start(&d);
 	d.hook = drop_create;
 	duo_run(&d, SECONDS(1050));
 	ck_assert_uint_eq(d.a.count[IKE_EV_SA_UP], 1);
