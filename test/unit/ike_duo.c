@@ -529,6 +529,12 @@ struct ike_child_conf *duo_conf_child(struct ike_conn_conf *c, const char *name,
 	return k;
 }
 
+void duo_conf_childless(struct ike_conn_conf *c)
+{
+	while (c->n_child)
+		free(c->child[--c->n_child].name);
+}
+
 void duo_conf_psk(struct ike_conf *c, const char *id1, const char *id2, const char *secret)
 {
 	struct cred_psk *p = &c->psks.psk[c->psks.n++];

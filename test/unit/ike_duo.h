@@ -122,6 +122,7 @@ struct ike_conn_conf *duo_conf_conn(struct ike_conf *c, const char *name, const 
 				    const char *remote);
 struct ike_child_conf *duo_conf_child(struct ike_conn_conf *c, const char *name,
 				      const char *local_ts, const char *remote_ts);
+void duo_conf_childless(struct ike_conn_conf *c); /* takes its children away */
 void duo_conf_psk(struct ike_conf *c, const char *id1, const char *id2, const char *secret);
 void duo_ident(struct ident *id, const char *text);
 void duo_proposals(struct proposals *p, enum ike_protocol proto, const char *text);

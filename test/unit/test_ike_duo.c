@@ -248,8 +248,7 @@ END_TEST
 
 START_TEST(test_childless)
 {
-	d.a.conn->n_child = 0;
-	free(d.a.conn->child[0].name);
+	duo_conf_childless(d.a.conn);
 	duo_start(&d);
 	duo_up(&d, &d.a, "b");
 	ck_assert_uint_eq(duo_sas(&d.b), 1);

@@ -14,7 +14,7 @@ static void exchange(enum ike_exchange e)
 	for (unsigned i = 0; i < 2; i++) {
 		n[i]->conn->exchange = e;
 		if (e == IKE_EXCHANGE_AUTH)
-			n[i]->conn->n_child = 0;
+			duo_conf_childless(n[i]->conn);
 	}
 }
 
@@ -158,7 +158,7 @@ START_TEST(test_rare_exchange_refused)
 
 	n->conn->exchange = _i & 1 ? IKE_EXCHANGE_AUTH : IKE_EXCHANGE_BASE;
 	if (_i & 1)
-		n->conn->n_child = 0;
+		duo_conf_childless(n->conn);
 	if (_i & 2) {
 		struct ike_conn_conf *c = duo_conf_conn(d.b.conf, "other", "192.0.2.2", "198.51.100.1");
 		c->exchange = n->conn->exchange;
@@ -176,7 +176,7 @@ END_TEST
 START_TEST(test_main_mode_refused)
 {
 	d.b.conn->exchange = IKE_EXCHANGE_AUTH;
-	d.b.conn->n_child = 0;
+	duo_conf_childless(d.b.conn);
 	d.a.conf->retransmit.tries = 1;
 	duo_start(&d);
 	duo_up_fails(&d, &d.a, "b", "none of the IKE proposals");
