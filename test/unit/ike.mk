@@ -34,8 +34,14 @@ test_unit_test_ike_keys_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_keys
 
 check_PROGRAMS += test/unit/test_ike_cred
-test_unit_test_ike_cred_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_ike_cred.c \
-	test/unit/unit_folder.c test/unit/unit_folder.h
+test_unit_test_ike_cred_SOURCES = \
+	test/unit/ike_pki.c \
+	test/unit/ike_pki.h \
+	test/unit/test_ike_chain.c \
+	test/unit/test_ike_cred.c \
+	test/unit/test_ike_cred.h \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h
 test_unit_test_ike_cred_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-deprecated-declarations
 test_unit_test_ike_cred_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_cred

@@ -8,7 +8,9 @@ test_unit_test_packet_SOURCES = \
 	test/unit/pkt_feed.c \
 	test/unit/pkt_feed.h \
 	test/unit/test_packet.c \
+	test/unit/test_packet_bad.c \
 	test/unit/test_packet_cipso.c \
+	test/unit/test_packet_frag.c \
 	test/unit/test_packet_frame.c \
 	test/unit/test_packet_gso.c \
 	test/unit/test_packet_reasm.c \

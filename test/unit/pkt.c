@@ -2,6 +2,7 @@
 #include "pkt.h"
 
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint16_t slow_sum(uint16_t sum, const uint8_t *p, size_t len)
@@ -119,4 +120,26 @@ struct pkt_info pkt_info_of(const uint8_t *ip, size_t len)
 
 	ck_assert_int_eq(pkt_parse(ip, len, &info), DROP_NONE);
 	return info;
+}
+
+uint32_t pkt_make6(const uint8_t *ext, unsigned ext_len, uint8_t first, uint8_t *p)
+{
+	uint8_t body[3000];
+	struct pkt_spec s = { .ver = 6, .proto = first, .data = body, .len = ext_len + 20 };
+
+	memcpy(body, ext, ext_len);
+	memset(body + ext_len, 0, 20);
+	store_be16(body + ext_len, 1000);
+	store_be16(body + ext_len + 2, 2000);
+	store_be16(body + ext_len + 4, 20);
+	return pkt_make(&s, p);
+}
+
+uint8_t pkt_data[4000];
+
+void pkt_data_fill(void)
+{
+	srand(1);
+	for (unsigned i = 0; i < sizeof(pkt_data); i++)
+		pkt_data[i] = (uint8_t)rand();
 }
