@@ -8,8 +8,16 @@ test_unit_test_config_broken_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h t
 	test/unit/unit_folder.c test/unit/unit_folder.h
 test_unit_test_config_broken_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_config_broken_LDADD = $(LIBS_CONFIG) $(UNIT_LDADD)
-test_unit_test_config_ike_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_config_ike.c \
-	test/unit/unit_folder.c test/unit/unit_folder.h
+test_unit_test_config_ike_SOURCES = \
+	test/unit/ike_pki.c \
+	test/unit/ike_pki.h \
+	test/unit/test_config_ike.c \
+	test/unit/test_config_ike.h \
+	test/unit/test_config_ike_auth.c \
+	test/unit/test_config_ike_same.c \
+	test/unit/test_config_ike_whole.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h
 test_unit_test_config_ike_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_config_ike_LDADD = $(LIBS_CONFIG) $(UNIT_LDADD)
 TESTS += test/unit/test_config test/unit/test_config_broken test/unit/test_config_ike
