@@ -1,7 +1,12 @@
 # test programs of src/config
 check_PROGRAMS += test/unit/test_config test/unit/test_config_broken test/unit/test_config_ike
-test_unit_test_config_SOURCES = test/unit/test_config.c \
-	test/unit/unit_folder.c test/unit/unit_folder.h
+test_unit_test_config_SOURCES = \
+	test/unit/test_config.c \
+	test/unit/test_config.h \
+	test/unit/test_config_file.c \
+	test/unit/test_config_page.c \
+	test/unit/unit_folder.c \
+	test/unit/unit_folder.h
 test_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_config_LDADD = $(LIBS_CONFIG) $(UNIT_LDADD)
 test_unit_test_config_broken_SOURCES = test/unit/ike_pki.c test/unit/ike_pki.h test/unit/test_config_broken.c \

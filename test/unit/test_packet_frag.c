@@ -8,7 +8,7 @@
 #include "packet/fragtab.h"
 #include "pkt.h"
 
-/* Fragments p, checks each, and puts the pkt_data together again. */
+/* Fragments p, checks each, and puts the data together again. */
 static void check_frags(const uint8_t *p, uint32_t len, uint32_t mtu, unsigned want)
 {
 	static uint8_t back[65536];
