@@ -190,6 +190,27 @@ bool gate_cookie_good(struct gate *g, uint64_t now_ns, const struct ip_addr *fro
 	return sodium_memcmp(want, cookie.p, sizeof(want)) == 0;
 }
 
+static uint8_t *put_endpoint(uint8_t *p, const struct endpoint *e)
+{
+	*p++ = e->addr.ver;
+	memcpy(p, e->addr.b, sizeof(e->addr.b));
+	store_be16(p + sizeof(e->addr.b), e->port);
+	return p + sizeof(e->addr.b) + 2;
+}
+
+/* With the key that places are found by: what is hashed there is shorter. */
+void gate_cookie1(const struct gate *g, const struct endpoint *local, const struct endpoint *remote,
+		  const struct gate_salt *salt, uint8_t out[GATE_COOKIE1_LEN])
+{
+	uint8_t what[2 * (1 + sizeof(local->addr.b) + 2) + 8 + sizeof(salt->random)];
+	uint8_t *p = put_endpoint(put_endpoint(what, local), remote);
+
+	store_be64(p, salt->wall_ns);
+	memcpy(p + 8, salt->random, sizeof(salt->random));
+	crypto_shorthash(out, what, sizeof(what), g->hash_key);
+}
+_Static_assert(crypto_shorthash_BYTES == GATE_COOKIE1_LEN, "a cookie is one hash");
+
 /* ---- */
 
 void natd_hash(const uint8_t *spi_i, const uint8_t *spi_r, const struct endpoint *e,

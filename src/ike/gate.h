@@ -3,7 +3,7 @@
  * address (IPv6: by /64, which is what one host may have), and makes and checks stateless cookies.
  * Memory is fixed whatever arrives: addresses are counted in a table by keyed hash, where one
  * address may be counted for another, but so seldom that it does not matter and never so that a
- * stranger could aim at it.
+ * stranger could aim at it. And it makes the cookies of IKEv1, which are not stateless.
  */
 #ifndef IKE_GATE_H
 #define IKE_GATE_H
@@ -43,6 +43,19 @@ void gate_cookie(struct gate *g, uint64_t now_ns, const struct ip_addr *from, co
 		 struct span ni, uint8_t out[GATE_COOKIE_LEN]);
 bool gate_cookie_good(struct gate *g, uint64_t now_ns, const struct ip_addr *from,
 		      const uint8_t *spi_i, struct span ni, struct span cookie);
+
+/*
+ * A cookie of IKEv1 (RFC 2408 2.5.3), which is also what finds the SA: a keyed hash of both endpoints,
+ * the time it was made at and random bytes. Who does not have this gate's key can neither make one
+ * nor move one to other parties. The same salt gives the same cookie: what is kept to know it again.
+ */
+#define GATE_COOKIE1_LEN 8
+struct gate_salt {
+	uint64_t wall_ns;
+	uint8_t random[8];
+};
+void gate_cookie1(const struct gate *g, const struct endpoint *local, const struct endpoint *remote,
+		  const struct gate_salt *salt, uint8_t out[GATE_COOKIE1_LEN]);
 
 /* NAT_DETECTION hashes: SHA-1(SPIs | address | port) (RFC 7296 2.23). spi_r: zeros in a first
  * request. */

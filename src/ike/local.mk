@@ -69,6 +69,7 @@ libike_a_SOURCES = \
 	src/ike/v1/base.c \
 	src/ike/v1/cfg.c \
 	src/ike/v1/cfg.h \
+	src/ike/v1/cookie.c \
 	src/ike/v1/crypt.c \
 	src/ike/v1/crypt.h \
 	src/ike/v1/fault.c \

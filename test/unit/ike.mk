@@ -160,6 +160,7 @@ test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/pcap.c \
 	test/unit/pcap.h \
 	test/unit/test_ike_v1_audit.c \
+	test/unit/test_ike_v1_cookie.c \
 	test/unit/test_ike_v1_duo.c \
 	test/unit/test_ike_v1_duo.h \
 	test/unit/test_ike_v1_quick.c \

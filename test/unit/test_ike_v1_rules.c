@@ -457,6 +457,79 @@ START_TEST(test_5_15_delete_payload_error)
 }
 END_TEST
 
+/* ---- 5.14 in the clear: told, paced, and without effect on an SA in force */
+
+static void fill_clear(struct ike_sa *sa, uint8_t proto, size_t spi, uint16_t type)
+{
+	static const uint8_t zero[16];
+
+	ike_msg_init(&msg, 0x10, sa->spi_i, sa->spi_r, IKE1_X_INFO, 0, 5);
+	struct ike_payload *p = ike_msg_add(&msg, IKE1_N, false);
+	p->notify.doi = 1;
+	p->notify.proto = proto;
+	p->notify.type = type;
+	p->notify.spi = span_of(zero, spi);
+	p->notify.data = span_of("", 0);
+}
+
+static void in_the_clear(enum audit event, uint8_t proto, size_t spi, uint16_t type)
+{
+	struct endpoint from = { d.a.addr, 500 }, to = { d.b.addr, 500 };
+	uint8_t buf[256];
+	struct wr w;
+
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	struct ike_sa *sa = list_entry(d.b.ike->sas.next, struct ike_sa, all);
+	uint64_t heard = sa->heard_ns;
+	unsigned sent = d.b.sent;
+	d.now_ns += NS_PER_S;
+	fill_clear(sa, proto, spi, type);
+	w = wr_of(buf, sizeof(buf));
+	ck_assert_int_eq(ike_msg_write(&msg, &w), 0);
+	ike_receive(d.b.ike, &to, &from, false, buf, wr_view(&w).len);
+	duo_settle(&d);
+	ck_assert_msg(d.b.audited[event] == 1, "%s was not logged; the last was %s: %s", audit_info(event)->what,
+		      audit_info(d.b.audit.id)->what, d.b.audit_text);
+	ck_assert(endpoint_eq(&d.b.audit.src, &from));
+	ck_assert_uint_eq(d.b.sent, sent);
+	ck_assert_uint_eq(sa->heard_ns, heard);
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	duo_agree(&d);
+}
+
+#define IN_THE_CLEAR(name, ...)                                                                    \
+	START_TEST(test_##name)                                                                    \
+	{                                                                                          \
+		in_the_clear(__VA_ARGS__);                                                         \
+	}                                                                                          \
+	END_TEST
+IN_THE_CLEAR(5_14_invalid_protocol_id_in_the_clear, AUDIT_PROTOCOL_ID, 9, 4, IKE1_INVALID_SPI)
+IN_THE_CLEAR(5_14_invalid_spi_in_the_clear, AUDIT_SPI, 3, 2, IKE1_INVALID_SPI)
+IN_THE_CLEAR(5_14_invalid_message_type_in_the_clear, AUDIT_MESSAGE_TYPE, 1, 16, 0)
+IN_THE_CLEAR(5_14_notification_payload_error_in_the_clear, AUDIT_NOTIFICATION, 1, 16, IKE1_INVALID_COOKIE)
+
+/* What is wrong in itself does not make a negotiation doubt, either. */
+START_TEST(test_5_14_wrong_refusal_is_discarded)
+{
+	struct endpoint from = { d.b.addr, 500 }, to = { d.a.addr, 500 };
+	uint8_t buf[256];
+	struct wr w = wr_of(buf, sizeof(buf));
+
+	d.lose = 100;
+	duo_start(&d);
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &(uint64_t){ 0 }, why, sizeof(why)), 0);
+	struct ike_sa *sa = list_entry(d.a.ike->sas.next, struct ike_sa, all);
+	fill_clear(sa, _i ? 1 : 9, _i ? 16 : 4, IKE1_NO_PROPOSAL_CHOSEN);
+	ck_assert_int_eq(ike_msg_write(&msg, &w), 0);
+	ike_receive(d.a.ike, &to, &from, false, buf, wr_view(&w).len);
+	ck_assert_uint_eq(d.a.audited[_i ? AUDIT_NOTIFICATION : AUDIT_PROTOCOL_ID], 1);
+	ck_assert_int_eq(sa->v1->ph->refusal[0] != '\0', _i);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ike_v1_rules");
@@ -507,6 +580,11 @@ int main(void)
 	tcase_add_test(t, test_5_14_invalid_spi);
 	tcase_add_test(t, test_5_14_invalid_message_type);
 	tcase_add_test(t, test_5_14_notification_payload_error);
+	tcase_add_test(t, test_5_14_invalid_protocol_id_in_the_clear);
+	tcase_add_test(t, test_5_14_invalid_spi_in_the_clear);
+	tcase_add_test(t, test_5_14_invalid_message_type_in_the_clear);
+	tcase_add_test(t, test_5_14_notification_payload_error_in_the_clear);
+	tcase_add_loop_test(t, test_5_14_wrong_refusal_is_discarded, 0, 2);
 	tcase_add_test(t, test_5_15_invalid_doi);
 	tcase_add_test(t, test_5_15_invalid_protocol_id);
 	tcase_add_test(t, test_5_15_invalid_spi);

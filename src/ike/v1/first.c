@@ -1,8 +1,10 @@
 /*
  * The first message of phase 1, as responder. Before anything is kept: duplicate? -> limits -> a
  * connection for the addresses (in Aggressive Mode for the identity too) whose proposals fit. Then
- * an SA is made and the message goes to its handler. There are no stateless cookies in IKEv1 (RFC
- * 2408 2.5.3's are our random ones), so half-open SAs are limited by number alone.
+ * an SA is made, with a cookie for these parties (cookie.c), and the message goes to its handler.
+ * The cookies of IKEv1 are not stateless: the SA is there before the peer has shown that our answers
+ * reach it, so half-open SAs are limited by number alone; but in Main Mode it has shown that before
+ * it costs a key exchange (RFC 2408 2.5.3).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -147,6 +149,7 @@ static struct ike_sa *make_sa(struct first *f)
 	sa->local = *f->local;
 	sa->remote = *f->remote;
 	sa->marker = f->marker;
+	v1_cookie_make(sa);
 	sa->gate_addr = f->remote->addr;
 	gate_open(ike->gate, &sa->gate_addr);
 	sa->half_open = true;

@@ -418,12 +418,11 @@ static void deleted(struct ike_sa *sa, const struct ike_payload *p)
  * A peer that does not answer a Quick Mode, and somebody says that it does not know the cookies.
  * Nobody has proved that, so nothing ends; but a new phase 1 beside this one does no harm.
  */
-static void unknown_there(struct ike_sa *sa, const struct ike_msg *m)
+static void unknown_there(struct ike_sa *sa, const struct ike_payload *n)
 {
-	const struct ike_payload *n = ike_msg_find(m, IKE1_N, NULL);
 	struct v1_sa *v = sa->v1;
 
-	if (!n || n->notify.type != IKE1_INVALID_COOKIE || v->forgotten || sa->replaced ||
+	if (n->notify.type != IKE1_INVALID_COOKIE || v->forgotten || sa->replaced ||
 	    sa->state != IKE_ST_UP)
 		return;
 	list_for_each (l, &v->exchanges) {
@@ -438,30 +437,48 @@ static void unknown_there(struct ike_sa *sa, const struct ike_msg *m)
 	}
 }
 
-/* Nobody has proved anything yet: a refusal is only remembered. */
-static void in_the_clear(struct ike_sa *sa, const struct ike_msg *m)
+/* A refusal of our phase 1: it is only remembered. */
+static void refused_there(struct ike_sa *sa, const struct ike_payload *p, const char *name)
 {
-	char text[512], num[IKE_NAME_LEN], offer[256];
+	char text[512], offer[256];
 
-	if (sa->counted)
-		unknown_there(sa, m);
 	if (!sa->initiator || !sa->v1->ph || sa->keys.block || sa->v1->proved)
 		return;
-	for (const struct ike_payload *p = NULL; (p = ike_msg_find(m, IKE1_N, p));) {
-		if (p->notify.type >= IKE1_CONNECTED || p->notify.type == 0)
+	if (p->notify.type == IKE1_NO_PROPOSAL_CHOSEN)
+		snprintf(text, sizeof(text),
+			 "the peer accepts none of the IKE proposals of connection %s "
+			 "(%s...): make `proposals` here and at the peer have one in common "
+			 "(it may also know no connection for our address)",
+			 sa->conn->conf->name,
+			 proposal_format(&sa->conn->conf->proposals.p[0], offer, sizeof(offer)));
+	else
+		snprintf(text, sizeof(text), "the peer refused phase 1: %s", name);
+	(void)v1_doubt(&sa->v1->p1, text);
+}
+
+/* What nothing protects. Anybody may have sent it: a delete has no effect (5.15), an error is told
+ * (5.14) and believed when nothing better comes. */
+static void in_the_clear(struct ike_sa *sa, const struct ike_msg *m, const struct endpoint *remote)
+{
+	char num[IKE_NAME_LEN];
+	struct ike_bad bad;
+
+	for (unsigned i = 0; i < m->n_payloads; i++) {
+		const struct ike_payload *p = &m->payload[i];
+		if (p->type != IKE1_N && p->type != IKE1_D)
 			continue;
-		if (p->notify.type == IKE1_NO_PROPOSAL_CHOSEN)
-			snprintf(
-			    text, sizeof(text),
-			    "the peer accepts none of the IKE proposals of connection %s "
-			    "(%s...): make `proposals` here and at the peer have one in common "
-			    "(it may also know no connection for our address)",
-			    sa->conn->conf->name,
-			    proposal_format(&sa->conn->conf->proposals.p[0], offer, sizeof(offer)));
-		else
-			snprintf(text, sizeof(text), "the peer refused phase 1: %s",
-				 ike_name_or_number(IKE_NAMES_NOTIFY1, p->notify.type, num));
-		(void)v1_doubt(&sa->v1->p1, text);
+		if (v1_check_payload(p, &bad)) {
+			v1_audit_clear(sa->ike, sa, remote, &bad);
+			continue;
+		}
+		if (p->type != IKE1_N || p->notify.type >= IKE1_CONNECTED)
+			continue;
+		const char *name = ike_name_or_number(IKE_NAMES_NOTIFY1, p->notify.type, num);
+		ike_stranger_log(sa->ike, remote, "reports an error, which nothing protects: %s", name);
+		ike_audit(sa->ike, AUDIT_NOTIFICATION, sa, remote, "%s (not protected)", name);
+		if (sa->counted)
+			unknown_there(sa, p);
+		refused_there(sa, p, name);
 	}
 }
 
@@ -498,11 +515,7 @@ void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p)
 	struct ike_bad bad;
 
 	if (!m->cipher.len) {
-		/* 5.15: a delete that nothing protects */
-		const struct ike_payload *del = ike_msg_find(m, IKE1_D, NULL);
-		if (del && v1_check_payload(del, &bad))
-			v1_audit(ike, sa, remote, &bad);
-		in_the_clear(sa, m);
+		in_the_clear(sa, m, remote);
 		return;
 	}
 	if (open_message(sa, p, &bad)) {

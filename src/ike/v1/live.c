@@ -33,6 +33,7 @@ void v1_start(struct ike_sa *sa)
 			ike_tell(sa->ike, IKE_EV_PROGRESS, NULL, sa, NULL, w->order,
 				 "connecting to %s", endpoint_format(&sa->remote, peer));
 	}
+	v1_cookie_make(sa);
 	v->proof[0] = v->proof[1] =
 	    sa->conn->conf->auth.method == IKE_BY_PSK ? V1_PROOF_PSK : V1_PROOF_SIG;
 	v->p1.exchange = v1_exchange_of(sa->conn->conf);

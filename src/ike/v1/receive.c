@@ -14,18 +14,30 @@
 
 #define STRANGER_FRAGS 16384u /* bytes of fragments before a peer has proved itself */
 
-void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
-	      const struct ike_bad *bad)
+static void tell(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
+		 const struct ike_bad *bad, bool is_peer)
 {
 	const struct v1_fault *f = v1_fault_of(bad);
 
 	ike->stats.malformed++;
 	const char *what = audit_info(f->event)->what;
-	if (sa && sa->authenticated)
+	if (is_peer)
 		ike_sa_log(sa, LOG_LVL_INFO, "%s (RFC 2408 %s): %s", what, f->section, bad->why);
 	else
 		ike_stranger_log(ike, remote, "%s (RFC 2408 %s): %s", what, f->section, bad->why);
 	ike_audit(ike, f->event, sa, remote, "%s", bad->why);
+}
+
+void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
+	      const struct ike_bad *bad)
+{
+	tell(ike, sa, remote, bad, sa && sa->authenticated);
+}
+
+void v1_audit_clear(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
+		    const struct ike_bad *bad)
+{
+	tell(ike, sa, remote, bad, false);
 }
 
 void v1_discard(struct v1_exchange *x, const struct ike_bad *bad)
@@ -272,6 +284,19 @@ static void fragment(struct ike_sa *sa, const struct endpoint *local, const stru
 	free(whole.p);
 }
 
+/* It brings back a cookie that was made for somebody else (2.5.3). */
+static void stray_cookie(struct ike_sa *sa, const struct endpoint *local,
+			 const struct endpoint *remote, bool marker, const struct ike_hdr *h)
+{
+	struct ike_bad bad;
+
+	sa->ike->stats.invalid_spi++;
+	ike_refuse(&bad, IKE1_INVALID_COOKIE, 0,
+		   "header: the responder's cookie was made for another address or port");
+	v1_audit(sa->ike, sa, remote, &bad);
+	v1_notify_stranger(sa->ike, local, remote, marker, h, bad.notify);
+}
+
 void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h)
 {
@@ -294,6 +319,10 @@ void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 	x = exchange_of(sa, h);
 	if (!x) {
 		sa->ike->stats.unknown++;
+		return;
+	}
+	if (x == &sa->v1->p1 && !sa->initiator && x->n == 2 && !v1_cookie_ours(sa, local, remote)) {
+		stray_cookie(sa, local, remote, marker, h);
 		return;
 	}
 	x->local = *local;

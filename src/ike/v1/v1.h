@@ -154,6 +154,8 @@ struct v1_phase1 {
 	struct ike_cursor candidate; /* responder: how far the search for a connection has come */
 	unsigned pin;                /* and among the keys of that connection */
 	uint64_t give_up_ns;     /* a refusal heard in the clear is believed then */
+	struct gate_salt salt;          /* of our cookie, and the endpoints it was made for */
+	struct endpoint made_local, made_remote;
 	bool odd_proof;          /* the peer's proof cannot be one: it has the wrong length */
 	uint16_t fault;          /* notify of a payload that was discarded; told when it comes to nothing */
 	char refusal[512];
@@ -235,7 +237,10 @@ void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 /* Logs the offence with its event of RFC 2408 section 5. sa NULL: a stranger's. */
 void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
 	      const struct ike_bad *bad);
-/* The same, of a payload that is discarded while the message goes on. */
+/* The same of what came in the clear with the cookies of an SA: as a stranger's it is logged seldom. */
+void v1_audit_clear(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
+		    const struct ike_bad *bad);
+/* As v1_audit(), of a payload that is discarded while the message goes on. */
 void v1_discard(struct v1_exchange *x, const struct ike_bad *bad);
 /* True when the peer has used the ID before; remembers it. */
 bool v1_id_used(struct ike_sa *sa, uint32_t id);
@@ -309,6 +314,11 @@ void v1_established(struct v1_exchange *x);
 void v1_in_force(struct ike_sa *sa);
 /* The children that waited. */
 void v1_begin_wants(struct ike_sa *sa);
+/* cookie.c: our cookie, for sa->local and sa->remote, in place of what the SA was made with. */
+void v1_cookie_make(struct ike_sa *sa);
+/* As responder, of the first message that brings it back: was it made for who sends that? */
+bool v1_cookie_ours(const struct ike_sa *sa, const struct endpoint *local,
+		    const struct endpoint *remote) warn_unused;
 /* A first message, no SA yet. */
 void v1_first(struct ike *ike, const struct endpoint *local, const struct endpoint *remote,
 	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h);
