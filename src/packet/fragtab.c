@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <sys/mman.h>
 
+#include "packet/pieces.h"
+
 #define WAYS 4u
 #define DATAGRAM_MAX 65535u
 
@@ -26,6 +28,7 @@ struct frag_entry {
 	bool dead;      /* had an overlap */
 	uint8_t n;
 	struct range range[FRAG_RANGES];
+	struct pieces pieces;
 };
 
 /* ---- reading --------------------------------------------------------------------------------------- */
@@ -123,17 +126,26 @@ static struct frag_entry *make(struct frag_entry *set, const struct flow_key *k,
 	return e;
 }
 
-/* Enters [lo, hi); false when it overlaps. */
+/* Is it where one is that came before, and no other? What that one held is not kept: it has gone on, this one does not. */
+static bool repeats(const struct frag_entry *e, const struct frag_place *p)
+{
+	uint32_t hi = p->off + p->len;
+
+	for (unsigned i = 0; i < e->n; i++)
+		if (e->range[i].lo <= p->off && hi <= e->range[i].hi)
+			return p->more == !(e->end && hi == e->end) && pieces_same(&e->pieces, p->off, hi, e->range[i].hi);
+	return false;
+}
+
+/* Enters [lo, hi); false when it overlaps, which ends the datagram, or when there are too many pieces. */
 static bool enter(struct frag_entry *e, uint32_t lo, uint32_t hi, enum drop *why)
 {
 	int before = -1, behind = -1;
 
-	*why = DROP_FRAG_OVERLAP;
 	for (unsigned i = 0; i < e->n; i++) {
 		const struct range *r = &e->range[i];
-		if (r->lo <= lo && hi <= r->hi)
-			return false; /* nothing new: this one alone is dropped */
 		if (lo < r->hi && r->lo < hi) {
+			*why = DROP_FRAG_OVERLAP;
 			e->dead = true;
 			return false;
 		}
@@ -155,6 +167,7 @@ static bool enter(struct frag_entry *e, uint32_t lo, uint32_t hi, enum drop *why
 		*why = DROP_FRAG_FULL;
 		return false;
 	}
+	pieces_begin(&e->pieces, lo);
 	return true;
 }
 
@@ -206,8 +219,9 @@ enum frag_do fragtab_see(struct fragtab *t, const uint8_t *ip, struct pkt_info *
 	}
 	if (!e)
 		return FRAG_WAIT;
-	if (e->dead || !end_agrees(e, &p)) {
-		e->dead = true;
+	bool again = repeats(e, &p);
+	if (again || e->dead || !end_agrees(e, &p)) {
+		e->dead |= !again;
 		*why = DROP_FRAG_OVERLAP;
 		return FRAG_DROP;
 	}

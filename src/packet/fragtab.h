@@ -69,8 +69,9 @@ enum frag_do {
 };
 /*
  * Takes note of the fragment at ip. tag tells apart what must not be mixed: fragments of one datagram come with one tag.
- * A fragment that overlaps another is dropped, and with it the rest of its datagram (RFC 5722, RFC 1858); one that only
- * repeats what came before is dropped alone. The first fragment makes those that wait for it ready.
+ * A fragment that overlaps others is dropped, also when it brings nothing new, and with it the rest of its datagram (RFC 5722 4,
+ * RFC 8200 4.5, RFC 1858); one with the place and length of one that came before is dropped alone. The first fragment makes those
+ * that wait for it ready.
  */
 enum frag_do fragtab_see(struct fragtab *t, const uint8_t *ip, struct pkt_info *info, uint32_t tag, uint64_t now_ns,
 			 enum drop *why) warn_unused;

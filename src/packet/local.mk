@@ -19,6 +19,7 @@ libpacket_a_SOURCES = \
 	src/packet/icmp.h \
 	src/packet/parse.c \
 	src/packet/parse.h \
+	src/packet/pieces.h \
 	src/packet/quote.c \
 	src/packet/quote.h \
 	src/packet/reasm.c \

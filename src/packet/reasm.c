@@ -11,6 +11,7 @@
 #include "packet/csum.h"
 #include "packet/ecn.h"
 #include "packet/fragtab.h"
+#include "packet/pieces.h"
 
 #define HEAD 1024u /* room for the header in front of the data; IPv6: what comes before the fragment header */
 #define DATA_MAX 65536u
@@ -33,6 +34,7 @@ struct reasm_entry {
 	unsigned frags;
 	unsigned n;
 	struct range range[REASM_RANGES]; /* in order, with holes between them */
+	struct pieces pieces;
 };
 
 int reasm_init(struct reasm *r)
@@ -126,18 +128,26 @@ static struct reasm_entry *make(struct reasm *r, uint32_t id, const struct flow_
 
 /* ---- its pieces ------------------------------------------------------------------------------------ */
 
-/* Enters [lo, hi). DROP_NONE, or why the datagram (or, with *again, this fragment alone) is no good. */
-static enum drop enter(struct reasm_entry *e, uint32_t lo, uint32_t hi, bool *again)
+/* Is it one that is there already, to the byte? */
+static bool repeats(const struct reasm_entry *e, const struct frag_place *at, const uint8_t *from, const uint8_t *data)
+{
+	uint32_t hi = at->off + at->len;
+
+	for (unsigned i = 0; i < e->n; i++)
+		if (e->range[i].lo <= at->off && hi <= e->range[i].hi)
+			return at->more == !(e->end && hi == e->end) && pieces_same(&e->pieces, at->off, hi, e->range[i].hi) &&
+			       memcmp(data + at->off, from, at->len) == 0;
+	return false;
+}
+
+/* Enters [lo, hi). DROP_NONE, or why the datagram is no good. */
+static enum drop enter(struct reasm_entry *e, uint32_t lo, uint32_t hi)
 {
 	unsigned i = 0;
 
 	while (i < e->n && e->range[i].hi < lo)
 		i++;
 	/* range[i], if there is one, ends at lo or behind it */
-	if (i < e->n && e->range[i].lo <= lo && hi <= e->range[i].hi) {
-		*again = true;
-		return DROP_FRAG_OVERLAP;
-	}
 	bool joins = i < e->n && e->range[i].hi == lo;
 	unsigned next = joins ? i + 1 : i;
 	if (next < e->n && e->range[next].lo < hi)
@@ -156,6 +166,7 @@ static enum drop enter(struct reasm_entry *e, uint32_t lo, uint32_t hi, bool *ag
 		memmove(&e->range[i + 1], &e->range[i], (e->n++ - i) * sizeof(e->range[0]));
 		e->range[i] = (struct range) { lo, hi };
 	}
+	pieces_begin(&e->pieces, lo);
 	return DROP_NONE;
 }
 
@@ -198,16 +209,21 @@ static bool finish(struct reasm_entry *e, uint8_t *data)
 	return true;
 }
 
+/* DROP_NONE, or why the datagram (or, with *again, this fragment alone) is no good. */
 static enum drop add(struct reasm_entry *e, const uint8_t *ip, const struct pkt_info *info, const struct frag_place *at, uint8_t *data,
 		     bool *again)
 {
 	uint32_t hi = at->off + at->len;
+	const uint8_t *from = ip + info->len - at->len;
 
 	if (e->state == DEAD)
 		return DROP_FRAG_OVERLAP;
+	*again = repeats(e, at, from, data);
+	if (*again)
+		return DROP_FRAG_OVERLAP;
 	/* nothing lies behind the end, and there is one end */
 	bool beyond = e->end ? hi > e->end || (!at->more && hi != e->end) : !at->more && e->n && e->range[e->n - 1].hi > hi;
-	enum drop d = beyond ? DROP_FRAG_OVERLAP : enter(e, at->off, hi, again);
+	enum drop d = beyond ? DROP_FRAG_OVERLAP : enter(e, at->off, hi);
 	if (d != DROP_NONE)
 		return d;
 	if (!at->more)
@@ -216,7 +232,7 @@ static enum drop add(struct reasm_entry *e, const uint8_t *ip, const struct pkt_
 		return DROP_BAD_HEADER;
 	e->ce |= (info->tos & ECN_MASK) == ECN_MASK;
 	e->frags++;
-	memcpy(data + at->off, ip + info->len - at->len, at->len);
+	memcpy(data + at->off, from, at->len);
 	return DROP_NONE;
 }
 

@@ -3,8 +3,9 @@
  * (RFC 4303 3.1.1, 3.4.1). A fragment is copied in; with the last one missing the packet is there, as if it had never been cut.
  *
  * Everything is bounded: REASM_DATAGRAMS at a time, each in REASM_RANGES pieces, for REASM_LIVE_NS; the oldest incomplete one makes room
- * for a new one. A fragment that overlaps another ends its datagram (RFC 5722); one that only repeats another is dropped alone. One table belongs to one worker and
- * one direction. No allocation after the start.
+ * for a new one. A fragment that overlaps others ends its datagram, also when it brings nothing new, and what still comes of it is
+ * dropped as well (RFC 5722 4, RFC 8200 4.5); one that repeats another to the byte is dropped alone. One table belongs to one worker
+ * and one direction. No allocation after the start.
  */
 #ifndef PACKET_REASM_H
 #define PACKET_REASM_H

@@ -274,6 +274,29 @@ void audit_datagram(struct worker *w, const struct sock_rx *rx, enum drop why)
 	tell(w);
 }
 
+/* SPI and sequence number of ESP or AH, when they are in it. */
+static void set_ipsec(struct audit_event *e, const uint8_t *ip, const struct pkt_info *info)
+{
+	bool ipsec = info->key.proto == IPPROTO_ESP || info->key.proto == IPPROTO_AH;
+
+	if (!ipsec || info->flags & PKT_FRAG_LATER || info->l4_off + AH_FIXED > info->len)
+		return;
+	const uint8_t *h = ip + info->l4_off + (info->key.proto == IPPROTO_AH ? 4 : 0);
+	set_spi(e, info->key.proto, load_be32(h));
+	set_seq(e, load_be32(h + 4));
+}
+
+void audit_part(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why)
+{
+	struct audit_event *e = begin(w, why == DROP_FRAG_OVERLAP || why == DROP_FRAG_FULL ? AUDIT_FRAGMENT : AUDIT_MALFORMED, why);
+
+	if (!e)
+		return;
+	set_header(e, ip, info->len, NULL);
+	set_ipsec(e, ip, info);
+	tell(w);
+}
+
 void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why)
 {
 	enum audit id = why == DROP_UNKNOWN_SPI                             ? AUDIT_NO_SA
@@ -284,11 +307,8 @@ void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *inf
 	if (!e)
 		return;
 	set_header(e, ip, info->len, NULL);
-	if (why == DROP_UNKNOWN_SPI && !(info->flags & PKT_FRAG_LATER) && info->l4_off + AH_FIXED <= info->len) {
-		const uint8_t *h = ip + info->l4_off + (info->key.proto == IPPROTO_AH ? 4 : 0);
-		set_spi(e, info->key.proto, load_be32(h));
-		set_seq(e, load_be32(h + 4));
-	}
+	if (why == DROP_UNKNOWN_SPI)
+		set_ipsec(e, ip, info);
 	set_inner(e, &info->key);
 	tell(w);
 }

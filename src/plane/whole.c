@@ -54,6 +54,8 @@ bool whole_out(struct worker *w, struct out_pkt *p, unsigned i)
 bool whole_in(struct worker *w, struct in_pkt *p)
 {
 	const struct flow_key *k = &p->info.key;
+	const struct pkt_info part = p->info;
+	const uint8_t *part_ip = p->ip;
 	bool ipsec = k->proto == IPPROTO_ESP || k->proto == IPPROTO_AH;
 
 	p->joined = false;
@@ -69,6 +71,8 @@ bool whole_in(struct worker *w, struct in_pkt *p)
 		if (!ours)
 			return true;
 	}
-	(void)join(w, &w->reasm_in, &p->ip, &p->info, &p->joined);
+	enum drop why = join(w, &w->reasm_in, &p->ip, &p->info, &p->joined);
+	if (why != DROP_NONE)
+		audit_part(w, part_ip, &part, why);
 	return p->joined;
 }

@@ -358,6 +358,8 @@ void audit_in(struct worker *w, const struct in_pkt *p, enum drop why);
 void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa, enum drop why, const struct pkt_info *info);
 /* A datagram that is too short, or too broken, to have an SPI. */
 void audit_datagram(struct worker *w, const struct sock_rx *rx, enum drop why);
+/* Inbound, a fragment of a datagram that cannot be put together. */
+void audit_part(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why);
 /* Inbound, in the clear. */
 void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why);
 /* A fragment that came through sa, and does not fit the others of its packet. */

@@ -167,6 +167,92 @@ START_TEST(test_overlap)
 }
 END_TEST
 
+/* A piece of the datagram's data, as its own fragment. */
+static uint32_t slice(int ver, uint32_t off, uint32_t len, bool more, uint8_t *out)
+{
+	uint32_t head = ver == 4 ? 20 : 48;
+
+	memcpy(out, frag[0], head);
+	if (ver == 4) {
+		store_be16(out + 2, (uint16_t)(head + len));
+		store_be16(out + 6, (uint16_t)(off / 8 | (more ? 0x2000 : 0)));
+		csum_ip4_set(out);
+	} else {
+		store_be16(out + 4, (uint16_t)(len + 8));
+		store_be16(out + 42, (uint16_t)(off | more));
+	}
+	memcpy(out + head, packet + (ver == 4 ? 20 : 40) + off, len);
+	return head + len;
+}
+
+/* What lies within others ends the datagram as well, if it is not one of them once more, to the byte. */
+START_TEST(test_contained)
+{
+	static const struct {
+		uint32_t off, len;
+		bool more, change, alone;
+	} rows[] = {
+		{ 0, 400, .more = true, .alone = true },      /* the first again */
+		{ 400, 80, .more = true, .alone = true },     /* the second */
+		{ 480, 40, .more = true, .alone = true },     /* the third */
+		{ 1000, 100, .more = false, .alone = true },  /* the last */
+		{ 0, 392, .more = true },                     /* the first, shorter */
+		{ 8, 392, .more = true },                     /* begins later */
+		{ 80, 80, .more = true },                     /* inside */
+		{ 0, 480, .more = true },                     /* the first and the second in one */
+		{ 400, 120, .more = true },                   /* the second and the third */
+		{ 392, 88, .more = true },                    /* across the seam */
+		{ 0, 400, .more = true, .change = true },     /* the first with other data */
+		{ 480, 40, .more = true, .change = true },
+		{ 1000, 96, .more = true },                   /* of the last, as if others followed */
+		{ 1008, 92, .more = false },
+		{ 1000, 100, .more = false, .change = true },
+	};
+	int ver = _i % 2 ? 6 : 4;
+	uint8_t f[MTU];
+	uint32_t n;
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cut(ver, 1092, (uint16_t)(100 + i));
+		const uint32_t parts[][2] = { { 400, 80 }, { 480, 40 }, { 1000, 100 }, { 0, 400 }, { 520, 480 } };
+		for (unsigned k = 0; k < 4; k++) {
+			n = slice(ver, parts[k][0], parts[k][1], parts[k][0] != 1000, f);
+			ck_assert_int_eq(add_at(f, n, 1000), REASM_WAIT);
+		}
+		n = slice(ver, rows[i].off, rows[i].len, rows[i].more, f);
+		f[n - 1] ^= rows[i].change;
+		ck_assert_int_eq(add_at(f, n, 1000), REASM_DROP);
+		ck_assert_int_eq(why, DROP_FRAG_OVERLAP);
+		n = slice(ver, parts[4][0], parts[4][1], true, f);
+		ck_assert_msg(add_at(f, n, 1000) == (rows[i].alone ? REASM_DONE : REASM_DROP), "row %u", i);
+		if (rows[i].alone) {
+			ck_assert_uint_eq(got_len, packet_len);
+			ck_assert_mem_eq(got, packet, packet_len);
+			reasm_release(&r);
+		} else { /* and so are those that had come, once more */
+			n = slice(ver, 0, 400, true, f);
+			ck_assert_int_eq(add_at(f, n, 1000), REASM_DROP);
+		}
+	}
+}
+END_TEST
+
+/* More follow, but what is there says that it ends here: not the same fragment. */
+START_TEST(test_two_lasts)
+{
+	uint8_t f[MTU];
+
+	cut(4, 792, 9);
+	ck_assert_int_eq(add_at(f, slice(4, 400, 400, true, f), 1000), REASM_WAIT);
+	ck_assert_int_eq(add_at(f, slice(4, 400, 400, false, f), 1000), REASM_DROP);
+	ck_assert_int_eq(add_at(f, slice(4, 0, 400, true, f), 1000), REASM_DROP);
+	cut(4, 792, 10);
+	ck_assert_int_eq(add_at(f, slice(4, 400, 400, false, f), 1000), REASM_WAIT);
+	ck_assert_int_eq(add_at(f, slice(4, 400, 400, true, f), 1000), REASM_DROP);
+	ck_assert_int_eq(add_at(f, slice(4, 0, 400, true, f), 1000), REASM_DROP);
+}
+END_TEST
+
 /* Neither ID, address nor protocol are mixed up. */
 START_TEST(test_apart)
 {
@@ -257,6 +343,8 @@ TCase *tcase_packet_reasm(void)
 	tcase_add_loop_test(t, test_orders, 0, 200);
 	tcase_add_loop_test(t, test_largest, 0, 2);
 	tcase_add_loop_test(t, test_overlap, 0, 6);
+	tcase_add_loop_test(t, test_contained, 0, 2);
+	tcase_add_test(t, test_two_lasts);
 	tcase_add_test(t, test_apart);
 	tcase_add_test(t, test_bounds);
 	tcase_add_test(t, test_ranges);

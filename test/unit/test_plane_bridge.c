@@ -456,6 +456,30 @@ START_TEST(test_host_fragments)
 	arrive(1, BRIDGE_OPEN, frame, head(0x0800, part, n));
 	nothing_left();
 	ck_assert_uint_eq(rig.b->reasm_in.n, 1);
+	/* one that lies across it: both are gone, which is audited */
+	struct audit_event e[2];
+	n = frag4_make(ip, len, 1500, 1, part);
+	part[9] = IPPROTO_ESP;
+	store_be16(part + 6, load_be16(part + 6) - 1);
+	csum_ip4_set(part);
+	arrive(1, BRIDGE_OPEN, frame, head(0x0800, part, n));
+	nothing_left();
+	rig_dropped(rig.b, DROP_FRAG_OVERLAP, 1);
+	ck_assert_uint_eq(plane_audit(rig.pb, e, 2), 1);
+	ck_assert_uint_eq(e[0].id, AUDIT_FRAGMENT);
+	ck_assert_uint_eq(e[0].reason, DROP_FRAG_OVERLAP);
+	ck_assert_uint_eq(e[0].have & (AUDIT_F_ADDRS | AUDIT_F_SPI), AUDIT_F_ADDRS);
+	ck_assert(!e[0].out);
+	/* the first of it knows its SA */
+	n = frag4_make(ip, len, 1500, 0, part);
+	part[9] = IPPROTO_ESP;
+	store_be32(part + 20, 0x777);
+	csum_ip4_set(part);
+	arrive(1, BRIDGE_OPEN, frame, head(0x0800, part, n));
+	ck_assert_uint_eq(plane_audit(rig.pb, e, 2), 1);
+	ck_assert_uint_eq(e[0].id, AUDIT_FRAGMENT);
+	ck_assert_uint_eq(e[0].have & (AUDIT_F_ADDRS | AUDIT_F_SPI), AUDIT_F_ADDRS | AUDIT_F_SPI);
+	ck_assert_uint_eq(e[0].spi, 0x777);
 	stop();
 }
 END_TEST

@@ -199,6 +199,47 @@ START_TEST(repeated)
 }
 END_TEST
 
+/* Within what has gone, and not one of those that went: the rest of the datagram is lost. */
+START_TEST(contained)
+{
+	static const struct {
+		uint32_t off, len; /* bytes of data */
+		bool more, alone;
+	} rows[] = {
+		{ 0, 1200, .more = true, .alone = true }, { 1200, 1200, .more = true, .alone = true }, { 0, 1192, .more = true }, { 8, 1192, .more = true },
+		{ 640, 80, .more = true },		  { 1200, 400, .more = true },		       { 1208, 1192, .more = true }, { 800, 800, .more = true },
+		{ 1200, 1200, .more = false },
+	};
+	int ver = _i ? 6 : 4;
+	uint32_t head = ver == 4 ? 20 : 48;
+	uint8_t f[1300];
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		start(ver);
+		cut(ver, 1, 3000, 40);
+		ck_assert_uint_eq(piece_len[0], head + 1200);
+		put_piece(0);
+		put_piece(1);
+		memcpy(f, piece[0], head);
+		if (ver == 4) {
+			store_be16(f + 2, (uint16_t)(head + rows[i].len));
+			store_be16(f + 6, (uint16_t)(rows[i].off / 8 | (rows[i].more ? 0x2000 : 0)));
+		} else {
+			store_be16(f + 4, (uint16_t)(8 + rows[i].len));
+			store_be16(f + 42, (uint16_t)(rows[i].off | rows[i].more));
+		}
+		memcpy(f + head, whole + (ver == 4 ? 20 : 40) + rows[i].off, rows[i].len);
+		rig_send(&rig, f, head + rows[i].len);
+		rig_dropped(rig.a, DROP_FRAG_OVERLAP, 1);
+		ck_assert_uint_eq(rig.n_wire, 2);
+		put_piece(2);
+		ck_assert_uint_eq(rig.n_wire, rows[i].alone ? 3 : 2);
+		rig_dropped(rig.a, DROP_FRAG_OVERLAP, rows[i].alone ? 0 : 1);
+		rig_free(&rig);
+	}
+}
+END_TEST
+
 /* Another end than the one that was said before. */
 START_TEST(two_ends)
 {
@@ -456,6 +497,7 @@ TCase *tcase_plane_fragments(void)
 	tcase_add_test(t, receiver_checks);
 	tcase_add_loop_test(t, overlap, 0, 2);
 	tcase_add_test(t, repeated);
+	tcase_add_loop_test(t, contained, 0, 2);
 	tcase_add_test(t, two_ends);
 	tcase_add_test(t, id_again_later);
 	tcase_add_test(t, first_never_comes);
