@@ -173,19 +173,30 @@ static int attach_share(int fd, const struct sock_opts *o)
 	return o->ver == 4 ? attach(fd, v4, ARRAY_LEN(v4)) : attach(fd, v6, ARRAY_LEN(v6));
 }
 
-/* Gives the sockets that share a UDP port each its share of SPIs, by the order they were bound in; without it the kernel would
- * choose by addresses and ports, and all that one peer sends would come to one of them. Anything that has no SPI (keepalives, and IKE
- * behind its zero marker) comes to the first. Attached to the first, it holds for those that join. */
+/* Gives the sockets that share a UDP port each its share of SPIs, by the order they were bound in;
+ * without it the kernel would choose by addresses and ports, and all that one peer sends would come
+ * to one of them. What is too short for an SPI (keepalives) comes to the first. IKE behind its zero
+ * marker comes to the one behind the last share, where there is one, else to the first. Attached to
+ * the first, it holds for those that join. */
 static int attach_udp_share(int fd, const struct sock_opts *o)
 {
 	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* the datagram's first word; too short: 0 */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* the first word; too short: returns 0 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, o->marker_apart ? o->shares : 0),
 		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, o->shares),
 		BPF_STMT(BPF_RET | BPF_A, 0),
 	};
 	struct sock_fprog prog = { .len = ARRAY_LEN(f), .filter = f };
+	int rc = setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog));
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ? -errno : 0;
+	return rc < 0 ? -errno : 0;
+}
+
+static bool divides_port(const struct sock_opts *o)
+{
+	return o->kind == SOCK_KIND_UDP && o->reuse_port && o->share == 0 &&
+	       (o->shares > 1 || (o->shares == 1 && o->marker_apart));
 }
 
 static int set_raw(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
@@ -258,9 +269,9 @@ int sock_open(struct sock *s, const struct sock_opts *o, char *why, size_t whyle
 		set_buffer(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, o->sndbuf);
 		err = bind_to(s, o, why, whylen);
 	}
-	if (!err && o->kind == SOCK_KIND_UDP && o->reuse_port && o->shares > 1 && o->share == 0 &&
-	    attach_udp_share(s->fd, o) < 0)
-		log_info(LOG_NET, "workers do not share a peer's packets: %s", strerror(errno));
+	if (!err && divides_port(o) && attach_udp_share(s->fd, o) < 0)
+		log_info(LOG_NET, "the packets of a port are not divided by SPI: %s",
+			 strerror(errno));
 	if (err)
 		sock_close(s);
 	return err;

@@ -31,8 +31,13 @@ struct sock_opts {
 	uint32_t mark;           /* SO_MARK; 0 for none */
 	/* Raw: the kernel gives every raw socket of a protocol its own copy of each packet. Of
 	 * `shares` sockets, number `share` (from 0) takes only packets whose SPI mod shares is its
-	 * own, so that workers divide the SAs. 0 or 1 shares: everything. */
+	 * own, so that workers divide the SAs. 0 or 1 shares: everything.
+	 * UDP sockets that share a port (reuse_port) divide it too, in the order they were bound in;
+	 * what has no SPI comes to the first. */
 	uint16_t share, shares;
+	/* UDP, of share 0: what begins with the non-ESP marker (RFC 3948 2.2) comes to the socket bound
+	 * next after all shares. */
+	bool marker_apart;
 };
 
 struct sock {

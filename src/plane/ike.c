@@ -1,7 +1,11 @@
 /*
- * IKE on the encapsulation port. In: a worker that finds the non-ESP marker copies the message into its ring and makes ike_fd
- * readable; the control thread takes it from there. Out: the control thread sends by the first worker's socket, so that messages come
- * from the port that ESP comes from (RFC 3948 2.2).
+ * IKE on the encapsulation port. It has a socket of its own there (RFC 3948 2.2 wants it to come from the port that ESP comes
+ * from), so that however much ESP waits in the workers' sockets, in either direction, IKE and keepalives find room.
+ *
+ * In: the first worker, which looks at that socket first in each of its turns, copies messages into its ring and makes ike_fd
+ * readable; the control thread takes them from there. A worker and not the control thread reads it because the kernel's UDP_GRO may
+ * join messages and ESP of one peer into one buffer, whose first packet says where it goes: so any worker may find messages,
+ * and this socket ESP. Out: the control thread sends by it.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -128,13 +132,20 @@ unsigned plane_ike_take(struct plane *p, plane_ike_cb *cb, void *arg, unsigned m
 	return n;
 }
 
+struct sock *plane_control_sock(struct plane *p, uint8_t ver)
+{
+	struct sock *own = &p->ike_sock[ver == 6], *shared = &p->worker[0]->udp[ver == 6];
+
+	return own->fd >= 0 ? own : shared->fd >= 0 ? shared : NULL;
+}
+
 int plane_send_ike(struct plane *p, const struct endpoint *local, const struct endpoint *remote, struct span datagram)
 {
 	static uint8_t message[MARKER_LEN + UINT16_MAX]; /* the control thread's */
 	struct sock_path path;
-	struct sock *s = &p->worker[0]->udp[remote->addr.ver == 6];
+	struct sock *s = plane_control_sock(p, remote->addr.ver);
 
-	if (s->fd < 0)
+	if (!s)
 		return -ENOTCONN;
 	if (datagram.len > UINT16_MAX)
 		return -EMSGSIZE;
@@ -148,9 +159,9 @@ int plane_send_keepalive_to(struct plane *p, const struct endpoint *local, const
 {
 	static uint8_t keepalive = 0xff;
 	struct sock_path path;
-	struct sock *s = &p->worker[0]->udp[remote->addr.ver == 6];
+	struct sock *s = plane_control_sock(p, remote->addr.ver);
 
-	if (s->fd < 0)
+	if (!s)
 		return -ENOTCONN;
 	sock_path_set(&path, &local->addr, remote);
 	return sock_send_one(s, &path, &keepalive, sizeof(keepalive));

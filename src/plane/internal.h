@@ -29,6 +29,7 @@ struct plane {
 	_Atomic bool ike_pending;
 	_Atomic unsigned expected; /* SAs that keying waits for: early.c */
 	unsigned ike_first;       /* worker whose messages are taken first */
+	struct sock ike_sock[2];  /* for control traffic on the encapsulation port, IPv4 and IPv6: ike.c; fd -1: none */
 	struct out_route **route; /* by reqid, chained; route_room is a power of two */
 	unsigned route_room, n_routes;
 	struct plane_later *later;/* freed after the next grace period */
@@ -45,6 +46,10 @@ struct plane {
 /* Makes event_fd readable, once until the control thread has looked. */
 void plane_wake_control(struct plane *p);
 
+/* ---- ike.c ---- */
+
+/* Where the control thread sends from our encapsulation port. NULL: there is no socket of this version. */
+struct sock *plane_control_sock(struct plane *p, uint8_t ver);
 
 /* ---- route.c ---- */
 

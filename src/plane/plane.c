@@ -17,6 +17,7 @@
 #include "plane/internal.h"
 
 #define DEFAULT_SOCKBUF (4u << 20)
+#define IKE_SOCKBUF (1u << 20)
 
 static int watch(struct worker *w, int fd, unsigned end)
 {
@@ -27,33 +28,43 @@ static int watch(struct worker *w, int fd, unsigned end)
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+/* What the sockets of a worker have in common. Each takes its share of SPIs; every raw socket would get a copy of all packets. */
+static struct sock_opts common_opts(const struct worker *w, unsigned v)
+{
+	const struct plane_opts *o = &w->plane->opts;
+	struct sock_opts so = {
+		.ver = v ? 6 : 4,
+		.port = o->port,
+		.proto = SA_ESP,
+		.bind = v ? o->bind6 : o->bind4,
+		.reuse_port = o->workers > 1 || o->ike,
+		.gso = o->gso,
+		.gro = o->gro,
+		.zero_csum = o->zero_csum && !v,
+		.rcvbuf = o->rcvbuf ? o->rcvbuf : DEFAULT_SOCKBUF,
+		.sndbuf = o->sndbuf ? o->sndbuf : DEFAULT_SOCKBUF,
+		.mark = o->mark,
+		.share = (uint16_t)w->number,
+		.shares = (uint16_t)o->workers,
+		.marker_apart = o->ike,
+	};
+
+	if (so.bind.ver == 0)
+		so.bind = ip_addr_any(so.ver);
+	return so;
+}
+
 static int open_ends(struct worker *w, char *why, size_t whylen)
 {
 	const struct plane_opts *o = &w->plane->opts;
 	int rc = 0;
 
 	for (unsigned v = 0; v < 2 && rc == 0; v++) {
-		struct sock_opts so = {
-			.ver = v ? 6 : 4,
-			.port = o->port,
-			.proto = SA_ESP,
-			.bind = v ? o->bind6 : o->bind4,
-			.reuse_port = o->workers > 1,
-			.gso = o->gso,
-			.gro = o->gro,
-			.zero_csum = o->zero_csum && !v,
-			.rcvbuf = o->rcvbuf ? o->rcvbuf : DEFAULT_SOCKBUF,
-			.sndbuf = o->sndbuf ? o->sndbuf : DEFAULT_SOCKBUF,
-			.mark = o->mark,
-		};
-		if (so.bind.ver == 0)
-			so.bind = ip_addr_any(so.ver);
+		struct sock_opts so = common_opts(w, v);
 		if (v ? o->udp6 : o->udp4)
 			rc = sock_open(&w->udp[v], &so, why, whylen);
 		so.kind = SOCK_KIND_RAW;
 		so.port = 0;
-		so.shares = o->workers; /* every raw socket would get a copy of all packets: each worker takes its share of SPIs */
-		so.share = w->number;
 		if (rc == 0 && (v ? o->raw6 : o->raw4))
 			rc = sock_open(&w->raw[v], &so, why, whylen);
 		so.proto = SA_AH;
@@ -127,6 +138,26 @@ static struct worker *worker_new(struct plane *p, unsigned number, struct tun *t
 	return w;
 }
 
+/* After all workers' sockets: its place in the order is what leads IKE to it. The first worker looks at it. */
+static int open_ike(struct plane *p, char *why, size_t whylen)
+{
+	const struct plane_opts *o = &p->opts;
+	int rc = 0;
+
+	for (unsigned v = 0; v < 2 && rc == 0; v++) {
+		struct sock_opts so = common_opts(p->worker[0], v);
+		if (!o->ike || !(v ? o->udp6 : o->udp4))
+			continue;
+		so.shares = 0;
+		so.gso = false;
+		so.rcvbuf = so.sndbuf = IKE_SOCKBUF;
+		rc = sock_open(&p->ike_sock[v], &so, why, whylen);
+		if (rc == 0)
+			rc = watch(p->worker[0], p->ike_sock[v].fd, WORKER_IKE + v);
+	}
+	return rc;
+}
+
 int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, char *why, size_t whylen)
 {
 	struct plane *p = calloc(1, sizeof(*p));
@@ -136,6 +167,7 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 	snprintf(why, whylen, "out of memory");
 	p->opts = *o;
 	p->n_workers = o->workers;
+	p->ike_sock[0].fd = p->ike_sock[1].fd = -1;
 	p->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	p->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	p->ike_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -154,6 +186,7 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 		p->view->gen = ++p->gen;
 	for (unsigned i = 0; ok && i < o->workers; i++)
 		ok = worker_new(p, i, tun, why, whylen) != NULL;
+	ok = ok && open_ike(p, why, whylen) == 0;
 	if (!ok) {
 		plane_free(&p);
 		return -EIO;
@@ -203,6 +236,8 @@ void plane_free(struct plane **pp)
 		free(p->worker[i]);
 	}
 	free(p->worker);
+	sock_close(&p->ike_sock[0]);
+	sock_close(&p->ike_sock[1]);
 	if (p->view)
 		spd_free(&p->view->spd);
 	free(p->view);
@@ -399,8 +434,8 @@ int plane_send_keepalive(struct plane *p, const struct sa *sa)
 
 	if (!path || !path->prepared)
 		return -EDESTADDRREQ;
-	struct sock *s = &p->worker[0]->udp[path->dst.addr.ver == 6];
-	return s->fd < 0 ? -ENOTCONN : sock_send_one(s, path->prepared, &keepalive, 1);
+	struct sock *s = plane_control_sock(p, path->dst.addr.ver);
+	return s ? sock_send_one(s, path->prepared, &keepalive, 1) : -ENOTCONN;
 }
 
 bool plane_has_gso(const struct plane *p)

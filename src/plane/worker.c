@@ -70,7 +70,7 @@ static void begin_batch(struct worker *w)
 	w->batch++;
 }
 
-/* A batch from each end that has something, the open side first. Ends that have nothing cost no system call. */
+/* A batch from each end that has something, IKE and the open side first. Ends that have nothing cost no system call. */
 static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 {
 	bool ready[WORKER_ENDS] = { false };
@@ -78,6 +78,8 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 	for (int i = 0; i < n; i++)
 		ready[ev[i].data.u32] = true;
 	for (unsigned v = 0; v < 2; v++) {
+		if (unlikely(ready[WORKER_IKE + v]))
+			inbound_socket(w, &w->plane->ike_sock[v], w->deliver);
 		if (ready[WORKER_UDP + v])
 			inbound_socket(w, &w->udp[v], w->deliver);
 		if (ready[WORKER_RAW + v])

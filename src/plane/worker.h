@@ -165,9 +165,10 @@ struct gro_slot {
 	struct gro_run run;
 };
 
-/* What a worker's epoll watches; UDP, RAW and AH are followed by their IPv6 twins, PORT by that of the open side. */
+/* What a worker's epoll watches; UDP, RAW, AH and IKE are followed by their IPv6 twins, PORT by that
+ * of the open side. */
 enum worker_end { WORKER_STOP, WORKER_WAKE, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_AH = WORKER_RAW + 2,
-		  WORKER_PORT = WORKER_AH + 2, WORKER_ENDS = WORKER_PORT + 2 };
+		  WORKER_PORT = WORKER_AH + 2, WORKER_IKE = WORKER_PORT + 2, WORKER_ENDS = WORKER_IKE + 2 };
 
 struct worker {
 	struct plane *plane;

@@ -16,6 +16,7 @@ SCENARIOS = \
 	test/scenario/selectors/test.sh \
 	test/scenario/ike-basic/test.sh \
 	test/scenario/tunnel-udp/test.sh \
+	test/scenario/overload/test.sh \
 	test/scenario/ike-ah/test.sh \
 	test/scenario/matrix/test.sh \
 	test/scenario/ah-fragments/test.sh \

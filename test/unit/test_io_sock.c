@@ -435,57 +435,83 @@ START_TEST(test_raw_shares)
 }
 END_TEST
 
-/* Workers on one port divide one peer's packets by SPI; what has none comes to the first. */
-START_TEST(test_udp_shares)
+/* Workers on one port divide one peer's packets by SPI; what has none comes to the first, and IKE
+ * behind its marker to the socket behind them, if there is to be one. */
+static const struct {
+	int ver;
+	uint16_t shares;
+	bool apart;
+} share_rows[] = {
+	{ 4, 3, false }, { 6, 3, false }, { 4, 3, true }, { 6, 3, true }, { 4, 1, true },
+};
+
+static unsigned send_shared(struct pair *p, const struct sock_opts *o)
 {
-	const int ver = _i ? 6 : 4;
-	struct sock_opts o = { .kind = SOCK_KIND_UDP,
-			       .ver = (uint8_t)ver,
-			       .port = 4600,
-			       .reuse_port = true,
-			       .bind = addr(_i ? "::1" : "127.0.0.1"),
-			       .shares = 3 };
-	struct endpoint to = { .addr = o.bind, .port = o.port };
+	struct endpoint to = { .addr = o->bind, .port = o->port };
 	struct sock_tx_result res;
 	struct sock_path path;
-	struct sock_tx m[11];
-	struct sock_rx rx[16];
-	struct sock s[3];
-	unsigned seen = 0, keepalives = 0;
-	struct pair p;
+	struct sock_tx m[12];
 
-	pair_open(&p, ver, false, false, false);
-	for (o.share = 0; o.share < 3; o.share++)
-		open_sock(&s[o.share], &o);
 	sock_path_set(&path, NULL, &to);
-	memset(tx_data, 0xff, 220);
-	for (unsigned i = 0; i < 11; i++) {
+	memset(tx_data, 0xff, 240);
+	for (unsigned i = 0; i < 12; i++) {
 		m[i] = (struct sock_tx){
 			.path = &path, .data = tx_data + 20 * i, .len = 20, .seg = 20, .n_pkts = 1
 		};
 		store_be32(m[i].data, 0xfffffff0 + i);
 	}
-	m[10].len = m[10].seg = 1;
+	m[10].len = m[10].seg = 1; /* a keepalive */
 	m[10].data[0] = 0xff;
-	sock_send(&p.tx, m, 11, &res);
-	ck_assert_uint_eq(res.sent, 11);
-	for (unsigned k = 0; k < 3; k++) {
+	store_be32(m[11].data, 0); /* IKE */
+	sock_send(&p->tx, m, 12, &res);
+	return res.sent;
+}
+
+START_TEST(test_udp_shares)
+{
+	const int ver = share_rows[_i].ver;
+	const unsigned shares = share_rows[_i].shares, socks = shares + share_rows[_i].apart;
+	struct sock_opts o = { .kind = SOCK_KIND_UDP,
+			       .ver = (uint8_t)ver,
+			       .port = 4600,
+			       .reuse_port = true,
+			       .bind = addr(ver == 6 ? "::1" : "127.0.0.1"),
+			       .shares = share_rows[_i].shares,
+			       .marker_apart = share_rows[_i].apart };
+	unsigned seen = 0, keepalives = 0, markers = 0;
+	struct sock_rx rx[16];
+	struct sock s[4];
+	struct pair p;
+
+	pair_open(&p, ver, false, false, false);
+	for (; o.share < shares; o.share++)
+		open_sock(&s[o.share], &o);
+	o.shares = o.share = 0;
+	if (socks > shares)
+		open_sock(&s[shares], &o);
+	ck_assert_uint_eq(send_shared(&p, &(struct sock_opts){ .bind = o.bind, .port = o.port }), 12);
+	for (unsigned k = 0; k < socks; k++) {
 		int n = sock_recv(&s[k], p.q, rx, 16);
 
 		for (int i = 0; i < n; i++) {
+			uint32_t spi = rx[i].len == 1 ? 1 : load_be32(rx[i].data);
+
 			if (rx[i].len == 1) {
 				ck_assert_uint_eq(k, 0);
 				keepalives++;
-				continue;
+			} else if (spi == 0) {
+				ck_assert_uint_eq(k, socks > shares ? shares : 0);
+				markers++;
+			} else {
+				ck_assert_uint_eq(spi % shares, k);
+				seen |= 1u << (spi & 15);
 			}
-			uint32_t spi = load_be32(rx[i].data);
-			ck_assert_uint_eq(spi % 3, k);
-			seen |= 1u << (spi & 15);
 		}
 		sock_close(&s[k]);
 	}
 	ck_assert_uint_eq(seen, 0x3ff);
 	ck_assert_uint_eq(keepalives, 1);
+	ck_assert_uint_eq(markers, 1);
 	pair_close(&p);
 }
 END_TEST
@@ -580,7 +606,7 @@ Suite *suite_sock(void)
 	tcase_add_loop_test(c, test_raw, 0, 4);
 	tcase_add_test(c, test_raw_options);
 	tcase_add_loop_test(c, test_raw_shares, 0, 4);
-	tcase_add_loop_test(c, test_udp_shares, 0, 2);
+	tcase_add_loop_test(c, test_udp_shares, 0, (int)ARRAY_LEN(share_rows));
 	tcase_add_loop_test(c, test_clear, 0, 2);
 	suite_add_tcase(s, c);
 	return s;

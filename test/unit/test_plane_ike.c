@@ -1,4 +1,4 @@
-/* IKE messages on the encapsulation port: from workers to the control thread, and out by the first worker's socket. */
+/* IKE messages on the encapsulation port: from workers to the control thread, and out; by a socket of their own. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -175,7 +175,7 @@ END_TEST
 
 static uint8_t sent[70000];
 static size_t n_sent;
-static int refuse_df, mode_then;
+static int refuse_df, mode_then, sent_by;
 static struct endpoint sent_to;
 static struct in_pktinfo sent_from;
 
@@ -185,6 +185,7 @@ static int take_sent(int fd, struct mmsghdr *m, unsigned n)
 	const struct msghdr *h = &m[0].msg_hdr;
 
 	ck_assert_uint_eq(n, 1);
+	sent_by = fd;
 	ck_assert_int_eq(getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &mode_then, &len), 0);
 	if (refuse_df && mode_then == IP_PMTUDISC_PROBE) {
 		errno = EMSGSIZE;
@@ -211,9 +212,9 @@ START_TEST(test_ike_out)
 	for (unsigned i = 0; i < sizeof(buf); i++)
 		buf[i] = (uint8_t)(i * 3);
 	ck_assert_int_eq(plane_send_ike(rig.pa, &local, &remote, span_of(buf, 100)), -ENOTCONN);
-	rig.a->udp[0] = (struct sock) { .fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .kind = SOCK_KIND_UDP, .ver = 4,
+	rig.pa->ike_sock[0] = (struct sock) { .fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), .kind = SOCK_KIND_UDP, .ver = 4,
 					.df_now = 1 };
-	ck_assert_int_eq(setsockopt(rig.a->udp[0].fd, IPPROTO_IP, IP_MTU_DISCOVER, &df, sizeof(df)), 0);
+	ck_assert_int_eq(setsockopt(rig.pa->ike_sock[0].fd, IPPROTO_IP, IP_MTU_DISCOVER, &df, sizeof(df)), 0);
 	rig_sendmmsg = take_sent;
 	ck_assert_int_eq(plane_send_ike(rig.pa, &local, &remote, span_of(buf, 100)), 0);
 	ck_assert_uint_eq(n_sent, 104);
@@ -221,13 +222,13 @@ START_TEST(test_ike_out)
 	ck_assert_mem_eq(sent + 4, buf, 100);
 	ck_assert(endpoint_eq(&sent_to, &remote));
 	ck_assert_mem_eq(&sent_from.ipi_spec_dst, local.addr.b, 4);
-	ck_assert_int_eq(rig.a->udp[0].df_now, 1);
+	ck_assert_int_eq(rig.pa->ike_sock[0].df_now, 1);
 	/* too big with DF: goes without, and the worker knows that it must set its own again */
 	refuse_df = 1;
 	ck_assert_int_eq(plane_send_ike(rig.pa, &local, &remote, span_of(buf, 3000)), 0);
 	ck_assert_uint_eq(n_sent, 3004);
 	ck_assert_int_eq(mode_then, IP_PMTUDISC_DONT);
-	ck_assert_int_eq(rig.a->udp[0].df_now, -1);
+	ck_assert_int_eq(rig.pa->ike_sock[0].df_now, -1);
 	refuse_df = 0;
 	local.addr.ver = 0;
 	ck_assert_int_eq(plane_send_ike(rig.pa, &local, &remote, span_of(buf, 28)), 0);
@@ -237,6 +238,95 @@ START_TEST(test_ike_out)
 	rig_sendmmsg = NULL;
 	ck_assert_int_eq(plane_send_ike(rig.pa, &local, &remote, span_of(buf, 28)), -EPERM);
 	rig_free(&rig);
+}
+END_TEST
+
+/* ---- a socket of its own -------------------------------------------------------------------------- */
+
+#define MANY 2000
+
+/* A port of 127.0.0.1 that nobody has. */
+static uint16_t free_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&a, len), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static struct plane *plane_on(uint16_t port, unsigned workers, bool ike)
+{
+	struct plane_opts o = { .workers = workers, .udp4 = true, .port = port, .gro = true, .ike = ike, .rcvbuf = 4096 };
+	struct plane *p;
+	char why[200] = "";
+
+	ck_assert_int_eq(ip_addr_parse("127.0.0.1", &o.bind4), 0);
+	ck_assert_msg(plane_new(&o, NULL, &p, why, sizeof(why)) == 0, "%s", why);
+	return p;
+}
+
+/* The workers' sockets are full of ESP: messages come all the same. */
+START_TEST(test_ike_finds_room)
+{
+	const unsigned workers = _i ? 2 : 1;
+	uint16_t port = free_port();
+	struct plane *p = plane_on(port, workers, true);
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct pollfd f = { .fd = plane_ike_fd(p), .events = POLLIN };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct plane_stats st;
+
+	n_got = 0;
+	for (unsigned i = 0; i < MANY; i++) {
+		memset(buf, (int)(i % 255 + 1), 100);
+		buf[3] = (uint8_t)i; /* of all workers' SPIs */
+		ck_assert_int_eq(sendto(fd, buf, 100, 0, (const struct sockaddr *)&to, sizeof(to)), 100);
+	}
+	for (uint8_t i = 0; i < 3; i++)
+		ck_assert_int_eq(sendto(fd, buf, message(buf, i, 28), 0, (const struct sockaddr *)&to, sizeof(to)), 32);
+	ck_assert_int_eq(plane_start(p), 0);
+	for (unsigned n = 0; n < 3;) {
+		ck_assert_int_eq(poll(&f, 1, 5000), 1);
+		n += plane_ike_take(p, take, &rig, 10);
+	}
+	plane_stop(p);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(got[i].first, i);
+	ck_assert_uint_eq(got[0].local.port, port);
+	plane_stats(p, &st);
+	ck_assert_uint_lt(st.in_wire_packets, MANY); /* they were full */
+	ck_assert_uint_eq(st.drop.n[DROP_IKE_FULL], 0);
+	for (unsigned i = 0; i < workers; i++)
+		ck_assert_uint_gt(p->worker[i]->c.in_wire_packets, 0);
+	close(fd);
+	plane_free(&p);
+}
+END_TEST
+
+/* What the control thread sends is not in the queue of what workers send; without IKE there is just the one socket. */
+START_TEST(test_ike_sends_apart)
+{
+	struct endpoint local = { .port = 4500 }, remote = { .port = 4711 };
+	struct plane *p = plane_on(free_port(), 2, true), *q = plane_on(free_port(), 2, false);
+
+	ck_assert_int_eq(ip_addr_parse("127.0.0.1", &remote.addr), 0);
+	rig_sendmmsg = take_sent;
+	ck_assert_int_eq(plane_send_ike(p, &local, &remote, span_of(buf, 28)), 0);
+	ck_assert_int_eq(sent_by, p->ike_sock[0].fd);
+	ck_assert_int_eq(plane_send_keepalive_to(p, &local, &remote), 0);
+	ck_assert_int_eq(sent_by, p->ike_sock[0].fd);
+	ck_assert_uint_eq(n_sent, 1);
+	ck_assert_uint_eq(sent[0], 0xff);
+	ck_assert_int_lt(q->ike_sock[0].fd, 0);
+	ck_assert_int_eq(plane_send_keepalive_to(q, &local, &remote), 0);
+	ck_assert_int_eq(sent_by, q->worker[0]->udp[0].fd);
+	rig_sendmmsg = NULL;
+	plane_free(&p);
+	plane_free(&q);
 }
 END_TEST
 
@@ -250,5 +340,7 @@ TCase *tcase_plane_ike(void)
 	tcase_add_test(t, test_ike_ring_wraps);
 	tcase_add_test(t, test_ike_flood);
 	tcase_add_test(t, test_ike_out);
+	tcase_add_loop_test(t, test_ike_finds_room, 0, 2);
+	tcase_add_test(t, test_ike_sends_apart);
 	return t;
 }
