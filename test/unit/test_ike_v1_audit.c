@@ -227,6 +227,93 @@ START_TEST(test_5_7_key_information)
 	ck_assert_int_eq(ike_msg_parse(&msg, span_of(last_sent, last_len), &bad), 0);
 	ck_assert_uint_eq(msg.hdr.exchange, IKE1_X_INFO);
 	ck_assert_uint_eq(msg.payload[0].notify.type, IKE1_INVALID_KEY_INFORMATION);
+	ck_assert_uint_eq(d.b.audited[AUDIT_KEY_INFORMATION], 1); /* and not once more for the end */
+}
+END_TEST
+
+/* A public value of the right length that is no point of the curve. */
+static unsigned zero_of; /* whose: 'a' or 'b' */
+
+static bool zero_ke(struct duo *duo, struct duo_msg *m)
+{
+	uint8_t *p = m->p + IKE_HDR_LEN, next = m->p[16];
+
+	keep_last(duo, m);
+	for (; m->from->name == (char)zero_of && !(m->p[19] & IKE1_FLAG_E) && next; p += load_be16(p + 2)) {
+		if (next == IKE1_KE)
+			memset(p + 4, 0, load_be16(p + 2) - 4u);
+		next = p[0];
+	}
+	return true;
+}
+
+/* Told once, by either, in both modes. */
+START_TEST(test_5_7_key_exchange_fails)
+{
+	struct duo_node *n = _i & 1 ? &d.b : &d.a;
+
+	if (_i & 2)
+		v1duo_aggressive();
+	zero_of = _i & 1 ? 'a' : 'b';
+	duo_start(&d);
+	d.hook = zero_ke;
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &(uint64_t){ 0 }, why, sizeof(why)), 0);
+	duo_settle(&d);
+	ck_assert_uint_eq(n->audited[AUDIT_KEY_INFORMATION], 1);
+	ck_assert_uint_eq(duo_children(&d.a), 0);
+	if (n != &d.b) /* it waits for a better one */
+		return;
+	ck_assert_int_eq(ike_msg_parse(&msg, span_of(last_sent, last_len), &bad), 0);
+	ck_assert_uint_eq(msg.payload[0].notify.type, IKE1_INVALID_KEY_INFORMATION);
+}
+END_TEST
+
+static uint8_t public_value[64]; /* no point either */
+
+static void fill_quick(struct ike_msg *m)
+{
+	static uint8_t spi[4] = { 0x11, 0x22, 0x33, 0x44 }, nonce[32] = { 1 };
+	static const uint8_t net[2][8] = { { 10, 1, 0, 0, 255, 255 }, { 10, 2, 0, 0, 255, 255 } };
+	static struct v1_life life = { .seconds = 3600 };
+	struct v1_terms t = { .group = 19, .encap = V1_ENCAP_TUNNEL, .spi = span_of(spi, 4) };
+	struct ike_payload *p = ike_msg_add(m, IKE1_SA, true);
+
+	p->sa.doi = p->sa.situation = 1;
+	ck_assert_int_gt(v1_ph2_offer(&d.a.conn->child[0].proposals, &t, &life, m, p), 0);
+	ike_msg_add(m, IKE1_NONCE, true)->raw.data = span_of(nonce, sizeof(nonce));
+	ike_msg_add(m, IKE1_KE, true)->ke.data = span_of(public_value, sizeof(public_value));
+	for (unsigned i = 0; i < 2; i++) {
+		p = ike_msg_add(m, IKE1_ID, true);
+		p->id.type = IKE_ID_IPV4_SUBNET;
+		p->id.data = span_of(net[i], 8);
+	}
+}
+
+START_TEST(test_5_7_key_exchange_of_quick_mode_fails)
+{
+	v1duo_esp("aes128gcm16-ecp256");
+	v1duo_up();
+	inject(IKE1_X_QUICK, 95, V1_HASH_1, fill_quick);
+	ck_assert_uint_eq(told(), IKE1_INVALID_KEY_INFORMATION);
+	ck_assert_uint_eq(d.b.audited[AUDIT_KEY_INFORMATION], 1);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+}
+END_TEST
+
+/* 5.5; RFC 2407 4.6.1: SPIs below 256 are reserved. */
+START_TEST(test_5_5_reserved_spi)
+{
+	struct duo_node *hears = _i ? &d.a : &d.b, *says = _i ? &d.b : &d.a;
+
+	v1duo_up();
+	duo_down(&d, &d.a, "b/net");
+	duo_settle(&d);
+	d.a.odd_spi = d.b.odd_spi = true;
+	says->last_spi = 5u - 0x101u; /* the next is 5 */
+	duo_up_fails(&d, &d.a, "b/net", _i ? "reserved" : "INVALID-SPI");
+	duo_run(&d, NS_PER_S);
+	ck_assert_uint_eq(hears->audited[AUDIT_SPI], 1);
+	ck_assert_uint_eq(duo_children(&d.a), 0);
 }
 END_TEST
 
@@ -352,6 +439,9 @@ TCase *v1duo_section5_case(void)
 	tcase_add_test(t, test_5_15_delete_of_unknown_protocol);
 	tcase_add_test(t, test_5_1_retry_limit_reached);
 	tcase_add_test(t, test_5_7_key_information);
+	tcase_add_loop_test(t, test_5_7_key_exchange_fails, 0, 4);
+	tcase_add_test(t, test_5_7_key_exchange_of_quick_mode_fails);
+	tcase_add_loop_test(t, test_5_5_reserved_spi, 0, 2);
 	tcase_add_loop_test(t, test_audit_row, AUDIT_NONE + 1, AUDIT_EVENTS);
 	return t;
 }

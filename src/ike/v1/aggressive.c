@@ -158,7 +158,7 @@ enum ike_rc v1_aggr_2(struct v1_exchange *x)
 		ph->dh = x->work->dh;
 		x->work->dh = NULL;
 		if (x->work->rc)
-			return v1_doubt(x, x->work->why);
+			return v1_doubt_public(x, x->work->why);
 		v1_take_cookie(x);
 		v1_take_vendors(x);
 		v1_take_cr(x);

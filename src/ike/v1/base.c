@@ -188,7 +188,7 @@ enum ike_rc v1_base_4(struct v1_exchange *x)
 		ph->dh = x->work->dh;
 		x->work->dh = NULL;
 		if (x->work->rc)
-			return v1_doubt(x, x->work->why);
+			return v1_doubt_public(x, x->work->why);
 		rc = v1_expect_peer(x);
 		if (rc == IKE_KILL)
 			return v1_doubt(x, x->why);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "ike/msg_rule.h"
 #include "ike/v1/v1.h"
 
 #define DOUBT_NS (2 * NS_PER_S) /* how long something better than a refusal is waited for */
@@ -48,6 +49,15 @@ enum ike_rc v1_doubt(struct v1_exchange *x, const char *text)
 		ike_timer_set(&sa->ike->timers, &sa->t_again, ph->give_up_ns, v1_sa_again_fire);
 	}
 	return IKE_REPLY_ERROR;
+}
+
+enum ike_rc v1_doubt_public(struct v1_exchange *x, const char *text)
+{
+	struct ike_bad bad;
+
+	ike_refuse(&bad, IKE1_INVALID_KEY_INFORMATION, IKE1_KE, "%s", text);
+	v1_audit(x->ike, x->sa, &x->remote, &bad);
+	return v1_doubt(x, text);
 }
 
 /* The peer goes on: its cookie is its own from now on. */
@@ -158,7 +168,7 @@ enum ike_rc v1_main_4(struct v1_exchange *x)
 		ph->dh = x->work->dh;
 		x->work->dh = NULL;
 		if (x->work->rc)
-			return v1_doubt(x, x->work->why);
+			return v1_doubt_public(x, x->work->why);
 		if (v1_make_keys(x, secret_view(&x->work->shared)))
 			return v1_error(x, IKE_KILL, 0, "%s", ph->why);
 		v1_take_natd(x);

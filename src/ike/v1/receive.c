@@ -26,6 +26,8 @@ static void tell(struct ike *ike, const struct ike_sa *sa, const struct endpoint
 	else
 		ike_stranger_log(ike, remote, "%s (RFC 2408 %s): %s", what, f->section, bad->why);
 	ike_audit(ike, f->event, sa, remote, "%s", bad->why);
+	if (sa && sa->v1)
+		sa->v1->told = bad->notify;
 }
 
 void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,

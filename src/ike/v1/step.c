@@ -46,6 +46,33 @@ void v1_set_state(struct ike_sa *sa, uint8_t state)
 	sa->state = state;
 }
 
+/* The event of a refusal (RFC 2408 5). Who fails to prove itself is an event of its own. */
+static void audit_error(struct v1_exchange *x, uint16_t notify, const char *text)
+{
+	struct ike_bad bad = { .notify = notify };
+	enum audit event = AUDIT_MESSAGE;
+
+	switch (notify) {
+	case IKE1_AUTHENTICATION_FAILED:
+		return;
+	case IKE1_PAYLOAD_MALFORMED:
+		break;
+	case IKE1_INVALID_KEY_INFORMATION:
+		bad.payload = IKE1_KE;
+		event = v1_fault_of(&bad)->event;
+		break;
+	case IKE1_INVALID_ID_INFORMATION:
+		bad.payload = IKE1_ID;
+		event = v1_fault_of(&bad)->event;
+		break;
+	default:
+		bad.payload = IKE1_SA;
+		event = v1_fault_of(&bad)->event;
+		break;
+	}
+	ike_audit(x->ike, event, x->sa, &x->remote, "%s", text);
+}
+
 enum ike_rc v1_error(struct v1_exchange *x, enum ike_rc rc, uint16_t notify, const char *fmt, ...)
 {
 	char *p = ike_arena(x->ike, 768);
@@ -59,12 +86,9 @@ enum ike_rc v1_error(struct v1_exchange *x, enum ike_rc rc, uint16_t notify, con
 	vsnprintf(p, 768, fmt, ap);
 	va_end(ap);
 	x->why = p;
-	/* of phase 1 they have been told where they were found */
-	if (x != &x->sa->v1->p1 &&
-	    (notify == IKE1_NO_PROPOSAL_CHOSEN || notify == IKE1_INVALID_ID_INFORMATION)) {
-		struct ike_bad bad = { .notify = notify };
-		ike_audit(x->ike, v1_fault_of(&bad)->event, x->sa, &x->remote, "%s", p);
-	}
+	/* what was found in one payload has been told there */
+	if (notify && notify != x->sa->v1->told)
+		audit_error(x, notify, p);
 	return rc;
 }
 
@@ -430,6 +454,7 @@ void v1_step_message(struct v1_exchange *x, const struct v1_edge *e)
 {
 	x->edge = e;
 	x->m = x->ike->in;
+	x->sa->v1->told = 0;
 	run(x);
 }
 

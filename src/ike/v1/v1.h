@@ -172,6 +172,7 @@ struct v1_sa {
 	struct list held;
 	unsigned n_held;
 	uint32_t ours, peers; /* vendor IDs */
+	uint16_t told;        /* notify of the last fault in the message in work whose event is out */
 	enum v1_natt natt;
 	uint8_t proof[2];               /* enum v1_proof of initiator and responder */
 	uint8_t stage;                  /* enum v1_stage */
@@ -307,6 +308,8 @@ bool v1_is_phase1(uint8_t exchange);
 const char *v1_exchange_name(uint8_t exchange);
 /* main.c: what is in the clear is believed later, if at all; the peer's cookie is taken over. */
 enum ike_rc v1_doubt(struct v1_exchange *x, const char *text);
+/* The same of a public value that nothing can be computed with (5.7). */
+enum ike_rc v1_doubt_public(struct v1_exchange *x, const char *text);
 void v1_take_cookie(struct v1_exchange *x);
 /* Both proofs are good: the SA is in force once the last message is out (x->after). */
 void v1_established(struct v1_exchange *x);
