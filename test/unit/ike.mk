@@ -71,8 +71,11 @@ check_PROGRAMS += test/unit/test_ike_duo
 test_unit_test_ike_duo_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
 	test/unit/ike_duo_pki.c \
 	test/unit/ike_duo_pki.h \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/ike_pki.c \
 	test/unit/ike_pki.h \
 	test/unit/test_ike_duo.c \
@@ -90,6 +93,9 @@ check_PROGRAMS += test/unit/test_ike_conflict
 test_unit_test_ike_conflict_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/ike_pki.c \
 	test/unit/unit_folder.c \
 	test/unit/unit_folder.h \
@@ -104,6 +110,9 @@ test_unit_test_ike_change_SOURCES = \
 	test/unit/ike_change.c \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/test_ike_change.h \
 	test/unit/test_ike_dpd.c \
 	test/unit/test_ike_life.c \
@@ -117,6 +126,9 @@ test_unit_test_ike_selectors_SOURCES = \
 	test/unit/ike_change.c \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/test_ike_change.h \
 	test/unit/test_ike_selectors.c
 test_unit_test_ike_selectors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -129,6 +141,9 @@ test_unit_test_ike_chaos_SOURCES = \
 	test/unit/ike_change.c \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/test_ike_change.h \
 	test/unit/test_ike_chaos.c
 test_unit_test_ike_chaos_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -136,13 +151,25 @@ test_unit_test_ike_chaos_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_chaos
 
 check_PROGRAMS += test/unit/test_ike_conn
-test_unit_test_ike_conn_SOURCES = test/unit/ike_duo.c test/unit/ike_duo.h test/unit/test_ike_conn.c
+test_unit_test_ike_conn_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
+	test/unit/test_ike_conn.c
 test_unit_test_ike_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_conn_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_conn
 
 check_PROGRAMS += test/unit/test_ike_odd
-test_unit_test_ike_odd_SOURCES = test/unit/ike_duo.c test/unit/ike_duo.h test/unit/test_ike_odd.c
+test_unit_test_ike_odd_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
+	test/unit/test_ike_odd.c
 test_unit_test_ike_odd_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_odd_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_odd
@@ -151,8 +178,11 @@ check_PROGRAMS += test/unit/test_ike_v1_duo
 test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
 	test/unit/ike_duo_pki.c \
 	test/unit/ike_duo_pki.h \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/ike_pki.c \
 	test/unit/ike_pki.h \
 	test/unit/ike_v1_duo.c \
@@ -177,6 +207,9 @@ check_PROGRAMS += test/unit/test_ike_v1_xauth
 test_unit_test_ike_v1_xauth_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/ike_pki.c \
 	test/unit/unit_folder.c \
 	test/unit/unit_folder.h \
@@ -190,6 +223,9 @@ check_PROGRAMS += test/unit/test_ike_v1_rules
 test_unit_test_ike_v1_rules_SOURCES = \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
 	test/unit/ike_pki.c \
 	test/unit/ike_pki.h \
 	test/unit/unit_folder.c \

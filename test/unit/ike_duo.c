@@ -1,4 +1,7 @@
-/* See ike_duo.h. */
+/*
+ * See ike_duo.h: the wire, jobs, time and orders. What the engines install is in ike_duo_sad.c,
+ * their configurations come from ike_duo_conf.c.
+ */
 #include "ike_duo.h"
 
 #include <check.h>
@@ -10,6 +13,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "crypto/crypt.h"
+#include "ike_duo_sad.h"
 
 static struct duo *current; /* of the sources of time and chance */
 
@@ -215,167 +219,7 @@ static void do_lookup(struct duo *d)
 	l->done(l, found ? &d->known_addr : NULL, found, found ? NULL : "no such name");
 }
 
-/* ---- the SAD */
-
-static struct duo_child *find_child(struct duo_node *n, uint32_t reqid, uint32_t spi_in)
-{
-	for (unsigned i = 0; i < DUO_CHILDREN; i++)
-		if (n->child[i].used && n->child[i].up.reqid == reqid &&
-		    n->child[i].up.spi_in == spi_in)
-			return &n->child[i];
-	return NULL;
-}
-
-static uint32_t env_spi_alloc(void *ctx, uint8_t proto)
-{
-	struct duo_node *n = ctx;
-
-	n->spis++;
-	return n->last_spi += 0x101;
-}
-
-static void env_spi_free(void *ctx, uint8_t proto, uint32_t spi)
-{
-	struct duo_node *n = ctx;
-
-	ck_assert_uint_gt(n->spis, 0);
-	n->spis--;
-}
-
-static bool reqid_used(const struct duo_node *n, uint32_t reqid)
-{
-	for (unsigned i = 0; i < DUO_CHILDREN; i++)
-		if (n->child[i].used && n->child[i].up.reqid == reqid)
-			return true;
-	return false;
-}
-
-static void switch_to(struct duo_node *n, struct duo_child *c)
-{
-	for (unsigned i = 0; i < DUO_CHILDREN; i++)
-		if (n->child[i].used && n->child[i].up.reqid == c->up.reqid)
-			n->child[i].out = false;
-	c->out = true;
-}
-
-static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t whylen)
-{
-	struct duo_node *n = ctx;
-	struct duo_child *c = NULL;
-
-	if (n->refuse_add) {
-		snprintf(why, whylen, "the SAD is full");
-		return -ENOSPC;
-	}
-	ck_assert_uint_ne(up->reqid, 0);
-	ck_assert(n->odd_spi || up->spi_in > 255);
-	ck_assert_uint_gt(up->spi_out, 255);
-	ck_assert_uint_gt(up->local_ts->n, 0);
-	ck_assert_uint_gt(up->remote_ts->n, 0);
-	ck_assert_ptr_nonnull(up->suite.encr);
-	ck_assert_uint_eq(up->rekey, reqid_used(n, up->reqid));
-	ck_assert_uint_gt(n->spis, up->ah.spi_in ? 1 : 0);
-	n->spis -= up->ah.spi_in ? 2 : 1;
-	ck_assert(!up->ah.spi_in || (up->proto == SA_ESP && !up->udp && up->ah.suite.integ));
-	for (unsigned i = 0; i < DUO_CHILDREN && !c; i++)
-		if (!n->child[i].used)
-			c = &n->child[i];
-	ck_assert_ptr_nonnull(c);
-	*c = (struct duo_child){ .used = true, .up = *up };
-	c->up.encr_in = secret_take(&up->encr_in);
-	c->up.encr_out = secret_take(&up->encr_out);
-	c->up.integ_in = secret_take(&up->integ_in);
-	c->up.integ_out = secret_take(&up->integ_out);
-	c->up.ah.integ_in = secret_take(&up->ah.integ_in);
-	c->up.ah.integ_out = secret_take(&up->ah.integ_out);
-	memcpy(&c->local_ts, up->local_ts,
-	       offsetof(struct ts_list, ts) + up->local_ts->n * sizeof(struct ts));
-	memcpy(&c->remote_ts, up->remote_ts,
-	       offsetof(struct ts_list, ts) + up->remote_ts->n * sizeof(struct ts));
-	c->local = up->local;
-	c->remote = up->remote;
-	if (up->out_now || !up->rekey)
-		switch_to(n, c);
-	return 0;
-}
-
-static void env_child_switch(void *ctx, uint32_t reqid, uint8_t proto, uint32_t spi_in)
-{
-	struct duo_node *n = ctx;
-	struct duo_child *c = find_child(n, reqid, spi_in);
-
-	ck_assert_ptr_nonnull(c);
-	switch_to(n, c);
-}
-
-static void drop_child(struct duo_child *c)
-{
-	secret_free(&c->up.encr_in);
-	secret_free(&c->up.encr_out);
-	secret_free(&c->up.integ_in);
-	secret_free(&c->up.integ_out);
-	secret_free(&c->up.ah.integ_in);
-	secret_free(&c->up.ah.integ_out);
-	c->used = false;
-}
-
-static void env_child_del(void *ctx, uint32_t reqid, uint8_t proto, uint32_t spi_in)
-{
-	struct duo_node *n = ctx;
-	struct duo_child *c = find_child(n, reqid, spi_in);
-
-	ck_assert_ptr_nonnull(c);
-	drop_child(c);
-}
-
-static int env_trap_add(void *ctx, uint32_t reqid, const struct ike_conn_conf *conn,
-			const struct ike_child_conf *child, char *why, size_t whylen)
-{
-	struct duo_node *n = ctx;
-
-	ck_assert_uint_lt(n->n_traps, DUO_TRAPS);
-	n->trap[n->n_traps].reqid = reqid;
-	snprintf(n->trap[n->n_traps].child, sizeof(n->trap[0].child), "%s", child->name);
-	n->n_traps++;
-	return 0;
-}
-
-static void env_trap_del(void *ctx, uint32_t reqid)
-{
-	struct duo_node *n = ctx;
-
-	for (unsigned i = 0; i < n->n_traps; i++)
-		if (n->trap[i].reqid == reqid) {
-			n->trap[i] = n->trap[--n->n_traps];
-			return;
-		}
-	ck_abort_msg("a trap that is not there");
-}
-
-static void env_acquire_failed(void *ctx, uint32_t reqid)
-{
-	struct duo_node *n = ctx;
-
-	n->acquires_failed++;
-}
-
-static void env_child_move(void *ctx, uint32_t reqid, uint32_t spi_in, bool udp,
-			   const struct endpoint *local, const struct endpoint *remote)
-{
-	struct duo_child *c = find_child(ctx, reqid, spi_in);
-
-	ck_assert_ptr_nonnull(c);
-	c->local = *local;
-	c->remote = *remote;
-}
-
-static uint64_t env_child_last_used(void *ctx, uint32_t reqid, uint32_t spi_in, bool in)
-{
-	struct duo_child *c = find_child(ctx, reqid, spi_in);
-
-	ck_assert_ptr_nonnull(c);
-	return in ? c->in_ns : c->out_ns;
-}
+/* ---- what it tells */
 
 static void env_keepalive(void *ctx, const struct endpoint *local, const struct endpoint *remote)
 {
@@ -431,147 +275,6 @@ static void env_audit(void *ctx, const struct audit_event *e)
 	log_info(LOG_AUDIT, "audit: %s: %s", audit_info(e->id)->what, e->text);
 }
 
-/* ---- configurations */
-
-void duo_ident(struct ident *id, const char *text)
-{
-	char why[256];
-
-	ident_fini(id);
-	if (ident_parse(text, id, why, sizeof(why)))
-		ck_abort_msg("%s: %s", text, why);
-}
-
-void duo_proposals(struct proposals *p, enum ike_protocol proto, const char *text)
-{
-	char why[256];
-
-	if (proposals_parse(proto, text, true, p, why, sizeof(why)))
-		ck_abort_msg("%s: %s", text, why);
-}
-
-void duo_ts(struct ts_list *l, const char *text)
-{
-	char buf[512], why[256], *save = NULL;
-
-	snprintf(buf, sizeof(buf), "%s", text);
-	l->n = 0;
-	for (char *w = strtok_r(buf, " ", &save); w; w = strtok_r(NULL, " ", &save))
-		if (ts_parse(w, &l->ts[l->n++], why, sizeof(why)))
-			ck_abort_msg("%s: %s", w, why);
-}
-
-static struct ike_host *host(const char *text)
-{
-	struct ike_host *h = calloc(1, sizeof(*h));
-
-	if (ip_range_parse(text, &h->range))
-		h->name = strdup(text);
-	return h;
-}
-
-struct ike_conf *duo_conf(void)
-{
-	struct ike_conf *c = calloc(1, sizeof(*c));
-
-	c->conn = calloc(DUO_CONNS, sizeof(*c->conn));
-	c->psks.psk = calloc(16, sizeof(*c->psks.psk));
-	c->retransmit =
-	    (struct ike_retransmit){ .timeout_ns = 4 * NS_PER_S, .base = 1.8, .tries = 5 };
-	c->cookie_threshold = 10;
-	c->block_threshold = 5;
-	c->half_open_max = 8192;
-	c->half_open_ns = 30 * NS_PER_S;
-	c->keepalive_ns = 20 * NS_PER_S;
-	c->refs = 1;
-	return c;
-}
-
-struct ike_conn_conf *duo_conf_conn(struct ike_conf *c, const char *name, const char *local,
-				    const char *remote)
-{
-	struct ike_conn_conf *n = &c->conn[c->n_conn++];
-
-	ck_assert_uint_le(c->n_conn, DUO_CONNS);
-	n->name = strdup(name);
-	n->version = 2;
-	if (local) {
-		n->local = host(local);
-		n->n_local = 1;
-	}
-	if (remote) {
-		n->remote = host(remote);
-		n->n_remote = 1;
-	}
-	n->local_port = n->remote_port = 500;
-	n->fragmentation = IKE_FRAG_YES;
-	n->send_certreq = true;
-	n->send_cert = IKE_CERT_IFASKED;
-	n->keyingtries = 1;
-	n->unique = IKE_UNIQUE_NO;
-	duo_proposals(&n->proposals, IKE_PROTO_IKE, "aes128gcm16-prfsha256-curve25519");
-	n->child = calloc(8, sizeof(*n->child));
-	return n;
-}
-
-struct ike_child_conf *duo_conf_child(struct ike_conn_conf *c, const char *name,
-				      const char *local_ts, const char *remote_ts)
-{
-	struct ike_child_conf *k = &c->child[c->n_child++];
-
-	ck_assert_uint_le(c->n_child, 8);
-	k->name = strdup(name);
-	duo_proposals(&k->proposals, IKE_PROTO_ESP, "aes128gcm16");
-	duo_ts(&k->local_ts, local_ts);
-	duo_ts(&k->remote_ts, remote_ts);
-	k->mode = SA_TUNNEL;
-	k->replay_window = 32;
-	return k;
-}
-
-void duo_conf_childless(struct ike_conn_conf *c)
-{
-	while (c->n_child)
-		free(c->child[--c->n_child].name);
-}
-
-void duo_conf_psk(struct ike_conf *c, const char *id1, const char *id2, const char *secret)
-{
-	struct cred_psk *p = &c->psks.psk[c->psks.n++];
-
-	ck_assert_uint_le(c->psks.n, 16);
-	p->id = calloc(2, sizeof(*p->id));
-	if (id1)
-		duo_ident(&p->id[p->n_id++], id1);
-	if (id2)
-		duo_ident(&p->id[p->n_id++], id2);
-	p->name = strdup("test");
-	ck_assert_int_eq(secret_copy(&p->key, span_of(secret, strlen(secret))), 0);
-}
-
-static void default_conf(struct duo_node *n, const char *name, const char *me, const char *peer,
-			 const char *my_id, const char *peer_id, const char *my_ts,
-			 const char *peer_ts)
-{
-	n->conf = duo_conf();
-	n->conn = duo_conf_conn(n->conf, name, me, peer);
-	duo_ident(&n->conn->auth.id, my_id);
-	duo_ident(&n->conn->peer.id, peer_id);
-	duo_conf_child(n->conn, "net", my_ts, peer_ts);
-	duo_conf_psk(n->conf, my_id, peer_id, "a secret of both");
-	ck_assert_int_eq(ip_addr_parse(me, &n->addr), 0);
-}
-
-void duo_conf_default(struct duo_node *n)
-{
-	if (n->name == 'a')
-		default_conf(n, "b", "192.0.2.1", "192.0.2.2", "a.example", "b.example",
-			     "10.1.0.0/16", "10.2.0.0/16");
-	else
-		default_conf(n, "a", "192.0.2.2", "192.0.2.1", "b.example", "a.example",
-			     "10.2.0.0/16", "10.1.0.0/16");
-}
-
 /* ---- life */
 
 void duo_init(struct duo *d, uint64_t seed)
@@ -607,16 +310,6 @@ static void start(struct duo_node *n)
 	struct ike_env env = { .ctx = n,
 			       .send = env_send,
 			       .source = env_source,
-			       .spi_alloc = env_spi_alloc,
-			       .spi_free = env_spi_free,
-			       .child_add = env_child_add,
-			       .child_switch = env_child_switch,
-			       .child_del = env_child_del,
-			       .trap_add = env_trap_add,
-			       .trap_del = env_trap_del,
-			       .acquire_failed = env_acquire_failed,
-			       .child_move = env_child_move,
-			       .child_last_used = env_child_last_used,
 			       .keepalive = env_keepalive,
 			       .submit = env_submit,
 			       .resolve = env_resolve,
@@ -624,6 +317,7 @@ static void start(struct duo_node *n)
 			       .audit = env_audit };
 	char why[256] = "";
 
+	duo_sad_env(&env);
 	if (ike_new(&env, n->conf, &n->ike, why, sizeof(why)))
 		ck_abort_msg("ike_new: %s", why);
 	ike_start(n->ike);
@@ -822,15 +516,6 @@ const struct duo_event *duo_last(const struct duo_node *n, enum ike_event_type t
 
 /* ---- what is there */
 
-unsigned duo_children(const struct duo_node *n)
-{
-	unsigned k = 0;
-
-	for (unsigned i = 0; i < DUO_CHILDREN; i++)
-		k += n->child[i].used;
-	return k;
-}
-
 static void count_sa(const struct ike_sa_view *v, void *arg)
 {
 	++*(unsigned *)arg;
@@ -842,55 +527,4 @@ unsigned duo_sas(const struct duo_node *n)
 
 	ike_each_sa(n->ike, count_sa, &k);
 	return k;
-}
-
-struct duo_child *duo_child(struct duo_node *n, unsigned i)
-{
-	for (unsigned k = 0; k < DUO_CHILDREN; k++)
-		if (n->child[k].used && i-- == 0)
-			return &n->child[k];
-	return NULL;
-}
-
-static bool mirrors(const struct duo_child *x, const struct duo_child *y)
-{
-	if (x->up.spi_in != y->up.spi_out || x->up.spi_out != y->up.spi_in)
-		return false;
-	ck_assert(secret_eq(&x->up.encr_in, &y->up.encr_out));
-	ck_assert(secret_eq(&x->up.encr_out, &y->up.encr_in));
-	ck_assert(secret_eq(&x->up.integ_in, &y->up.integ_out));
-	ck_assert(secret_eq(&x->up.integ_out, &y->up.integ_in));
-	if (x->up.encr_in.len)
-		ck_assert(!secret_eq(&x->up.encr_in, &x->up.encr_out));
-	else
-		ck_assert(!secret_eq(&x->up.integ_in, &x->up.integ_out));
-	ck_assert_uint_eq(x->up.ah.spi_in, y->up.ah.spi_out);
-	ck_assert_uint_eq(x->up.ah.spi_out, y->up.ah.spi_in);
-	ck_assert_ptr_eq(x->up.ah.suite.integ, y->up.ah.suite.integ);
-	ck_assert(secret_eq(&x->up.ah.integ_in, &y->up.ah.integ_out));
-	ck_assert(secret_eq(&x->up.ah.integ_out, &y->up.ah.integ_in));
-	ck_assert_ptr_eq(x->up.suite.encr, y->up.suite.encr);
-	ck_assert_ptr_eq(x->up.suite.integ, y->up.suite.integ);
-	ck_assert_uint_eq(x->up.suite.key_len, y->up.suite.key_len);
-	ck_assert_uint_eq(x->up.proto, y->up.proto);
-	ck_assert_uint_eq(x->up.mode, y->up.mode);
-	ck_assert_uint_eq(x->up.udp, y->up.udp);
-	ck_assert_uint_eq(x->up.esn, y->up.esn);
-	if (x->up.mode == SA_TUNNEL) {
-		ck_assert(ts_list_eq(&x->local_ts, &y->remote_ts));
-		ck_assert(ts_list_eq(&x->remote_ts, &y->local_ts));
-	}
-	return true;
-}
-
-void duo_agree(struct duo *d)
-{
-	unsigned pairs = 0;
-
-	for (unsigned i = 0; i < DUO_CHILDREN; i++)
-		for (unsigned k = 0; k < DUO_CHILDREN; k++)
-			if (d->a.child[i].used && d->b.child[k].used)
-				pairs += mirrors(&d->a.child[i], &d->b.child[k]);
-	ck_assert_uint_eq(pairs, duo_children(&d->a));
-	ck_assert_uint_eq(pairs, duo_children(&d->b));
 }
