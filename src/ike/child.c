@@ -38,16 +38,6 @@ struct ike_child *ike_child_by_spi(const struct ike_sa *sa, uint8_t proto, uint3
 	return NULL;
 }
 
-struct ike_child *ike_child_by_spi_in(const struct ike_sa *sa, uint8_t proto, uint32_t spi_in)
-{
-	list_for_each (l, &sa->children) {
-		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
-		if (c->proto == proto && c->spi_in == spi_in)
-			return c;
-	}
-	return NULL;
-}
-
 struct ike_child *ike_child_by_id(const struct ike_sa *sa, uint32_t id)
 {
 	list_for_each (l, &sa->children) {
@@ -219,11 +209,6 @@ void ike_child_add(struct ike_child *c)
 	if (c->conf->inactivity_ns)
 		ike_timer_set(&ike->timers, &c->t_inactive, clock_now_ns() + c->conf->inactivity_ns,
 			      ike_child_inactive_fire);
-}
-
-struct ike_conn_child *ike_child_conf_of(const struct ike_child *c)
-{
-	return &c->sa->conn->child[ike_conn_child_index(c->sa->conn, c->conf)];
 }
 
 bool ike_child_has_sibling(const struct ike_child *c)

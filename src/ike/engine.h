@@ -331,7 +331,7 @@ void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces);
 /* No longer half-open: it is established, or over. */
 void ike_sa_close_gate(struct ike_sa *sa);
 /* Something came up that another SA with this peer may do too: with unique = replace it is looked into
- * in a while (v2/life.c). */
+ * in a while (v2/version.c, v1/live.c). */
 void ike_sa_tidy_later(struct ike_sa *sa);
 /* The first other SA in force of the same connection, peer and user after `after` (NULL: from the start);
  * NULL: none. */
@@ -347,7 +347,6 @@ size_t ike_sa_bytes(const struct ike_sa *sa);
 
 /* -- child.c -- */
 struct ike_child *ike_child_by_spi(const struct ike_sa *sa, uint8_t proto, uint32_t spi_out);
-struct ike_child *ike_child_by_spi_in(const struct ike_sa *sa, uint8_t proto, uint32_t spi_in);
 struct ike_child *ike_child_by_reqid(const struct ike *ike, uint32_t reqid, uint32_t spi_in);
 struct ike_child *ike_child_by_id(const struct ike_sa *sa, uint32_t id); /* NULL: it is gone */
 /* A pair the SAD has taken: tables, lists, timers. The room was made by ike_child_new(). */
@@ -356,8 +355,6 @@ struct ike_child *ike_child_new(struct ike_sa *sa, const struct ts_list *local,
 void ike_child_discard(struct ike_child *c); /* one that was never added */
 void ike_child_add(struct ike_child *c);
 void ike_child_arm_life(struct ike_child *c); /* for the first of rekey_ns, expire_ns */
-/* The configured child it belongs to. */
-struct ike_conn_child *ike_child_conf_of(const struct ike_child *c);
 /*
  * Its end: out of the tables, freed; end decides about traps and restarts; tells the event. While
  * another pair of its reqid stays, traffic goes by that one from now on, and packets that are on

@@ -68,6 +68,13 @@ const struct ike_pool_conf *ike_sa_lease(struct ike_sa *sa, unsigned i, const st
 	return NULL;
 }
 
+void ike_sa_leases_move(const struct ike_sa *sa)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (sa->lease[i].ver)
+			ike_lease_move(sa->ike->leases, &sa->lease[i], &sa->remote);
+}
+
 void ike_sa_leases_back(struct ike_sa *sa)
 {
 	for (unsigned i = 0; i < 2; i++) {

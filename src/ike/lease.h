@@ -12,6 +12,8 @@
  * log when all are in use).
  */
 const struct ike_pool_conf *ike_sa_lease(struct ike_sa *sa, unsigned i, const struct ip_addr *want);
+/* They go with it to where its peer is now: so the same peer is known there again. */
+void ike_sa_leases_move(const struct ike_sa *sa);
 /* Gives back what the SA has. */
 void ike_sa_leases_back(struct ike_sa *sa);
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "ike/lease.h"
 #include "ike/life.h"
 #include "ike/v2/v2.h"
 #include "ike/version.h"
@@ -284,6 +285,7 @@ void ike_sa_move(struct ike_sa *sa, const struct endpoint *local, const struct e
 	endpoint_format(&sa->remote, old);
 	sa->local = *local;
 	sa->remote = *remote;
+	ike_sa_leases_move(sa);
 	list_for_each (l, &sa->children) {
 		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
 		ike->env.child_move(ike->env.ctx, c->reqid, c->spi_in, c->udp, local, remote);

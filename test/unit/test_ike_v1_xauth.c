@@ -349,6 +349,30 @@ START_TEST(test_pull_and_push)
 }
 END_TEST
 
+/* A NAT gives the client other ports: it stays the one whose address it is. */
+START_TEST(test_rebound)
+{
+	struct ip_addr any = { .ver = 0 };
+	uint64_t order;
+
+	d.nat = true;
+	d.b.conn->remote[0].range = (struct ip_range){ any, any };
+	d.a.conn->dpd_delay_ns = 10 * NS_PER_S;
+	d.a.conn->dpd_timeout_ns = 35 * NS_PER_S;
+	add_pool("10.9.0.0/24");
+	up_and_agree();
+	d.nat_base += 1000;
+	duo_run(&d, 30 * NS_PER_S);
+	ck_assert_uint_eq(sa_of(&d.b)->remote.port, 4500 + d.nat_base);
+	ck_assert_uint_eq(ike_leases_nth(d.b.ike->leases, 0)->peer.port, 4500 + d.nat_base);
+	ck_assert_int_eq(ike_rekey(d.a.ike, "b", true, &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_DONE);
+	duo_run(&d, 60 * NS_PER_S);
+	has_address("10.9.0.1", "10.9.0.1/32");
+	ck_assert_uint_eq(ike_leases_count(d.b.ike->leases), 1);
+}
+END_TEST
+
 START_TEST(test_ipv6)
 {
 	add_pool("2001:db8:9::/64");
@@ -642,6 +666,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_pull_and_push, 0, 4);
+	tcase_add_test(t, test_rebound);
 	tcase_add_test(t, test_ipv6);
 	tcase_add_test(t, test_none_left);
 	tcase_add_loop_test(t, test_nothing_given, 0, 2);

@@ -508,7 +508,8 @@ static struct v1_exchange *waiting(struct ike_sa *sa, const struct ike_msg *m)
 	return NULL;
 }
 
-void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p)
+void v1_info(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+	     bool marker, uint8_t *p)
 {
 	struct ike *ike = sa->ike;
 	struct ike_msg *m = ike->in;
@@ -530,6 +531,7 @@ void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p)
 	}
 	if (v1_id_used(sa, m->hdr.id) || sa->over)
 		return; /* played back */
+	v1_follow(sa, local, remote, marker);
 	sa->heard_ns = clock_now_ns();
 	sa->v1->dpd_since_ns = 0;
 	ike->arena_used = 0;

@@ -136,6 +136,16 @@ static struct v1_exchange *exchange_of(struct ike_sa *sa, const struct ike_hdr *
 	return v1_exchange_new(sa, h->exchange, false, h->id);
 }
 
+void v1_follow(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+	       bool marker)
+{
+	if (!sa->nat_remote || sa->marker != marker || endpoint_eq(&sa->remote, remote))
+		return;
+	if (sa->nat_local && !ip_addr_eq(&sa->remote.addr, &remote->addr))
+		return;
+	ike_sa_move(sa, local, remote);
+}
+
 /* Where the peer is now: floats to port 4500 in phase 1, and behind a NAT whenever that changes. */
 static void follow(struct v1_exchange *x)
 {
@@ -147,11 +157,7 @@ static void follow(struct v1_exchange *x)
 		sa->marker = x->marker;
 		return;
 	}
-	if (!sa->nat_remote || sa->marker != x->marker || endpoint_eq(&sa->remote, &x->remote))
-		return;
-	if (sa->nat_local && !ip_addr_eq(&sa->remote.addr, &x->remote.addr))
-		return;
-	ike_sa_move(sa, &x->local, &x->remote);
+	v1_follow(sa, &x->local, &x->remote, x->marker);
 }
 
 /* Decrypts what is encrypted and checks its hash. 0: ike->in is complete. */
@@ -313,7 +319,7 @@ void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 		if (ike_msg_parse(sa->ike->in, span_of(p, len), &bad))
 			v1_audit(sa->ike, sa, remote, &bad);
 		else
-			v1_info(sa, remote, p);
+			v1_info(sa, local, remote, marker, p);
 		return;
 	}
 	if (sa->v1->keyless || (!phase1(h) && !sa->keys.block))

@@ -245,6 +245,10 @@ void v1_audit_clear(struct ike *ike, const struct ike_sa *sa, const struct endpo
 void v1_discard(struct v1_exchange *x, const struct ike_bad *bad);
 /* True when the peer has used the ID before; remembers it. */
 bool v1_id_used(struct ike_sa *sa, uint32_t id);
+/* An authentic message that was not played back came from there: a NAT moved the peer. Who sits behind
+ * a NAT himself follows ports only, or anybody could lead him away. */
+void v1_follow(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+	       bool marker);
 
 /* -- phase1.c, phase1_auth.c -- */
 /* initiator: our role. */
@@ -392,7 +396,9 @@ int v1_ah_keys(const struct v2_child *c, const struct esp_suite *s, struct secre
 	       struct secret *out) warn_unused;
 
 /* -- info.c -- */
-void v1_info(struct ike_sa *sa, const struct endpoint *remote, uint8_t *p);
+/* ike->in was parsed from p, which came from remote to local; marker: as IKE on port 4500. */
+void v1_info(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
+	     bool marker, uint8_t *p);
 /* One notify; spi and data are copied. In the clear while there are no keys. */
 void v1_notify(struct ike_sa *sa, uint8_t proto, struct span spi, uint16_t type, struct span data);
 /* The same to somebody unknown: seldom. */

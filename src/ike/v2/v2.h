@@ -237,7 +237,7 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 /* The SPI an SA payload gives for the proposal of this number; 0: none. */
 uint32_t v2_spi_of(const struct ike_msg *m, const struct ike_payload *sa, const struct proposal *p);
 
-/* -- seam to the rest: rekey.c, delete.c, live.c -- */
+/* -- what the tables call -- */
 
 /* Handlers of edges (table.c) */
 enum ike_rc v2_init_r(struct v2_exchange *x);
