@@ -4,8 +4,8 @@
 #   make fuzz              all of them, FUZZ_SECONDS each (600)
 #   make fuzz-short        the same, 3 seconds each: for CI
 #   make fuzz FUZZ=parse   one of them
-# Last comes the chaos of two IKE engines (test/unit/test_ike_chaos.c), five seeds for each of the
-# seconds (FUZZ=ike_chaos alone; FUZZ_SEED is the first).
+# Last comes the chaos of two IKE engines (test/unit/test_ike_chaos.c), of IKEv2 and of IKEv1, five
+# seeds each for each of the seconds (FUZZ=ike_chaos, FUZZ=ike_v1_chaos alone; FUZZ_SEED is the first).
 # What a run learns stays in fuzz-build/corpus/NAME; what breaks one in fuzz-build/.
 FUZZ_CC = clang
 FUZZ_SECONDS = 600

@@ -135,10 +135,12 @@ test_unit_test_ike_selectors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_selectors_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_selectors
 
-# BUMPWIRE_SEEDS=5000 test/unit/test_ike_chaos, or make fuzz FUZZ=ike_chaos: as long as one likes
+# BUMPWIRE_SEEDS=5000 test/unit/test_ike_chaos, or make fuzz FUZZ='ike*chaos': as long as one likes
 check_PROGRAMS += test/unit/test_ike_chaos
 test_unit_test_ike_chaos_SOURCES = \
 	test/unit/ike_change.c \
+	test/unit/ike_chaos.h \
+	test/unit/ike_chaos_v1.c \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
 	test/unit/ike_duo_conf.c \
