@@ -191,6 +191,7 @@ int main(void)
 	srunner_add_suite(r, suite_icmp());
 	srunner_add_suite(r, suite_udp());
 	srunner_add_suite(r, suite_port());
+	srunner_add_suite(r, suite_lacking());
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

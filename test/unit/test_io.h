@@ -18,6 +18,7 @@ Suite *suite_sock_fail(void);
 Suite *suite_icmp(void);
 Suite *suite_udp(void);
 Suite *suite_port(void);
+Suite *suite_lacking(void);
 
 /* Moves this process into a new network namespace, as a plain user into a user namespace as well. 0
  * or -errno. */
