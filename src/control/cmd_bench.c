@@ -17,7 +17,8 @@
 
 static const char usage[] =
     "usage: bumpwire bench [--cipher SUITE] [--size BYTES] [--sas N] [--policies N] [--workers N]\n"
-    "                      [--time MILLISECONDS] [--backend auto|openssl|ipsec-mb] [--new-flows] [--json]\n";
+    "                      [--time MILLISECONDS] [--backend auto|openssl|ipsec-mb|sodium] [--new-flows]\n"
+    "                      [--json]\n";
 
 struct bench_cli {
 	struct bench_opts o;
@@ -45,14 +46,21 @@ static bool number(const char *text, unsigned *out)
 	return true;
 }
 
-static bool choose_backend(const char *name)
+/* -1 to go on, or the exit status. */
+static int choose_backend(const char *name)
 {
-	for (int b = CRYPT_AUTO; b < CRYPT_BACKENDS; b++)
-		if (strcmp(name, crypt_backend_name((enum crypt_backend)b)) == 0) {
-			crypt_force_backend((enum crypt_backend)b);
-			return b == CRYPT_AUTO || crypt_backend_present((enum crypt_backend)b);
+	for (int b = CRYPT_AUTO; b < CRYPT_BACKENDS; b++) {
+		if (strcmp(name, crypt_backend_name((enum crypt_backend)b)) != 0)
+			continue;
+		if (b != CRYPT_AUTO && !crypt_backend_present((enum crypt_backend)b)) {
+			fprintf(stderr, "bumpwire bench: the crypto backend \"%s\" is not to be had here\n", name);
+			return 1;
 		}
-	return false;
+		crypt_force_backend((enum crypt_backend)b);
+		return -1;
+	}
+	fprintf(stderr, "bumpwire bench: there is no crypto backend \"%s\"\n%s", name, usage);
+	return 2;
 }
 
 /* -1 to go on, or the exit status. */
@@ -66,7 +74,7 @@ static int parse(int argc, char **argv, struct bench_cli *c)
 		{ "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int k;
+	int k, status;
 
 	optind = 1;
 	while ((k = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -79,7 +87,7 @@ static int parse(int argc, char **argv, struct bench_cli *c)
 			ok = number(optarg, &c->o.size);
 			break;
 		case 'a':
-			ok = number(optarg, &c->o.sas);
+			ok = number(optarg, &c->o.sas) && c->o.sas > 0;
 			break;
 		case 'p':
 			ok = number(optarg, &c->o.policies);
@@ -91,10 +99,9 @@ static int parse(int argc, char **argv, struct bench_cli *c)
 			ok = number(optarg, &c->o.millis) && c->o.millis > 0;
 			break;
 		case 'b':
-			if (!choose_backend(optarg)) {
-				fprintf(stderr, "bumpwire bench: no crypto backend \"%s\" here\n", optarg);
-				return 1;
-			}
+			status = choose_backend(optarg);
+			if (status >= 0)
+				return status;
 			break;
 		case 'n':
 			c->o.new_flows = true;

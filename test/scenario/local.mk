@@ -44,6 +44,7 @@ SCENARIOS = \
 	test/scenario/ike-reload/test.sh \
 	test/scenario/ike-names/test.sh \
 	test/scenario/cleanup/test.sh \
+	test/scenario/bench/test.sh \
 	test/scenario/config/test.sh \
 	test/scenario/privileges/test.sh \
 	test/scenario/instances/test.sh \
