@@ -169,7 +169,7 @@ START_TEST(test_2_5_3_cookie_from_another_port)
 	stray_exchange = IKE1_X_AUTH_ONLY;
 	for (unsigned i = 0; i < 2; i++) {
 		n[i]->conn->exchange = IKE_EXCHANGE_AUTH;
-		n[i]->conn->n_child = 0;
+		duo_conf_childless(n[i]->conn);
 	}
 	stray(NULL, 40000, 500);
 	ck_assert_uint_eq(jobs, 0);
