@@ -3,11 +3,14 @@
  * are read here, so that a configuration whose certificates cannot be used is never taken; what
  * only may go wrong (a certificate that has expired, an identity that is not in it) is a warning.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/secret.h"
@@ -69,11 +72,83 @@ static void read_cred(struct loader *ld, const char *key, const struct value *v,
 		else if (!vec_push(ld, out, &c, sizeof(c)))
 			cred_unref(&c);
 		if (rc == 0 && c && c->key)
-			check_key_mode(ld, own ? own : v, own ? "key" : key,
-				       own ? own_path : path);
+			check_key_mode(ld, own ? own : v, own ? "key" : key, own ? own_path : path);
 	}
 	free(path);
 	free(own_path);
+}
+
+/* NAME.key beside a file NAME.pem of a folder; NULL: there is none. */
+static char *key_beside(const char *path)
+{
+	const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+	int stem = dot && dot > slash ? (int)(dot - path) : (int)strlen(path);
+	char *key = NULL;
+
+	if (asprintf(&key, "%.*s.key", stem, path) < 0)
+		return NULL;
+	if (strcmp(key, path) == 0 || access(key, F_OK)) {
+		free(key);
+		key = NULL;
+	}
+	return key;
+}
+
+/* A file of a folder, taken when it is what is looked for: a certificate, of our own with its key.
+ * What a folder holds besides is left alone. */
+static void try_cred(struct loader *ld, const char *key, const struct value *v, const char *path,
+		     bool own, const struct secret *pass, struct vec *out)
+{
+	char *own_path = own ? key_beside(path) : NULL;
+	struct cred *c = NULL;
+	char why[512];
+
+	int rc = cred_load(path, own_path, own && pass ? (const char *)pass->p : NULL, &c, why,
+			   sizeof(why));
+	if (rc == -ENOMEM)
+		have_memory(ld, NULL);
+	if (rc == 0 && (!c->cert || (own && !c->key) || !vec_push(ld, out, &c, sizeof(c))))
+		cred_unref(&c);
+	if (c && own)
+		check_key_mode(ld, v, key, own_path ? own_path : path);
+	free(own_path);
+}
+
+/* The certificates of a folder, in order of names. */
+static void read_folder(struct loader *ld, const char *key, const struct value *v,
+			const char *folder, bool own, const struct secret *pass, struct vec *out)
+{
+	struct dirent **names;
+	unsigned had = out->n;
+	int n = scandir(folder, &names, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		char *path = NULL;
+		if (names[i]->d_name[0] != '.' && !ld->no_memory &&
+		    have_memory(ld, asprintf(&path, "%s/%s", folder, names[i]->d_name) < 0
+					? (path = NULL)
+					: path))
+			try_cred(ld, key, v, path, own, pass, out);
+		free(path);
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+	if (out->n == had && !ld->no_memory)
+		report_value(ld, v,
+			     own ? "%s: nothing to be used in the folder %s; expected "
+				   "certificates, and their private keys in the same files "
+				   "or as NAME.key beside NAME.pem"
+				 : "%s: no certificate in the folder %s; expected some",
+			     key, folder);
+}
+
+static bool is_folder(const struct value *v, char **path)
+{
+	struct stat st;
+
+	*path = path_beside(v->src, v->text);
+	return *path && stat(*path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* A date of a certificate as people read it. */
@@ -140,6 +215,24 @@ static void check_own_id(struct loader *ld, const struct item *it, const struct 
 			   certs > 1 ? "any of the certificates" : a->cred[0]->file);
 }
 
+/* A file with its key, or a folder of them. */
+static void read_own_value(struct loader *ld, const char *key, const struct value *v,
+			   const struct value *own, const struct secret *pass, struct vec *out)
+{
+	char *folder;
+
+	if (!is_folder(v, &folder) || strcmp(key, "certs") != 0)
+		read_cred(ld, key, v, own, pass, out);
+	else if (own)
+		report_value(ld, v,
+			     "certs: %s is a folder, and key names a file; expected no key: those "
+			     "of a folder are in it",
+			     folder);
+	else
+		read_folder(ld, key, v, folder, true, pass, out);
+	free(folder);
+}
+
 /* Reads certs and pubkeys; the keys go with them in this order. */
 static void read_own(struct loader *ld, const struct item *it, struct ike_auth_conf *out)
 {
@@ -161,16 +254,17 @@ static void read_own(struct loader *ld, const struct item *it, struct ike_auth_c
 		const char *key = i < certs ? "certs" : "pubkeys";
 		const struct value *file = value_at(it, key, i < certs ? i : i - certs);
 		unsigned had = v.n;
-		read_cred(ld, key, file, value_at(it, "key", i), pass ? &phrase : NULL, &v);
-		if (v.n == had)
-			continue;
-		const struct cred *c = ((struct cred **)v.p)[had];
-		if (!c->key)
-			report_value(ld, file,
-				     "%s: %s has no private key; expected key = FILE beside it",
-				     key, c->file);
-		else if (c->cert)
-			check_dates(ld, file, c);
+		read_own_value(ld, key, file, value_at(it, "key", i), pass ? &phrase : NULL, &v);
+		for (; had < v.n; had++) {
+			const struct cred *c = ((struct cred **)v.p)[had];
+			if (!c->key)
+				report_value(
+				    ld, file,
+				    "%s: %s has no private key; expected key = FILE beside it", key,
+				    c->file);
+			else if (c->cert)
+				check_dates(ld, file, c);
+		}
 	}
 	secret_free(&phrase);
 	out->cred = v.p;
@@ -269,9 +363,13 @@ void auth_remote_build(struct loader *ld, const struct item *it, const struct cr
 	}
 	for (unsigned i = 0; i < it->n_entry; i++) {
 		const struct entry *e = &it->entry[i];
-		if (e->v && (strcmp(e->row->doc.key, "certs") == 0 ||
-			     strcmp(e->row->doc.key, "pubkeys") == 0))
+		bool certs = e->v && strcmp(e->row->doc.key, "certs") == 0;
+		char *folder = NULL;
+		if (certs && is_folder(e->v, &folder))
+			read_folder(ld, "certs", e->v, folder, false, NULL, &v);
+		else if (certs || (e->v && strcmp(e->row->doc.key, "pubkeys") == 0))
 			read_cred(ld, e->row->doc.key, e->v, NULL, NULL, &v);
+		free(folder);
 	}
 	out->cred = v.p;
 	out->n_cred = v.n;

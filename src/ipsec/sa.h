@@ -119,7 +119,7 @@ _Static_assert(offsetof(struct sa, key) + CRYPT_KEY_HOT == 2 * CACHE_LINE, "what
 /* Outbound: from this number on it is time for another SA. */
 static inline uint64_t sa_seq_soft(const struct sa *sa)
 {
-	return (sa->esn | sa->cycles ? UINT64_MAX : UINT32_MAX) / 16 * 15;
+	return ((sa->esn || sa->cycles) ? UINT64_MAX : UINT32_MAX) / 16 * 15;
 }
 
 /* Starts loading what every packet needs of an SA. */

@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -206,8 +207,9 @@ void pki_folder_remove(void)
 	if (!d)
 		return;
 	for (struct dirent *e; (e = readdir(d));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			unlinkat(dirfd(d), e->d_name, 0);
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    unlinkat(dirfd(d), e->d_name, 0))
+			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
 	closedir(d);
 	rmdir(folder);
 	*folder = '\0';

@@ -258,6 +258,7 @@ static void setup(void)
 	pki_write_bytes("text", span_of("hello", 5));
 	pki_write_bytes("empty", span_of("\n", 1));
 	ck_assert_int_eq(chmod(pki_path("empty"), 0600), 0);
+	ck_assert_int_eq(mkdir(pki_path("empty-folder"), 0700), 0);
 	pki_fini(&ca);
 }
 

@@ -7,7 +7,9 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/secret.h"
 #include "test_config_ike.h"
@@ -53,8 +55,8 @@ START_TEST(test_owners)
 {
 	struct config *c =
 	    given_quiet("tun t { }\nconnection x { " PSK_ENDS "child y { } }\n"
-		       "secret one { id = {a.example, \"C=DE, CN=b\", 192.0.2.1} secret = x }\n"
-		       "secret two { secret = y id = {a.example, b.example} }\n");
+			"secret one { id = {a.example, \"C=DE, CN=b\", 192.0.2.1} secret = x }\n"
+			"secret two { secret = y id = {a.example, b.example} }\n");
 	const struct cred_psks *p = &c->ike->psks;
 
 	ck_assert_uint_eq(p->n, 2);
@@ -89,6 +91,56 @@ START_TEST(test_certificates)
 	ck_assert(n[1].peer.n_cred == 2 && n[1].peer.cred[0]->cert && !n[1].peer.cred[1]->cert);
 	ck_assert_ptr_null(n[1].peer.cas);
 	config_free(&c);
+}
+END_TEST
+
+/* A file to the end of one in a subfolder. */
+static void copy_to(const char *from, const char *to)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *in = fopen(pki_path(from), "r"), *out = fopen(pki_path(to), "a");
+
+	ck_assert(in && out);
+	ck_assert_int_gt(getdelim(&text, &len, EOF, in), 0);
+	fputs(text, out);
+	free(text);
+	fclose(in);
+	fclose(out);
+	ck_assert_int_eq(chmod(pki_path(to), 0600), 0);
+}
+
+/* Of a folder all that is what is looked for, in order of names; the rest is left alone. */
+START_TEST(test_folders)
+{
+	static const char *const files[][2] = {
+		{ "b.pem", "d/1.pem" }, /* no key: not one of ours */
+		{ "b.pem", "d/2.pem" },     { "b.key", "d/2.pem" }, { "ca.pem", "d/3.crt" },
+		{ "psk", "d/4.pem" },       { "a.pem", "d/5.pem" }, { "a.key", "d/5.key" },
+		{ "a-pub.pem", "d/6.pem" },
+	};
+
+	ck_assert_int_eq(mkdir(pki_path("d"), 0700), 0);
+	ck_assert_int_eq(mkdir(pki_path("d/more"), 0700), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		copy_to(files[i][0], files[i][1]);
+	struct config *c =
+	    given_quiet("tun t { }\nconnection x { local { id = a.example certs = d }\n"
+			" remote { certs = {d, b.pem} } child y { } }\n");
+	const struct ike_conn_conf *n = given_conn(c);
+
+	ck_assert_uint_eq(n->auth.n_cred, 2);
+	ck_assert_str_eq(strrchr(n->auth.cred[0]->file, '/'), "/2.pem");
+	ck_assert_str_eq(strrchr(n->auth.cred[1]->file, '/'), "/5.pem");
+	ck_assert(n->auth.cred[0]->key && n->auth.cred[1]->key);
+	ck_assert_uint_eq(n->peer.n_cred, 5);
+	ck_assert_str_eq(strrchr(n->peer.cred[0]->file, '/'), "/1.pem");
+	ck_assert_str_eq(strrchr(n->peer.cred[4]->file, '/'), "/b.pem");
+	config_free(&c);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		unlink(pki_path(files[i][1]));
+	ck_assert_int_eq(rmdir(pki_path("d/more")), 0);
+	ck_assert_int_eq(rmdir(pki_path("d")), 0);
 }
 END_TEST
 
@@ -182,6 +234,7 @@ TCase *given_auth_case(void)
 	tcase_add_test(t, test_secrets);
 	tcase_add_test(t, test_owners);
 	tcase_add_test(t, test_certificates);
+	tcase_add_test(t, test_folders);
 	tcase_add_test(t, test_pkcs12);
 	tcase_add_test(t, test_crls);
 	tcase_add_test(t, test_wiped);
