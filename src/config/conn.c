@@ -117,6 +117,9 @@ static void check_exchange(struct loader *ld, const struct item *it, const struc
 	if (c->commit_bit && c->version == 2)
 		warn_value(ld, key_value(it, "commit_bit"),
 			   "commit_bit has no effect with version = 2; expected version = 1 or 0");
+	if (c->childless_timeout_ns && c->version == 2)
+		warn_value(ld, key_value(it, "childless_timeout"),
+			   "childless_timeout has no effect with version = 2; expected version = 1 or 0");
 	if (c->exchange == IKE_EXCHANGE_MAIN)
 		return;
 	if (c->aggressive)

@@ -266,6 +266,7 @@ const struct key_row key_rows[] = {
 	{ SEC_CONN, { "connection", "keyingtries",   "number",   "1" },      false, v_tries, C(c.keyingtries), 0, U32, NULL },
 	{ SEC_CONN, { "connection", "dpd_delay",     "time",     "0" },      false, v_time_ns, C(c.dpd_delay_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "dpd_timeout",   "time",     "0" },      false, v_time_ns, C(c.dpd_timeout_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "childless_timeout", "time", "0" },      false, v_time_ns, C(c.childless_timeout_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "rekey_time",    "time",     "(4h, or none with a reauth_time)" }, false, v_time_ns, C(c.rekey_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "reauth_time",   "time",     "0" },      false, v_time_ns, C(c.reauth_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "over_time",     "time",     "(a tenth of the longer of rekey_time and reauth_time)" }, false, v_time_ns, C(c.over_ns), 0, 0, NULL },

@@ -124,6 +124,7 @@ struct ike_conn_conf {
 	uint32_t keyingtries; /* 0: for ever */
 	uint64_t dpd_delay_ns;   /* 0: no DPD */
 	uint64_t dpd_timeout_ns; /* IKEv1 only */
+	uint64_t childless_timeout_ns; /* IKEv1: a phase 1 without children ends then; 0: it stays */
 	uint64_t rekey_ns, reauth_ns, over_ns, rand_ns;
 	bool allow_weak;
 	struct ip_addr *vips; /* addresses we want of the peer; any: whichever it gives */

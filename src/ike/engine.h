@@ -142,6 +142,7 @@ struct ike_sa {
 	/* in clock_now_ns(); 0: none */
 	uint64_t established_ns, rekey_ns, reauth_ns, over_ns;
 	uint64_t tidy_ns; /* when to look for another SA that does the same */
+	uint64_t childless_ns; /* when to look whether it still has no children */
 	uint64_t heard_ns; /* last authentic message */
 	uint64_t spoke_ns; /* last datagram to the peer */
 	struct ike_timer t_again; /* retransmission, and in the states without a request: the end */
@@ -312,7 +313,7 @@ static inline void ike_sa_kill(struct ike_sa *sa, enum ike_end end, const char *
 }
 void ike_sa_linger_over(struct ike_sa *sa);
 void ike_sa_free(struct ike_sa *sa); /* engine.c: of those killed */
-/* Arms t_life for the first of rekey_ns, reauth_ns, over_ns. */
+/* Arms t_life for the first of rekey_ns, reauth_ns, over_ns and the like. */
 void ike_sa_arm_life(struct ike_sa *sa);
 /* As initiator: the peer did not prove itself. What was wanted is told, or tried again; the peer gets
  * a delete. The state is to become IKE_ST_DELETING. */

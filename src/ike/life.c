@@ -45,6 +45,9 @@ void ike_sa_life_fire(struct ike_timer *t)
 	} else if (due(sa->tidy_ns, now)) {
 		sa->tidy_ns = 0;
 		ike_version(sa)->tidy(sa);
+	} else if (due(sa->childless_ns, now)) {
+		sa->childless_ns = 0;
+		ike_version(sa)->still_childless(sa);
 	} else if (due(sa->reauth_ns, now)) {
 		sa->reauth_ns = 0;
 		if (sa->made_by_us || ike_conn_initiable(sa->conn))

@@ -193,7 +193,8 @@ static void set_lifetimes(struct ike_sa *sa, const struct ike_sa *replaces)
 /* The first of the SA's times that is set; 0: none. */
 static uint64_t first_time(const struct ike_sa *sa)
 {
-	uint64_t t = 0, v[] = { sa->rekey_ns, sa->reauth_ns, sa->over_ns, sa->tidy_ns };
+	uint64_t t = 0, v[] = { sa->rekey_ns, sa->reauth_ns, sa->over_ns, sa->tidy_ns,
+			     sa->childless_ns };
 
 	for (unsigned i = 0; i < ARRAY_LEN(v); i++)
 		if (v[i] && (!t || v[i] < t))

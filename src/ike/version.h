@@ -28,6 +28,8 @@ struct ike_version {
 	void (*child_delete)(struct ike_child *c, enum ike_end end, uint64_t order);
 	/* The last child of the SA ended or went elsewhere. */
 	void (*childless)(struct ike_sa *sa);
+	/* childless_ns has come; only of versions that set it. */
+	void (*still_childless)(struct ike_sa *sa);
 	/* Two SAs with one peer may do the same: when both sides began at once. */
 	void (*tidy)(struct ike_sa *sa);
 	/* Is the peer there? heard: when it was heard last. */

@@ -31,6 +31,7 @@ static const struct {
 	{ "connection", "keyingtries = %forever", "" },
 	{ "connection", "dpd_delay = 1m", "" },
 	{ "connection", "dpd_timeout = 1m", "" },
+	{ "connection", "childless_timeout = 1m", "" },
 	{ "connection", "rekey_time = 5h", "" },
 	{ "connection", "reauth_time = 5h", "" },
 	{ "connection", "over_time = 5m", "" },

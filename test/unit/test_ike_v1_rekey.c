@@ -237,6 +237,109 @@ START_TEST(test_trap)
 }
 END_TEST
 
+/* ---- phase 1 without children: kept or dropped, as the configuration has it */
+
+/* The last child ended; by either side's policy. */
+START_TEST(test_childless_timeout)
+{
+	struct duo_node *n = _i ? &d.b : &d.a;
+
+	n->conn->childless_timeout_ns = 60 * NS_PER_S;
+	v1duo_up();
+	duo_run(&d, 300 * NS_PER_S); /* not while it has one */
+	ck_assert_uint_eq(duo_sas(n), 1);
+	duo_down(&d, &d.a, "b/net");
+	duo_run(&d, 59 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(n), 1);
+	duo_run(&d, 2 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a) + duo_sas(&d.b), 0);
+	ck_assert_ptr_nonnull(strstr(duo_last(n, IKE_EV_SA_DOWN)->text, "no children"));
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	duo_agree(&d);
+}
+END_TEST
+
+/* By default it stays, and a new child uses it. */
+START_TEST(test_childless_is_kept)
+{
+	v1duo_up();
+	duo_down(&d, &d.a, "b/net");
+	duo_run(&d, 3600 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a), 1);
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+	duo_up(&d, &d.a, "b/net");
+	ck_assert_uint_eq(d.a.count[IKE_EV_SA_UP], 1);
+	duo_settle(&d);
+	duo_agree(&d);
+}
+END_TEST
+
+/* One that never had a child; a child in time saves it, and counting begins anew. */
+START_TEST(test_childless_from_the_start)
+{
+	uint64_t order;
+
+	d.a.conn->childless_timeout_ns = 60 * NS_PER_S;
+	duo_proposals(&d.b.conn->child[0].proposals, IKE_PROTO_ESP, "aes256-sha512");
+	duo_start(&d);
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &order, why, sizeof(why)), 0);
+	ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_FAILED);
+	ck_assert_uint_eq(duo_sas(&d.a), 1);
+	if (_i)
+		duo_proposals(&d.b.conn->child[0].proposals, IKE_PROTO_ESP, "aes128gcm16");
+	duo_run(&d, 50 * NS_PER_S);
+	if (_i) {
+		duo_up(&d, &d.a, "b/net");
+		duo_run(&d, 300 * NS_PER_S);
+		ck_assert_uint_eq(duo_children(&d.a), 1);
+		return;
+	}
+	duo_run(&d, 11 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a) + duo_sas(&d.b), 0);
+}
+END_TEST
+
+/* A Quick Mode under way is waited for. */
+START_TEST(test_childless_while_one_is_made)
+{
+	d.a.conn->childless_timeout_ns = 5 * NS_PER_S;
+	d.a.conf->retransmit = (struct ike_retransmit){ 4 * NS_PER_S, 1, 20, 0 };
+	v1duo_up();
+	duo_down(&d, &d.a, "b/net");
+	duo_settle(&d);
+	d.b.frozen = true;
+	uint64_t order;
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b/net", &order, why, sizeof(why)), 0);
+	duo_run(&d, 30 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a), 1);
+	d.b.frozen = false;
+	ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_DONE);
+	duo_run(&d, 30 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	duo_agree(&d);
+}
+END_TEST
+
+/* Nor is one meant that only proves: it goes by itself. */
+START_TEST(test_childless_is_not_authentication_only)
+{
+	struct duo_node *n[] = { &d.a, &d.b };
+
+	for (unsigned i = 0; i < 2; i++) {
+		n[i]->conn->exchange = IKE_EXCHANGE_AUTH;
+		n[i]->conn->n_child = 0;
+		n[i]->conn->childless_timeout_ns = NS_PER_S;
+	}
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_run(&d, 5 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a), 1); /* to repeat its last message */
+	duo_run(&d, 100 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a), 0);
+}
+END_TEST
+
 TCase *v1duo_rekey_case(void)
 {
 	TCase *t = v1duo_case("under the SA");
@@ -253,5 +356,10 @@ TCase *v1duo_rekey_case(void)
 	tcase_add_test(t, test_children_outlive_phase1);
 	tcase_add_test(t, test_rekey_by_who_is_called);
 	tcase_add_test(t, test_trap);
+	tcase_add_loop_test(t, test_childless_timeout, 0, 2);
+	tcase_add_test(t, test_childless_is_kept);
+	tcase_add_loop_test(t, test_childless_from_the_start, 0, 2);
+	tcase_add_test(t, test_childless_while_one_is_made);
+	tcase_add_test(t, test_childless_is_not_authentication_only);
 	return t;
 }

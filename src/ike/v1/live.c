@@ -114,7 +114,7 @@ static void go_keyless(struct ike_sa *sa)
 	    "the IKE SA is gone; its children stay until they end or a new IKE SA takes them "
 	    "over");
 	v->keyless = true;
-	sa->rekey_ns = sa->reauth_ns = sa->over_ns = 0;
+	sa->rekey_ns = sa->reauth_ns = sa->over_ns = sa->childless_ns = 0;
 	ike_timer_stop(t, &sa->t_life);
 	ike_timer_stop(t, &sa->t_idle);
 	while (!list_empty(&v->exchanges)) {
@@ -191,6 +191,46 @@ void v1_keyless_check(struct ike_sa *sa)
 {
 	if (sa->v1->keyless && !sa->n_children && !sa->over)
 		ike_sa_kill(sa, IKE_END_REPLACED, NULL);
+}
+
+void v1_childless(struct ike_sa *sa)
+{
+	uint64_t timeout = sa->conn->conf->childless_timeout_ns;
+
+	if (!timeout || sa->n_children || sa->over || sa->v1->keyless)
+		return;
+	sa->childless_ns = clock_now_ns() + timeout;
+	ike_sa_arm_life(sa);
+}
+
+/* The last child ended or went elsewhere. */
+static void childless(struct ike_sa *sa)
+{
+	v1_keyless_check(sa);
+	v1_childless(sa);
+}
+
+/* Is a child on its way, or what comes before one? */
+static bool child_coming(const struct ike_sa *sa)
+{
+	if (sa->v1->stage != V1_STAGE_NONE || !list_empty(&sa->wants))
+		return true;
+	list_for_each (l, &sa->v1->exchanges)
+		if (!list_entry(l, struct v1_exchange, link)->ended)
+			return true;
+	return false;
+}
+
+static void still_childless(struct ike_sa *sa)
+{
+	if (sa->n_children || sa->replaced || sa->state != IKE_ST_UP)
+		return;
+	if (child_coming(sa)) {
+		v1_childless(sa);
+		return;
+	}
+	v1_delete_notice(sa, NULL);
+	ike_sa_kill(sa, IKE_END_ORDER, "it has had no children for the childless_timeout");
 }
 
 void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
@@ -352,7 +392,8 @@ const struct ike_version v1_version = {
 	.sa_delete = v1_sa_delete,
 	.child_rekey = v1_child_rekey,
 	.child_delete = v1_child_delete,
-	.childless = v1_keyless_check,
+	.childless = childless,
+	.still_childless = still_childless,
 	.tidy = tidy,
 	.probe = v1_dpd_ask,
 	.bytes = bytes,

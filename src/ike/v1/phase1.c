@@ -577,6 +577,8 @@ void v1_in_force(struct ike_sa *sa)
 		take_over(sa, old);
 	if (!sa->over && !v1_cfg_first(sa))
 		v1_begin_wants(sa);
+	if (!sa->over)
+		v1_childless(sa);
 }
 
 static void through(struct v1_exchange *x)

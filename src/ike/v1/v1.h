@@ -424,6 +424,8 @@ void v1_sa_again_fire(struct ike_timer *t);
 void v1_take_children(struct ike_sa *to, struct ike_sa *from);
 /* The peer deleted phase 1. */
 void v1_peer_deleted(struct ike_sa *sa);
+/* An SA in force that may have no children: it ends when that stays so for childless_timeout. */
+void v1_childless(struct ike_sa *sa);
 /* A child of an SA without keys ended, or moved away: the last one takes the SA along. */
 void v1_keyless_check(struct ike_sa *sa);
 
