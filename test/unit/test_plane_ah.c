@@ -95,27 +95,131 @@ START_TEST(test_round_trip)
 }
 END_TEST
 
-/* The ICV once more, by the text of the RFC and a library of others: whole packet, TOS, flags, TTL and checksum zero. */
-START_TEST(test_icv_by_hand)
+/* ---- the ICV once more, by the text of the RFCs and a library of others ------------------------- */
+
+static void aes_block(const uint8_t key[16], const uint8_t in[16], uint8_t out[16])
 {
-	uint8_t key[32], mac[64];
-	unsigned mac_len = 0;
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	uint8_t o[32];
+	int n = 0;
+
+	ck_assert_int_eq(EVP_EncryptInit_ex(c, EVP_aes_128_ecb(), NULL, key, NULL), 1);
+	EVP_CIPHER_CTX_set_padding(c, 0);
+	ck_assert_int_eq(EVP_EncryptUpdate(c, o, &n, in, 16), 1);
+	ck_assert_int_eq(n, 16);
+	memcpy(out, o, 16);
+	EVP_CIPHER_CTX_free(c);
+}
+
+/* Twice in GF(2^128): the subkeys of CMAC (RFC 4493 2.3). */
+static void twice(const uint8_t in[16], uint8_t out[16])
+{
+	uint8_t top = in[0] >> 7;
+
+	for (unsigned i = 0; i < 16; i++)
+		out[i] = (uint8_t)(in[i] << 1 | (i < 15 ? in[i + 1] >> 7 : 0));
+	out[15] ^= top ? 0x87 : 0;
+}
+
+/* Both of them (RFC 3566 4, RFC 4493 2.4): chained blocks; the last has a subkey added, another when it had to be filled up. */
+static void cbc_mac(bool xcbc, const uint8_t key[16], const uint8_t *data, uint32_t len, uint8_t out[16])
+{
+	uint8_t k[3][16], block[16], zero[16] = { 0 };
+
+	if (xcbc) {
+		for (unsigned i = 0; i < 3; i++) {
+			memset(block, (int)i + 1, 16);
+			aes_block(key, block, k[i]);
+		}
+	} else {
+		memcpy(k[0], key, 16);
+		aes_block(key, zero, block);
+		twice(block, k[1]);
+		twice(k[1], k[2]);
+	}
+	memset(out, 0, 16);
+	for (uint32_t at = 0; at < len; at += 16) {
+		bool last = at + 16 >= len, filled = len - at < 16;
+		memset(block, 0, 16);
+		memcpy(block, data + at, filled ? len - at : 16);
+		if (filled)
+			block[len - at] = 0x80;
+		for (unsigned i = 0; i < 16; i++)
+			block[i] ^= out[i] ^ (last ? k[filled ? 2 : 1][i] : 0);
+		aes_block(k[0], block, out);
+	}
+}
+
+/* GCM with everything as additional data and nothing to encrypt (RFC 4543 2); the nonce is salt and IV. */
+static void gmac(const EVP_CIPHER *cipher, const uint8_t *key, const uint8_t *iv, const uint8_t *data, uint32_t len, uint8_t out[16])
+{
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	uint8_t nonce[12], none[16];
+	int n;
+
+	memcpy(nonce, key + EVP_CIPHER_get_key_length(cipher), 4);
+	memcpy(nonce + 4, iv, 8);
+	ck_assert_int_eq(EVP_EncryptInit_ex(c, cipher, NULL, key, nonce), 1);
+	ck_assert_int_eq(EVP_EncryptUpdate(c, NULL, &n, data, (int)len), 1);
+	ck_assert_int_eq(EVP_EncryptFinal_ex(c, none, &n), 1);
+	ck_assert_int_eq(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, 16, out), 1);
+	EVP_CIPHER_CTX_free(c);
+}
+
+static const struct {
+	const char *suite;
+	unsigned icv, iv; /* bytes */
+} by_hand[] = {
+	{ "null-sha256", 16, 0 }, { "null-sha1", 12, 0 },  { "null-aesxcbc", 12, 0 }, { "null-aescmac", 12, 0 },
+	{ "aes128gmac", 16, 8 },  { "aes192gmac", 16, 8 }, { "aes256gmac", 16, 8 },
+};
+
+/* What the packet's ICV has to be; data is covered whole, iv is where the IV would be. */
+static void icv_by_hand(unsigned which, const uint8_t *data, uint32_t len, const uint8_t *iv, uint8_t out[64])
+{
+	uint8_t key[64];
+	unsigned n = 0;
 
 	for (unsigned i = 0; i < sizeof(key); i++)
-		key[i] = (uint8_t)(i * 7 + 1);
-	for (unsigned esn = 0; esn < 2; esn++) {
-		start((struct rig_opts) { .transport = true, .esn = esn });
-		rig.out->seq = esn ? 0x500000000 : 0;
-		uint32_t n = make(4, true, 0x4000, 123);
-		rig_send(&rig, pkt, n);
-		uint32_t len = rig.wire[0].len;
-		memcpy(work, rig.wire[0].p, len);
-		work[1] = work[6] = work[7] = work[8] = work[10] = work[11] = 0;
-		memset(work + 20 + 12, 0, 16);
-		store_be32(work + len, 5);
-		HMAC(EVP_sha256(), key, sizeof(key), work, len + (esn ? 4 : 0), mac, &mac_len);
-		check_bytes("ICV", span_of(rig.wire[0].p + 32, 16), span_of(mac, 16));
-		rig_free(&rig);
+		key[i] = (uint8_t)(i * 7 + 1); /* as rig_sa() has it */
+	if (which == 0)
+		HMAC(EVP_sha256(), key, 32, data, len, out, &n);
+	else if (which == 1)
+		HMAC(EVP_sha1(), key, 20, data, len, out, &n);
+	else if (which < 4)
+		cbc_mac(which == 2, key, data, len, out);
+	else
+		gmac(which == 4 ? EVP_aes_128_gcm() : which == 5 ? EVP_aes_192_gcm() : EVP_aes_256_gcm(), key, iv, data, len, out);
+}
+
+/* Whole packet, with what may change on the way as zero, and the ICV; the IV of GMAC stays. With ESN the high half of the number behind it. */
+START_TEST(test_icv_by_hand)
+{
+	uint8_t mac[64];
+
+	for (unsigned k = 0; k < 8; k++) {
+		bool v6 = k & 1, esn = k & 2, tunnel = k & 4;
+		for (unsigned size = 101; size < 133; size++) {
+			start((struct rig_opts) { .suite = by_hand[_i].suite, .outer_ver = v6 ? 6 : 4, .transport = !tunnel, .esn = esn });
+			rig.out->seq = esn ? 0x500000000 : 0;
+			rig_send(&rig, pkt, make(v6 ? 6 : 4, !tunnel, v6 ? 0 : 0x4000, size));
+			ck_assert_uint_eq(rig.n_wire, 1);
+			const uint8_t *w = rig.wire[0].p, *ah = w + (v6 ? 40 : 20);
+			uint32_t len = rig.wire[0].len, at = (v6 ? 40 : 20) + 12;
+			memcpy(work, w, len);
+			if (v6) {
+				work[0] &= 0xf0;
+				work[1] = work[2] = work[3] = work[7] = 0;
+			} else {
+				work[1] = work[6] = work[7] = work[8] = work[10] = work[11] = 0;
+			}
+			memset(work + at + by_hand[_i].iv, 0, by_hand[_i].icv);
+			ck_assert_uint_eq(load_be32(ah + 8), 1);
+			store_be32(work + len, 5);
+			icv_by_hand((unsigned)_i, work, len + (esn ? 4 : 0), w + at, mac);
+			check_bytes(by_hand[_i].suite, span_of(w + at + by_hand[_i].iv, by_hand[_i].icv), span_of(mac, by_hand[_i].icv));
+			rig_free(&rig);
+		}
 	}
 }
 END_TEST
@@ -409,7 +513,7 @@ TCase *tcase_plane_ah(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_round_trip, 0, ARRAY_LEN(suites));
-	tcase_add_test(t, test_icv_by_hand);
+	tcase_add_loop_test(t, test_icv_by_hand, 0, ARRAY_LEN(by_hand));
 	tcase_add_test(t, test_what_is_covered);
 	tcase_add_test(t, test_options4);
 	tcase_add_test(t, test_source_route4);
