@@ -170,6 +170,7 @@ static int make_ah(struct keying *k, struct ike_child_up *up, enum ipsec_dir dir
 	c.bundle_at = in ? 1 : 0;
 	c.spi = in ? up->ah.spi_in : up->ah.spi_out;
 	c.suite = up->ah.suite;
+	c.encr_key = secret_take(in ? &up->ah.encr_in : &up->ah.encr_out);
 	c.integ_key = secret_take(in ? &up->ah.integ_in : &up->ah.integ_out);
 	return make_sa(k, up, in ? "ah.in" : "ah.out", &c, out, why, whylen);
 }

@@ -186,6 +186,35 @@ int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp
 	return 0;
 }
 
+static const struct {
+	enum integ_id id;
+	uint8_t key_len;
+} gmac_rows[] = { { INTEG_AES_128_GMAC, 16 }, { INTEG_AES_192_GMAC, 24 }, { INTEG_AES_256_GMAC, 32 } };
+
+unsigned ah_gmac_key_len(enum integ_id i)
+{
+	for (size_t r = 0; r < ARRAY_LEN(gmac_rows); r++)
+		if (gmac_rows[r].id == i)
+			return gmac_rows[r].key_len;
+	return 0;
+}
+
+enum integ_id ah_gmac_of(unsigned key_len)
+{
+	for (size_t r = 0; r < ARRAY_LEN(gmac_rows); r++)
+		if (gmac_rows[r].key_len == key_len)
+			return gmac_rows[r].id;
+	return INTEG_NONE;
+}
+
+int ah_suite_make(enum integ_id i, struct esp_suite *out, char *why, unsigned whylen)
+{
+	unsigned gmac = ah_gmac_key_len(i);
+
+	return gmac ? esp_suite_make(ENCR_NULL_AUTH_AES_GMAC, gmac, INTEG_NONE, out, why, whylen)
+		    : esp_suite_make(ENCR_NULL, 0, i, out, why, whylen);
+}
+
 /* The whole of text[0..len) is `word`, letters of either case. */
 static bool word_is(const char *text, size_t len, const char *word)
 {

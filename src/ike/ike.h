@@ -37,7 +37,8 @@ struct ike_lookup {
 struct ike_ah_up {
 	uint32_t spi_in, spi_out; /* spi_in is one of spi_alloc(SA_AH); 0: no bundle */
 	struct esp_suite suite;
-	struct secret integ_in, integ_out; /* moved out by the receiver */
+	struct secret encr_in, encr_out; /* GMAC; moved out by the receiver, as the others */
+	struct secret integ_in, integ_out;
 };
 
 /* A CHILD SA as it is put into the SAD, both directions, and the policies that go with it. */

@@ -259,7 +259,14 @@ static const struct word transform1_ah[] = {
 
 static const struct word auth1_ipsec[] = {
 	{ 1, "HMAC-MD5" }, { 2, "HMAC-SHA1" }, { 3, "DES-MAC" }, { 4, "KPDK" }, { 5, "HMAC-SHA2-256" },
-	{ 6, "HMAC-SHA2-384" }, { 7, "HMAC-SHA2-512" }, { 9, "AES-XCBC-MAC" },
+	{ 6, "HMAC-SHA2-384" }, { 7, "HMAC-SHA2-512" }, { 9, "AES-XCBC-MAC" }, { 11, "AES-128-GMAC" },
+	{ 12, "AES-192-GMAC" }, { 13, "AES-256-GMAC" },
+};
+
+/* of AH alone; the other integrity transforms have rows in crypto/ */
+static const struct word integ_ah[] = {
+	{ INTEG_AES_128_GMAC, "AUTH_AES_128_GMAC" }, { INTEG_AES_192_GMAC, "AUTH_AES_192_GMAC" },
+	{ INTEG_AES_256_GMAC, "AUTH_AES_256_GMAC" },
 };
 
 static const struct word encap1[] = {
@@ -299,6 +306,7 @@ static const struct {
 	[IKE_NAMES_TRANSFORM1_AH] = TABLE(transform1_ah),
 	[IKE_NAMES_AUTH1_IPSEC] = TABLE(auth1_ipsec),
 	[IKE_NAMES_ENCAP1] = TABLE(encap1),
+	[IKE_NAMES_INTEG] = TABLE(integ_ah),
 };
 
 /* Names that another table owns. */

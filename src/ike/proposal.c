@@ -74,6 +74,13 @@ static bool word_find(const char *w, struct proposal_alg *a)
 	return true;
 }
 
+/* GMAC is a cipher of ESP, and an integrity algorithm of AH, of one name (RFC 4543 9). */
+static void ah_alg(struct proposal_alg *a)
+{
+	if (a->type == IKE_T_ENCR && a->id == ENCR_NULL_AUTH_AES_GMAC)
+		*a = (struct proposal_alg){ .type = IKE_T_INTEG, .id = (uint16_t)ah_gmac_of(a->key_bits / 8u) };
+}
+
 bool proposal_alg_weak(const struct proposal_alg *a)
 {
 	const struct encr_info *e = encr_info((enum encr_id)a->id);
@@ -130,7 +137,10 @@ const char *proposal_alg_name(const struct proposal_alg *a, char out[32])
 		break;
 	case IKE_T_INTEG:
 		snprintf(out, 32, a->id ? "integrity %u" : "no integrity", a->id);
-		suite_word(ENCR_NULL, 0, (enum integ_id)a->id, true, out);
+		if (ah_gmac_key_len((enum integ_id)a->id))
+			suite_word(ENCR_NULL_AUTH_AES_GMAC, ah_gmac_key_len((enum integ_id)a->id), INTEG_NONE, false, out);
+		else
+			suite_word(ENCR_NULL, 0, (enum integ_id)a->id, true, out);
 		break;
 	case IKE_T_PRF:
 		snprintf(out, 32, "PRF %u", a->id);
@@ -339,6 +349,8 @@ static int parse_one(enum ike_protocol proto, const char *text, size_t len, bool
 			    "unknown word \"%.*s\" in proposal \"%.*s\"; expected words such "
 			    "as aes256gcm16, prfsha384, sha256, ecp384, curve25519",
 			    (int)n, text + at, (int)len, text);
+		if (proto == IKE_PROTO_AH)
+			ah_alg(&a);
 		if (!allow_weak && proposal_alg_weak(&a))
 			return refuse(
 			    why, whylen,

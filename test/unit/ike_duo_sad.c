@@ -65,7 +65,7 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	ck_assert_uint_eq(up->rekey, reqid_used(n, up->reqid));
 	ck_assert_uint_gt(n->spis, up->ah.spi_in ? 1 : 0);
 	n->spis -= up->ah.spi_in ? 2 : 1;
-	ck_assert(!up->ah.spi_in || (up->proto == SA_ESP && !up->udp && up->ah.suite.integ));
+	ck_assert(!up->ah.spi_in || (up->proto == SA_ESP && !up->udp && (up->ah.suite.integ || up->ah.encr_in.len)));
 	for (unsigned i = 0; i < DUO_CHILDREN && !c; i++)
 		if (!n->child[i].used)
 			c = &n->child[i];
@@ -75,6 +75,8 @@ static int env_child_add(void *ctx, struct ike_child_up *up, char *why, size_t w
 	c->up.encr_out = secret_take(&up->encr_out);
 	c->up.integ_in = secret_take(&up->integ_in);
 	c->up.integ_out = secret_take(&up->integ_out);
+	c->up.ah.encr_in = secret_take(&up->ah.encr_in);
+	c->up.ah.encr_out = secret_take(&up->ah.encr_out);
 	c->up.ah.integ_in = secret_take(&up->ah.integ_in);
 	c->up.ah.integ_out = secret_take(&up->ah.integ_out);
 	memcpy(&c->local_ts, up->local_ts,
@@ -103,6 +105,8 @@ static void drop_child(struct duo_child *c)
 	secret_free(&c->up.encr_out);
 	secret_free(&c->up.integ_in);
 	secret_free(&c->up.integ_out);
+	secret_free(&c->up.ah.encr_in);
+	secret_free(&c->up.ah.encr_out);
 	secret_free(&c->up.ah.integ_in);
 	secret_free(&c->up.ah.integ_out);
 	c->used = false;
@@ -214,6 +218,9 @@ static bool mirrors(const struct duo_child *x, const struct duo_child *y)
 	ck_assert_uint_eq(x->up.ah.spi_in, y->up.ah.spi_out);
 	ck_assert_uint_eq(x->up.ah.spi_out, y->up.ah.spi_in);
 	ck_assert_ptr_eq(x->up.ah.suite.integ, y->up.ah.suite.integ);
+	ck_assert_ptr_eq(x->up.ah.suite.encr, y->up.ah.suite.encr);
+	ck_assert(secret_eq(&x->up.ah.encr_in, &y->up.ah.encr_out));
+	ck_assert(secret_eq(&x->up.ah.encr_out, &y->up.ah.encr_in));
 	ck_assert(secret_eq(&x->up.ah.integ_in, &y->up.ah.integ_out));
 	ck_assert(secret_eq(&x->up.ah.integ_out, &y->up.ah.integ_in));
 	ck_assert_ptr_eq(x->up.suite.encr, y->up.suite.encr);

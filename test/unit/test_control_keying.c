@@ -247,6 +247,29 @@ START_TEST(test_bundle)
 }
 END_TEST
 
+/* GMAC's key is a cipher's. */
+START_TEST(test_bundle_gmac)
+{
+	uint32_t spi = env.spi_alloc(&k, SA_ESP), ah = env.spi_alloc(&k, SA_AH);
+	struct ike_child_up u = bundle(7, 1, spi, ah);
+	uint8_t key[2][20] = { { 1 }, { 2 } };
+
+	raw_sockets();
+	secret_free(&u.ah.integ_in);
+	secret_free(&u.ah.integ_out);
+	ck_assert_int_eq(ah_suite_make(INTEG_AES_128_GMAC, &u.ah.suite, why, sizeof(why)), 0);
+	ck_assert_int_eq(secret_copy(&u.ah.encr_in, span_of(key[0], 20)), 0);
+	ck_assert_int_eq(secret_copy(&u.ah.encr_out, span_of(key[1], 20)), 0);
+	ck_assert_msg(env.child_add(&k, &u, why, sizeof(why)) == 0, "%s", why);
+	ck_assert(!u.ah.encr_in.p && !u.ah.encr_out.p);
+	const struct sa *ah_in = sad_lookup(plane_sad(d.plane), ah, SA_AH);
+	ck_assert_uint_eq(ah_in->conf->suite.icv_len, 16);
+	ck_assert_uint_eq(bundle_len(7), 2);
+	env.child_del(&k, 7, SA_ESP, spi);
+	ck_assert_uint_eq(sad_count(plane_sad(d.plane)), 0);
+}
+END_TEST
+
 /* Either all four are in, or none. */
 START_TEST(test_bundle_refused)
 {
@@ -543,6 +566,7 @@ TCase *control_keying_tests(void)
 	tcase_add_checked_fixture(c, up, down);
 	tcase_add_test(c, test_child);
 	tcase_add_test(c, test_bundle);
+	tcase_add_test(c, test_bundle_gmac);
 	tcase_add_test(c, test_bundle_refused);
 	tcase_add_test(c, test_rekey);
 	tcase_add_test(c, test_sender_goes);

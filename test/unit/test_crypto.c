@@ -125,7 +125,11 @@ START_TEST(test_make_by_number)
 			 -EINVAL);
 	ck_assert_int_eq(esp_suite_make(ENCR_NULL, 0, INTEG_NONE, &s, why, sizeof(why)), -EINVAL);
 	ck_assert_ptr_null(encr_info((enum encr_id)1));
-	ck_assert_ptr_null(integ_info((enum integ_id)9));
+	ck_assert_ptr_null(integ_info((enum integ_id)9)); /* of AH, and a cipher here */
+	ck_assert_uint_eq(ah_gmac_key_len(INTEG_AES_192_GMAC), 24);
+	ck_assert_uint_eq(ah_gmac_key_len(INTEG_AES_CMAC_96), 0);
+	ck_assert_int_eq(ah_gmac_of(32), INTEG_AES_256_GMAC);
+	ck_assert_int_eq(ah_gmac_of(20), INTEG_NONE);
 }
 END_TEST
 

@@ -51,6 +51,31 @@ START_TEST(test_ah)
 }
 END_TEST
 
+/* GMAC: key and salt, and what the proposal calls integrity is the SA's cipher. */
+START_TEST(test_ah_gmac)
+{
+	static const char *const words[] = { "aes128gmac", "aes192gmac-esn", "aes256gmac-curve25519" };
+	uint64_t order;
+	char why[256];
+
+	ah(&d.a.conn->child[0], words[_i]);
+	ah(&d.b.conn->child[0], words[_i]);
+	first_up();
+	for (unsigned i = 0; i < 2; i++) {
+		const struct ike_child_up *u = &duo_child(&d.a, 0)->up;
+		ck_assert_uint_eq(u->proto, SA_AH);
+		ck_assert_uint_eq(u->suite.encr->id, ENCR_NULL_AUTH_AES_GMAC);
+		ck_assert_uint_eq(u->suite.key_len, 16 + 8 * (unsigned)_i);
+		ck_assert_uint_eq(u->encr_in.len, 16 + 8 * (unsigned)_i + 4);
+		ck_assert_ptr_null(u->integ_in.p);
+		ck_assert_int_eq(ike_rekey(d.a.ike, "b/net", false, &order, why, sizeof(why)), 0);
+		ck_assert_int_eq(duo_order(&d, &d.a, order)->type, IKE_EV_DONE);
+		duo_run(&d, 20 * NS_PER_S);
+		duo_agree(&d);
+	}
+}
+END_TEST
+
 /* Nothing in common: the key that is to be looked at is named. */
 START_TEST(test_ah_other)
 {
@@ -179,6 +204,7 @@ TCase *first_path_case(void)
 	TCase *t = first_case("AH, transport mode, NAT");
 
 	tcase_add_loop_test(t, test_ah, 0, 4);
+	tcase_add_loop_test(t, test_ah_gmac, 0, 3);
 	tcase_add_loop_test(t, test_ah_other, 0, 2);
 	tcase_add_test(t, test_ah_nat);
 	tcase_add_test(t, test_nat);

@@ -52,6 +52,8 @@ static const struct {
 	{ IKE_PROTO_ESP, false, "aes128gmac-noesn-esn , null-sha256", "aes128gmac-noesn-esn,null-sha256-noesn" },
 	{ IKE_PROTO_ESP, false, "aes128gcm16-ecp256-modpnone", "aes128gcm16-ecp256-modpnone-noesn" },
 	{ IKE_PROTO_AH, false, "sha256-sha512", "sha256-sha512-noesn" },
+	{ IKE_PROTO_AH, false, "aes128gmac-aes256gmac-sha256-ecp256-esn, aes192gmac",
+	  "aes128gmac-aes256gmac-sha256-ecp256-esn,aes192gmac-noesn" },
 	{ IKE_PROTO_AH, false, NULL, "sha256-sha384-sha512-esn-noesn" },
 	{ IKE_PROTO_ESP, false, "", "aes256gcm16-aes128gcm16-chacha20poly1305-esn-noesn,"
 	  "aes256-aes128-sha256-sha384-sha512-esn-noesn" },
@@ -93,12 +95,39 @@ static const struct {
 	{ IKE_PROTO_ESP, false, "aes128gcm16-prfsha256",
 	  "proposal \"aes128gcm16-prfsha256\": a PRF belongs to IKE proposals" },
 	{ IKE_PROTO_AH, false, "aes128-sha256", "proposal \"aes128-sha256\": AH does not encrypt; expected no cipher" },
+	{ IKE_PROTO_AH, false, "aes128gmac-aes128gcm16",
+	  "proposal \"aes128gmac-aes128gcm16\": AH does not encrypt; expected no cipher" },
+	{ IKE_PROTO_IKE, false, "aes128gmac-prfsha256-ecp256",
+	  "proposal \"aes128gmac-prfsha256-ecp256\": IKE messages are always encrypted; expected a cipher that does it" },
 	{ IKE_PROTO_AH, false, "esn", "proposal \"esn\": no integrity algorithm; expected one such as sha256" },
 	{ IKE_PROTO_ESP, false, "null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,"
 	  "null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,null-sha256,"
 	  "null-sha256", "more than 16 proposals" },
 };
 /* clang-format on */
+
+/* GMAC is an integrity transform of AH, with a number for each length (RFC 4543 9), and a cipher of ESP with an attribute: neither is
+ * taken for the other. */
+START_TEST(test_gmac)
+{
+	static const char *const word[] = { "aes128gmac", "aes192gmac", "aes256gmac" };
+	struct proposals ah, esp;
+
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(proposals_parse(IKE_PROTO_AH, word[i], false, &ah, why, sizeof(why)), 0);
+		ck_assert_ptr_null(proposal_alg(&ah.p[0], IKE_T_ENCR));
+		const struct proposal_alg *a = proposal_alg(&ah.p[0], IKE_T_INTEG);
+		ck_assert_uint_eq(a->id, 9 + i);
+		ck_assert_uint_eq(a->key_bits, 0);
+		ck_assert_int_eq(proposals_parse(IKE_PROTO_ESP, word[i], false, &esp, why, sizeof(why)), 0);
+		a = proposal_alg(&esp.p[0], IKE_T_ENCR);
+		ck_assert_uint_eq(a->id, 21);
+		ck_assert_uint_eq(a->key_bits, 128 + 64 * i);
+		ah.p[0].proto = IKE_PROTO_ESP;
+		ck_assert_int_eq(proposal_select(&esp, &ah, 0, &chosen, why, sizeof(why)), -ENOENT);
+	}
+}
+END_TEST
 
 START_TEST(test_keywords)
 {
@@ -288,6 +317,7 @@ TCase *ike_proposal_case(void)
 	TCase *t = tcase_create("proposals");
 
 	tcase_add_loop_test(t, test_keywords, 0, ARRAY_LEN(words));
+	tcase_add_test(t, test_gmac);
 	tcase_add_test(t, test_every_algorithm_has_a_word);
 	tcase_add_test(t, test_selection);
 	tcase_add_test(t, test_no_selection);

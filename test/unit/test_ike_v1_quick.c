@@ -15,6 +15,8 @@ START_TEST(test_pfs_aggressive)
 }
 END_TEST
 
+static const char *const ah_words[] = { "sha256", "aes128gmac", "aes192gmac-esn", "aes256gmac-ecp256" };
+
 START_TEST(test_ah_transport)
 {
 	struct duo_node *n[] = { &d.a, &d.b };
@@ -22,13 +24,15 @@ START_TEST(test_ah_transport)
 		struct ike_child_conf *c = &n[i]->conn->child[0];
 		c->proto = IKE_CHILD_AH;
 		c->mode = SA_TRANSPORT;
-		duo_proposals(&c->proposals, IKE_PROTO_AH, "sha256");
+		duo_proposals(&c->proposals, IKE_PROTO_AH, ah_words[_i]);
 		duo_ts(&c->local_ts, "dynamic");
 		duo_ts(&c->remote_ts, "dynamic");
 	}
 	v1duo_up();
 	ck_assert_uint_eq(duo_child(&d.a, 0)->up.proto, SA_AH);
 	ck_assert_uint_eq(duo_child(&d.a, 0)->up.mode, SA_TRANSPORT);
+	ck_assert_uint_eq(duo_child(&d.a, 0)->up.encr_in.len, _i ? 16 + 8 * ((unsigned)_i - 1) + 4 : 0);
+	ck_assert_uint_eq(duo_child(&d.a, 0)->up.integ_in.len, _i ? 0 : 32);
 }
 END_TEST
 
@@ -43,7 +47,7 @@ START_TEST(test_bundle)
 	struct duo_node *n[] = { &d.a, &d.b };
 	for (unsigned i = 0; i < 2; i++) {
 		struct ike_child_conf *c = &n[i]->conn->child[0];
-		bundle(n[i], "sha256");
+		bundle(n[i], _i & 8 ? "aes256gmac" : "sha256");
 		if (_i & 1) {
 			c->mode = SA_TRANSPORT;
 			duo_ts(&c->local_ts, "dynamic");
@@ -56,7 +60,8 @@ START_TEST(test_bundle)
 	const struct ike_child_up *u = &duo_child(&d.a, 0)->up;
 	ck_assert_uint_ne(u->ah.spi_in, 0);
 	ck_assert_uint_ne(u->ah.spi_in, u->spi_in);
-	ck_assert_uint_eq(u->ah.integ_in.len, 32);
+	ck_assert_uint_eq(u->ah.integ_in.len, _i & 8 ? 0 : 32);
+	ck_assert_uint_eq(u->ah.encr_in.len, _i & 8 ? 32 + 4 : 0);
 	ck_assert_uint_eq(u->proto, SA_ESP);
 	struct duo_node *r = _i & 4 ? &d.a : &d.b;
 	v1duo_rekey(r, r == &d.a ? "b/net" : "a/net", false);
@@ -200,8 +205,8 @@ TCase *v1duo_quick_case(void)
 	TCase *t = v1duo_case("Quick Mode");
 
 	tcase_add_test(t, test_pfs_aggressive);
-	tcase_add_test(t, test_ah_transport);
-	tcase_add_loop_test(t, test_bundle, 0, 8);
+	tcase_add_loop_test(t, test_ah_transport, 0, ARRAY_LEN(ah_words));
+	tcase_add_loop_test(t, test_bundle, 0, 16);
 	tcase_add_loop_test(t, test_bundle_refused, 0, 3);
 	tcase_add_test(t, test_bundle_behind_nat);
 	tcase_add_loop_test(t, test_selectors, 0, 4);

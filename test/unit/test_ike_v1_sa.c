@@ -235,6 +235,50 @@ START_TEST(test_phase2_ah)
 }
 END_TEST
 
+/* GMAC has numbers of its own, as the transform and as the attribute (RFC 4543, IANA); a key length beside them is taken when it is theirs. */
+START_TEST(test_phase2_ah_gmac)
+{
+	struct v1_terms terms = { .spi = span_of("spi!", 4), .encap = V1_ENCAP_TUNNEL };
+	struct v1_life life = { .seconds = 3600 };
+	struct v1_choice c;
+	struct v1_suite s;
+	const char *sentence;
+
+	parse(&ours, IKE_PROTO_AH, "aes128gmac-aes192gmac-aes256gmac");
+	ck_assert_int_eq(v1_ph2_offer(&ours, &terms, &life, &m, new_sa()), 3);
+	const struct ike_payload *sa = over_the_wire();
+	struct ike_prop *p = &n.prop[sa->sa.first];
+	for (unsigned i = 0; i < 3; i++) {
+		struct ike_transform *t = &n.transform[i];
+		ck_assert_uint_eq(t->id, 11 + i);
+		ck_assert_int_eq(v1_suite_read(&n, p, t, &s, &sentence), 0);
+		ck_assert_uint_eq(s.integ, 9 + i);
+		bool auth = false;
+		for (unsigned k = 0; k < t->n_attrs; k++) {
+			struct ike_attr *a = &n.attr[t->first_attr + k];
+			ck_assert_uint_ne(a->type, V1_B_KEY_LEN);
+			auth |= a->type == V1_B_AUTH && a->value == 11 + i;
+			if (a->type == V1_B_ENCAP) { /* some other attribute to write over */
+				struct ike_attr was = *a;
+				a->type = V1_B_KEY_LEN;
+				a->value = (uint16_t)(128 + 64 * i);
+				ck_assert_int_eq(v1_suite_read(&n, p, t, &s, &sentence), 0);
+				ck_assert_uint_eq(s.key_bits, 0);
+				a->value = (uint16_t)(192 + 64 * i);
+				ck_assert_int_ne(v1_suite_read(&n, p, t, &s, &sentence), 0);
+				*a = was;
+			}
+		}
+		ck_assert(auth);
+	}
+	parse(&theirs, IKE_PROTO_AH, "aes256gmac");
+	ck_assert_int_eq(v1_ph2_choose(&theirs, &terms, false, &n, sa, &c, why, sizeof(why)), 0);
+	ck_assert_uint_eq(c.own.suite.integ, 11);
+	parse(&theirs, IKE_PROTO_AH, "sha256");
+	ck_assert_int_eq(v1_ph2_choose(&theirs, &terms, false, &n, sa, &c, why, sizeof(why)), -ENOENT);
+}
+END_TEST
+
 /* RFC 2408 4.2: neighbours of one number belong together. A child without AH takes no part of them;
  * the proposal beside them it does. */
 START_TEST(test_and_is_all_or_nothing)
@@ -443,6 +487,7 @@ TCase *v1_sa_case(void)
 	tcase_add_test(t, test_phase2_offer_and_answer);
 	tcase_add_loop_test(t, test_phase2_esn, 0, 2);
 	tcase_add_test(t, test_phase2_ah);
+	tcase_add_test(t, test_phase2_ah_gmac);
 	tcase_add_loop_test(t, test_and_is_all_or_nothing, 0, 2);
 	tcase_add_loop_test(t, test_bundles, 0, 2);
 	tcase_add_loop_test(t, test_group_of_each_transform, 0, 2);

@@ -35,21 +35,17 @@ int v1_child_keys(const struct v2_child *c, const struct esp_suite *s, struct ch
 	return rc;
 }
 
-int v1_ah_keys(const struct v2_child *c, const struct esp_suite *s, struct secret *in,
-	       struct secret *out)
+int v1_ah_keys(const struct v2_child *c, struct ike_ah_up *ah)
 {
 	const struct ike_sa *sa = c->sa;
 	struct span ni = span_of(c->ni, c->ni_len), nr = span_of(c->nr, c->nr_len);
 	struct span shared = secret_view(&c->shared);
-	struct secret none = { 0 };
 	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_in, ni, nr,
-				 s, &none, in);
+				 &ah->suite, &ah->encr_in, &ah->integ_in);
 
-	secret_free(&none);
 	if (rc == 0)
 		rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_out,
-				     ni, nr, s, &none, out);
-	secret_free(&none);
+				     ni, nr, &ah->suite, &ah->encr_out, &ah->integ_out);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "crypto/dh.h"
+#include "crypto/transform.h"
 #include "ike/msg_rule.h"
 #include "ike/v1/sa_number.h"
 
@@ -102,10 +103,14 @@ static uint16_t suite_complete(struct v1_suite *s, const char **why)
 			   "cipher, hash, group or authentication method is missing");
 	if (ike)
 		s->integ = v1_integ_of_prf(s->prf);
-	if (s->proto == IKE_PROTO_AH)
+	if (s->proto == IKE_PROTO_AH) {
+		/* GMAC's number says the length of its key; some say it twice */
+		if (s->key_bits && s->key_bits == 8 * ah_gmac_key_len((enum integ_id)s->integ))
+			s->key_bits = 0;
 		return s->encr || s->key_bits
 			   ? bad(why, IKE1_BAD_PROPOSAL_SYNTAX, "AH with a cipher's attributes")
 			   : 0;
+	}
 	if (v1_key_ok(s->encr, &s->key_bits))
 		return 0;
 	return bad(why, IKE1_ATTRIBUTES_NOT_SUPPORTED, "key length does not fit the cipher");

@@ -391,9 +391,8 @@ int v1_ts_to_id(struct ike *ike, const struct ts *t, struct ike_payload *id, cha
 int v1_ts_from_id(const struct ike_payload *id, struct ts *t) warn_unused;
 int v1_child_keys(const struct v2_child *c, const struct esp_suite *s,
 		  struct child_keys *out) warn_unused;
-/* Of the AH of a bundle. */
-int v1_ah_keys(const struct v2_child *c, const struct esp_suite *s, struct secret *in,
-	       struct secret *out) warn_unused;
+/* Of the AH of a bundle, whose suite is there: its keys, to be freed also after an error. */
+int v1_ah_keys(const struct v2_child *c, struct ike_ah_up *ah) warn_unused;
 
 /* -- info.c -- */
 /* ike->in was parsed from p, which came from remote to local; marker: as IKE on port 4500. */

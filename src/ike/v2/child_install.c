@@ -12,10 +12,12 @@ static int make_suite(struct v2_child *c, struct esp_suite *out)
 {
 	const struct proposal_alg *e = proposal_alg(&c->chosen, IKE_T_ENCR);
 	const struct proposal_alg *i = proposal_alg(&c->chosen, IKE_T_INTEG);
-	enum encr_id encr = c->proto == SA_AH ? ENCR_NULL : e ? (enum encr_id)e->id : ENCR_NONE;
+	enum integ_id integ = i ? (enum integ_id)i->id : INTEG_NONE;
 
-	return esp_suite_make(encr, e ? e->key_bits / 8u : 0, i ? (enum integ_id)i->id : INTEG_NONE,
-			      out, c->why, sizeof(c->why));
+	if (c->proto == SA_AH)
+		return ah_suite_make(integ, out, c->why, sizeof(c->why));
+	return esp_suite_make(e ? (enum encr_id)e->id : ENCR_NONE, e ? e->key_bits / 8u : 0, integ, out, c->why,
+			      sizeof(c->why));
 }
 
 /* Without extended sequence numbers there are 2^32 - 1 packets (RFC 4303 3.3.3): whatever the
@@ -67,10 +69,9 @@ static int fill_ah(struct v2_child *c, struct ike_child_up *up)
 
 	if (!c->ah.spi_out)
 		return 0;
-	rc = esp_suite_make(ENCR_NULL, 0, i ? (enum integ_id)i->id : INTEG_NONE, &up->ah.suite, c->why,
-			    sizeof(c->why));
+	rc = ah_suite_make(i ? (enum integ_id)i->id : INTEG_NONE, &up->ah.suite, c->why, sizeof(c->why));
 	if (rc == 0)
-		rc = v1_ah_keys(c, &up->ah.suite, &up->ah.integ_in, &up->ah.integ_out);
+		rc = v1_ah_keys(c, &up->ah);
 	up->ah.spi_in = c->ah.spi_in;
 	up->ah.spi_out = c->ah.spi_out;
 	return rc;
@@ -78,6 +79,8 @@ static int fill_ah(struct v2_child *c, struct ike_child_up *up)
 
 static void drop_keys(struct ike_child_up *up)
 {
+	secret_free(&up->ah.encr_in);
+	secret_free(&up->ah.encr_out);
 	secret_free(&up->ah.integ_in);
 	secret_free(&up->ah.integ_out);
 	secret_free(&up->encr_out);

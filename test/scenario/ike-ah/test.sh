@@ -42,13 +42,13 @@ for v in 2 1; do
 	run_case "IKEv$v, tunnel, IPv6" "$ns_host_a" 10.2.0.2
 	ike_nets_a=dynamic ike_nets_b=dynamic ike_child=$'ah_proposals = sha256\nmode = transport'
 	run_case "IKEv$v, transport, IPv6" "$ns_a" 2001:db8::2
-	ike_wan_a=192.0.2.1 ike_wan_b=192.0.2.2
-	run_case "IKEv$v, transport, IPv4" "$ns_a" 192.0.2.2
+	ike_wan_a=192.0.2.1 ike_wan_b=192.0.2.2 ike_child=$'ah_proposals = {"aes128gmac-esn"}\nmode = transport'
+	run_case "IKEv$v, transport with GMAC, IPv4" "$ns_a" 192.0.2.2
 done
 
 ike_defaults
 ike_version=1 ike_nets_a='"10.1.0.0/16"' ike_nets_b='"10.2.0.0/16"'
-ike_child=$'ah_proposals = sha256\nesp_proposals = aes128gcm16'
+ike_child=$'ah_proposals = aes256gmac\nesp_proposals = aes128gcm16'
 run_case "IKEv1, AH over an ESP tunnel" "$ns_host_a" 10.2.0.2
 is "every frame has ESP in AH" "$(frames "$work/case.pcap" "ip proto 51 and ip[20] != 50")" 0
 
