@@ -13,6 +13,7 @@ TESTS += \
 	test/interop/ike-nat/test.sh \
 	test/interop/ike-v1-nat/test.sh \
 	test/interop/ike-algorithms/test.sh \
+	test/interop/capture/test.sh \
 	test/interop/keys/test.sh \
 	test/interop/ike-v1-vpnc/test.sh \
 	test/interop/ike-scan/test.sh \
