@@ -183,6 +183,8 @@ struct ike_child {
 	bool by_us;              /* we asked for it, or for the first that it goes back to */
 	struct proposal *chosen; /* owned, cut to its length */
 	struct ts_list *local_ts, *remote_ts; /* owned, cut to their length */
+	uint64_t kbytes;         /* IKEv1: the agreed limit; 0: none */
+	uint64_t said_kbytes;    /* IKEv1: a shorter one of the peer, for the next pair; 0: none */
 	struct ts remote_said;   /* IKEv1: Quick Mode's, which remote_ts may be less than */
 	uint32_t replaces;       /* id of the pair it was made to replace; 0: none */
 	uint64_t installed_ns, rekey_ns, expire_ns; /* 0: none */

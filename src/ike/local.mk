@@ -80,6 +80,7 @@ libike_a_SOURCES = \
 	src/ike/v1/info.c \
 	src/ike/v1/keymat.c \
 	src/ike/v1/keymat.h \
+	src/ike/v1/lifetime.c \
 	src/ike/v1/live.c \
 	src/ike/v1/main.c \
 	src/ike/v1/method.c \

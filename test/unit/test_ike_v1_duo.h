@@ -9,6 +9,7 @@
  *	test_ike_v1_wire.c	loss, NAT, forgeries, captures, seeds
  *	test_ike_v1_audit.c	RFC 2408 section 5 and the audit events
  *	test_ike_v1_cookie.c	RFC 2408 2.5.3
+ *	test_ike_v1_lifetime.c	lifetimes and RESPONDER-LIFETIME
  */
 #ifndef TEST_IKE_V1_DUO_H
 #define TEST_IKE_V1_DUO_H
@@ -56,5 +57,6 @@ TCase *v1duo_wire_case(void);
 TCase *v1duo_random_case(void);
 TCase *v1duo_section5_case(void);
 TCase *v1duo_cookie_case(void);
+TCase *v1duo_lifetime_case(void);
 
 #endif

@@ -59,6 +59,8 @@ static void finish(struct ike_sa *sa, struct ike_msg *m, uint32_t id)
 	if (rc)
 		return;
 	v1_send(sa, &s);
+	if (sa->keys.block)
+		v1_protected(sa, s.off[s.n]);
 	sealed_free(&s);
 }
 
@@ -145,6 +147,7 @@ void v1_connected(struct v1_exchange *x)
 	    v1_seal(m, &sa->suite, &sa->keys, &h, iv, 0, 0, &s))
 		return;
 	v1_send(sa, &s);
+	v1_protected(sa, s.off[s.n]);
 	if (x->asked) { /* its last message is another one */
 		sealed_free(&s);
 		return;
@@ -322,6 +325,12 @@ static void lifetime_notified(struct ike_sa *sa, const struct ike_payload *p)
 	struct v1_life life;
 	struct ike_child *c;
 
+	/* the SPI of phase 1 is both cookies; some leave it out */
+	if (p->notify.proto == IKE_PROTO_IKE) {
+		if (p->notify.spi.len == 0 || span_eq(p->notify.spi, cookies(sa)))
+			v1_phase1_limit(sa, p);
+		return;
+	}
 	if (p->notify.spi.len != 4 || !v1_life_read(p->notify.data, false, &life))
 		return;
 	c = ike_child_by_spi(sa, p->notify.proto == IKE_PROTO_AH ? SA_AH : SA_ESP,
@@ -491,7 +500,10 @@ static int open_message(struct ike_sa *sa, uint8_t *p, struct ike_bad *bad)
 	if (!sa->keys.block || v1_iv_exchange(&sa->suite, chain(sa), m->hdr.id, iv))
 		return ike_refuse(bad, IKE1_INVALID_FLAGS, 0,
 				  "header: encrypted, but there are no keys yet");
-	return v1_open(m, p, &sa->suite, &sa->keys, &h, iv, bad);
+	int rc = v1_open(m, p, &sa->suite, &sa->keys, &h, iv, bad);
+	if (rc == 0)
+		v1_protected(sa, m->hdr.length);
+	return rc;
 }
 
 /* The Quick Mode that this CONNECTED is for, which has its message ID; NULL: it is none. */

@@ -218,5 +218,8 @@ enum ike_rc v1_main_6(struct v1_exchange *x)
 			return rc;
 	}
 	enum ike_rc rc = v1_check_expected(x, 1);
+	const struct ike_payload *n = ike_msg_notify(x->m, IKE1_RESPONDER_LIFETIME);
+	if (rc == IKE_OK && n && n->inner && n->notify.proto == IKE_PROTO_IKE)
+		v1_phase1_limit(x->sa, n);
 	return rc == IKE_OK ? up(x) : rc;
 }

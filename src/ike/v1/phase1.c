@@ -11,9 +11,8 @@
 #include "crypto/sig_digest.h"
 #include "ike/v1/v1.h"
 
-#define PORT_NATT      4500
-#define LEFT_NS        (8 * NS_PER_S)
-#define LIFE_DEFAULT_S 28800 /* RFC 2407 4.5: of who says nothing */
+#define PORT_NATT 4500
+#define LEFT_NS   (8 * NS_PER_S)
 
 int v1_copy(struct buf *to, struct span from)
 {
@@ -109,16 +108,6 @@ const struct cred *v1_own_cred(const struct ike_sa *sa)
 
 /* -- SA -- */
 
-/* Seconds phase 1 may last: until it is replaced, and then some. */
-static uint64_t lifetime(const struct ike_conn_conf *c)
-{
-	uint64_t ns = c->rekey_ns;
-
-	if (c->reauth_ns && (!ns || c->reauth_ns < ns))
-		ns = c->reauth_ns;
-	return ns ? (ns + c->over_ns) / NS_PER_S : 86400;
-}
-
 static struct ike_payload *add_sa(struct v1_exchange *x)
 {
 	struct ike_payload *p = ike_msg_add(x->out, IKE1_SA, false);
@@ -156,7 +145,7 @@ int v1_add_sa(struct v1_exchange *x)
 	    sa->conn, true, aggressive ? v1_first_group(&sa->conn->conf->proposals) : 0, methods);
 	struct ike_payload *p = add_sa(x);
 
-	ph->life = (struct v1_life){ .seconds = lifetime(sa->conn->conf) };
+	ph->life = (struct v1_life){ .seconds = v1_phase1_lifetime(sa->conn->conf) };
 	int n = p ? v1_ph1_offer(&sa->conn->conf->proposals, &t, &ph->life, x->out, p) : -ENOSPC;
 	if (n < 0)
 		snprintf(ph->why, sizeof(ph->why),
@@ -437,20 +426,6 @@ int v1_make_keys(struct v1_exchange *x, struct span shared)
 
 /* -- in force -- */
 
-/* The peer's limit, when it is the shorter one (RFC 2407 4.5: each side may end it earlier). */
-static void take_life(struct ike_sa *sa, uint64_t seconds)
-{
-	uint64_t now = clock_now_ns(), hard = seconds * NS_PER_S;
-
-	if (!seconds || seconds > lifetime(sa->conn->conf))
-		return;
-	if (!sa->over_ns || sa->over_ns > now + hard)
-		sa->over_ns = now + hard;
-	if (!sa->rekey_ns || sa->rekey_ns > now + hard * 9 / 10)
-		sa->rekey_ns = now + ike_jitter(hard * 9 / 10, hard / 10);
-	ike_sa_arm_life(sa);
-}
-
 /*
  * It has been replaced. We wait a little: for exchanges under way, since who deletes it at once does
  * not hear that a Quick Mode came to its end, and for a peer that has yet to see the new one through.
@@ -563,12 +538,10 @@ static void take_over(struct ike_sa *sa, struct ike_sa *old)
 void v1_in_force(struct ike_sa *sa)
 {
 	struct v1_sa *v = sa->v1;
-	uint64_t peers = sa->initiator ? 0 : v->ph->offer.life.seconds;
 	uint32_t replaces = sa->replaces;
 
 	ike_sa_established(sa, NULL);
-	if (!sa->initiator)
-		take_life(sa, peers ? peers : LIFE_DEFAULT_S);
+	v1_take_lifetimes(sa);
 	v1_phase1_free(&v->ph);
 	meet_twins(sa);
 	sa->replaces = 0;

@@ -13,6 +13,7 @@
 #include "ike/v1/quick.h"
 
 #define SETTLED_NS (10 * NS_PER_S) /* exchanges that crossed are over by then */
+#define SHORTER_NS (5 * NS_PER_S)  /* a pair that the peer wants shorter is replaced so soon */
 
 /* -- both roles -- */
 
@@ -106,6 +107,16 @@ struct v1_life v1_quick_life(const struct ike_child_conf *f)
 	return (struct v1_life){ .seconds = f->life_ns / NS_PER_S, .kbytes = f->life_bytes / 1024 };
 }
 
+/* What we offer: no more than the peer would cut it down to. */
+static struct v1_life offered_life(const struct v1_exchange *x)
+{
+	struct v1_life l = v1_quick_life(x->child->conf);
+
+	if (x->said_kbytes && (!l.kbytes || x->said_kbytes < l.kbytes))
+		l.kbytes = x->said_kbytes;
+	return l;
+}
+
 struct ike_payload *v1_quick_head(struct v1_exchange *x)
 {
 	struct ike_payload *h = ike_msg_add(x->out, IKE1_HASH, true);
@@ -161,11 +172,26 @@ int v1_quick_add_oa(struct v1_exchange *x, uint8_t mode)
 	return rc ? rc : add_oa(x, i ? &sa->remote.addr : &sa->local.addr);
 }
 
+/* Kilobytes the peer says afterwards are those of the pair that takes this one's place soon: what is
+ * in the SAD keeps the limit it came with. */
+static void limit_kbytes(struct ike_child *k, uint64_t kbytes)
+{
+	uint64_t at = clock_now_ns() + ike_jitter(SHORTER_NS, SHORTER_NS / 2);
+
+	if (!kbytes || (k->kbytes && k->kbytes <= kbytes) || k->state != IKE_CHILD_UP)
+		return;
+	k->kbytes = k->said_kbytes = kbytes;
+	if (!k->rekey_ns || k->rekey_ns > at)
+		k->rekey_ns = at;
+	ike_child_arm_life(k);
+}
+
 /* Limits the peer said, when they are shorter than ours. */
 void v1_quick_limit(struct ike_child *k, const struct v1_life *life)
 {
 	uint64_t ns = life->seconds * NS_PER_S;
 
+	limit_kbytes(k, life->kbytes);
 	if (!ns || (k->expire_ns && k->installed_ns + ns >= k->expire_ns))
 		return;
 	k->expire_ns = k->installed_ns + ns;
@@ -251,6 +277,8 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 	if (!k)
 		return NULL;
 	k->remote_said = said;
+	k->kbytes = life->kbytes;
+	k->said_kbytes = x->said_kbytes;
 	v1_quick_limit(k, life);
 	x->made = k->id;
 	/* as responder not before the initiator surely has it (v1_quick_confirm) */
@@ -423,6 +451,7 @@ void v1_child_rekey(struct ike_child *c, uint64_t order)
 	c->rekeying = true;
 	x->order = order;
 	x->replaces = c->id;
+	x->said_kbytes = c->said_kbytes;
 	/* those in force are cut to their length */
 	x->child->local_ts.n = x->child->remote_ts.n = 1;
 	x->child->local_ts.ts[0] = c->local_ts->ts[0];
@@ -483,7 +512,7 @@ static int fill(struct v1_exchange *x)
 
 	if (!p || !life || v1_quick_spi(c) || own_ts(x))
 		return -ENOSPC;
-	*life = v1_quick_life(c->conf);
+	*life = offered_life(x);
 	t.spi = v1_quick_spi_bytes(c);
 	t.ah_spi = v1_quick_ah_spi_bytes(c);
 	int n = v1_ph2_offer(&c->conf->proposals, &t, life, x->out, p);
@@ -650,7 +679,7 @@ enum ike_rc v1_quick_2(struct v1_exchange *x)
 {
 	struct v2_child *c = x->child;
 	struct v1_choice choice;
-	struct v1_life life = v1_quick_life(c->conf), said;
+	struct v1_life life = offered_life(x), said;
 
 	enum ike_rc rc = check_answer(x, &choice);
 	if (rc != IKE_OK)

@@ -182,7 +182,10 @@ static int open_message(struct v1_exchange *x, const struct v1_edge *e, uint8_t 
 		h.ni = span_of(x->child->ni, x->child->ni_len);
 		h.nr = span_of(x->child->nr, x->child->nr_len);
 	}
-	return v1_open(m, p, &sa->suite, &sa->keys, &h, x->iv, bad);
+	int rc = v1_open(m, p, &sa->suite, &sa->keys, &h, x->iv, bad);
+	if (rc == 0)
+		v1_protected(sa, m->hdr.length);
+	return rc;
 }
 
 /* Payloads as the row wants them; bad certificates and requests only count as not there. */

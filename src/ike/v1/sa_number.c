@@ -181,6 +181,8 @@ bool v1_life_read(struct span data, bool phase1, struct v1_life *life)
 			if (s.len > 8)
 				return false;
 		}
+		if (v > UINT32_MAX) /* no limit that matters, and none to multiply */
+			v = UINT32_MAX;
 		if ((type & 0x7fff) == want)
 			unit = v;
 		else if ((type & 0x7fff) == want + 1 && unit == 1)

@@ -39,6 +39,8 @@ static bool attr_value(const struct ike_attr *a, uint64_t *v)
 
 static bool life_take(struct v1_life *life, uint64_t unit, uint64_t value)
 {
+	if (value > UINT32_MAX) /* no limit that matters, and none to multiply */
+		value = UINT32_MAX;
 	if (unit == SECONDS)
 		life->seconds = value;
 	else if (unit == KILOBYTES)

@@ -212,6 +212,8 @@ static int send_out(struct v1_exchange *x, const struct v1_edge *edge)
 	x->times = 0;
 	x->n++;
 	v1_send(sa, &x->sent);
+	if (!clear)
+		v1_protected(sa, x->sent.off[x->sent.n]);
 	if ((edge->again || x->commit) && !x->done)
 		v1_sent(x);
 	return 0;

@@ -131,6 +131,7 @@ struct v1_exchange {
 	uint32_t made;     /* id of the child it made; 0: none yet */
 	bool commit;       /* the peer set the commit bit: nothing goes out before its CONNECTED */
 	bool connect;      /* we did: it waits for ours */
+	uint64_t said_kbytes; /* the peer's limit for what it rekeys; 0: none */
 	struct v1_life life; /* commit: what the child is to be made with */
 	/* Transaction */
 	uint8_t cfg;     /* enum v1_cfg_exchange, of ours */
@@ -144,6 +145,7 @@ struct v1_phase1 {
 	struct proposal chosen;
 	struct keymat_suite suite;
 	struct v1_life life;
+	struct v1_life said; /* by RESPONDER-LIFETIME, before it is in force */
 	uint8_t ni[IKE_NONCE_MAX], nr[IKE_NONCE_MAX];
 	size_t ni_len, nr_len;
 	struct buf gxi, gxr;
@@ -172,6 +174,8 @@ struct v1_sa {
 	struct list held;
 	unsigned n_held;
 	uint32_t ours, peers; /* vendor IDs */
+	uint64_t bytes, kbytes; /* protected by it so far, both ways; limit of that, 0: none */
+	bool bytes_soft, bytes_hard; /* what that limit demands is on its way */
 	uint16_t told;        /* notify of the last fault in the message in work whose event is out */
 	enum v1_natt natt;
 	uint8_t proof[2];               /* enum v1_proof of initiator and responder */
@@ -317,6 +321,15 @@ enum ike_rc v1_doubt_public(struct v1_exchange *x, const char *text);
 void v1_take_cookie(struct v1_exchange *x);
 /* Both proofs are good: the SA is in force once the last message is out (x->after). */
 void v1_established(struct v1_exchange *x);
+/* lifetime.c: seconds phase 1 may last, as we offer them. */
+uint64_t v1_phase1_lifetime(const struct ike_conn_conf *c);
+/* It comes into force: the shorter limits of both sides hold, and an initiator that offered more than
+ * ours hears of that. */
+void v1_take_lifetimes(struct ike_sa *sa);
+/* RESPONDER-LIFETIME of phase 1 (RFC 2407 4.6.3.1), under its protection: the shorter limit holds. */
+void v1_phase1_limit(struct ike_sa *sa, const struct ike_payload *n);
+/* So many bytes of a message were protected by phase 1: near its limit in kilobytes it is replaced. */
+void v1_protected(struct ike_sa *sa, size_t bytes);
 /* XAUTH, if there is any, is through: the SA is in force. */
 void v1_in_force(struct ike_sa *sa);
 /* The children that waited. */
