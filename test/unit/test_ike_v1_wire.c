@@ -52,6 +52,45 @@ START_TEST(test_timeout)
 }
 END_TEST
 
+static uint64_t went_ns[8];
+static unsigned n_went;
+
+static bool note_quick(struct duo *duo, struct duo_msg *m)
+{
+	if (m->from == &duo->a && m->p[18] == IKE1_X_QUICK && n_went < ARRAY_LEN(went_ns))
+		went_ns[n_went++] = duo->now_ns;
+	return true;
+}
+
+/* RFC 2408 5.1: no fixed timer. Answers that take long make the first wait longer, quick ones not
+ * shorter than it is configured; those of repeated messages say nothing (Karn). */
+START_TEST(test_5_1_timer_follows_the_round_trip)
+{
+	static const uint64_t way[] = { NS_PER_MS, 1500 * NS_PER_MS, 2500 * NS_PER_MS };
+
+	d.a.conf->retransmit = d.b.conf->retransmit = (struct ike_retransmit){ 4 * NS_PER_S, 1.8, 5, 0 };
+	d.delay_ns = way[_i];
+	v1duo_up();
+	if (_i == 2)
+		ck_assert_uint_eq(v1duo_sa(&d.a)->v1->rtt_ns, 0);
+	else
+		ck_assert_uint_eq(v1duo_sa(&d.a)->v1->rtt_ns, 2 * way[_i]);
+	n_went = 0;
+	d.hook = note_quick;
+	d.b.frozen = true;
+	ck_assert_int_eq(ike_rekey(d.a.ike, "b/net", false, &(uint64_t){ 0 }, why, sizeof(why)), 0);
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_ge(n_went, 3);
+	uint64_t first = went_ns[1] - went_ns[0], second = went_ns[2] - went_ns[1];
+	if (_i == 1)
+		ck_assert_uint_gt(first, 4 * NS_PER_S);
+	else
+		ck_assert_uint_eq(first, 4 * NS_PER_S);
+	ck_assert_uint_le(first, 60 * NS_PER_S);
+	ck_assert_uint_eq(second, first * 18 / 10);
+}
+END_TEST
+
 START_TEST(test_nat)
 {
 	if (_i & 1)
@@ -225,6 +264,7 @@ TCase *v1duo_wire_case(void)
 	tcase_add_loop_test(t, test_loss, 0, 20);
 	tcase_add_loop_test(t, test_duplicates_change_nothing, 0, 2);
 	tcase_add_test(t, test_timeout);
+	tcase_add_loop_test(t, test_5_1_timer_follows_the_round_trip, 0, 3);
 	tcase_add_loop_test(t, test_nat, 0, 2);
 	tcase_add_loop_test(t, test_forced_encap, 0, 2);
 	tcase_add_loop_test(t, test_slow_jobs, 0, 2);

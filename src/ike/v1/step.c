@@ -12,7 +12,8 @@
 #include "base/random.h"
 #include "ike/v1/v1.h"
 
-#define LINGER_NS (30 * NS_PER_S) /* a last message is repeated so long */
+#define LINGER_NS    (30 * NS_PER_S) /* a last message is repeated so long */
+#define RTT_WAIT_MAX (60 * NS_PER_S) /* nothing measured makes the first wait longer */
 
 struct v1_sa *v1_sa_new(struct ike_sa *sa)
 {
@@ -163,10 +164,38 @@ uint32_t v1_fragment_size(const struct ike_sa *sa)
 	return ip > head + 128 ? ip - head : 128;
 }
 
-/* The n-th wait: timeout * base^n, at most limit. */
-static uint64_t wait_of(const struct ike_retransmit *r, unsigned n)
+/* An answer came. RFC 2408 5.1: timers follow what is measured; of messages that went out once, since
+ * else nobody knows which one was answered (Karn). Smoothed as TCP does it (RFC 6298 2). */
+static void measure(struct v1_exchange *x)
 {
-	double w = (double)r->timeout_ns;
+	struct v1_sa *v = x->sa->v1;
+	uint64_t rtt = clock_now_ns() - x->sent_ns;
+
+	if (x->sent_ns && x->times == 1 && !v->rtt_ns) {
+		v->rtt_ns = rtt;
+		v->rtt_var_ns = rtt / 2;
+	} else if (x->sent_ns && x->times == 1) {
+		uint64_t off = rtt > v->rtt_ns ? rtt - v->rtt_ns : v->rtt_ns - rtt;
+		v->rtt_var_ns = (3 * v->rtt_var_ns + off) / 4;
+		v->rtt_ns = (7 * v->rtt_ns + rtt) / 8;
+	}
+	x->sent_ns = 0;
+}
+
+/* The first wait: what is configured, or longer where answers take so long. */
+static uint64_t first_wait(const struct v1_sa *v, const struct ike_retransmit *r)
+{
+	uint64_t w = v->rtt_ns + 4 * v->rtt_var_ns;
+
+	if (w > RTT_WAIT_MAX)
+		w = RTT_WAIT_MAX;
+	return w > r->timeout_ns ? w : r->timeout_ns;
+}
+
+/* The n-th wait: first * base^n, at most limit. */
+static uint64_t wait_of(const struct v1_sa *v, const struct ike_retransmit *r, unsigned n)
+{
+	double w = (double)first_wait(v, r);
 
 	while (n--)
 		w *= r->base;
@@ -177,9 +206,12 @@ static uint64_t wait_of(const struct ike_retransmit *r, unsigned n)
 
 void v1_sent(struct v1_exchange *x)
 {
+	uint64_t now = clock_now_ns();
+
 	ike_timer_set(&x->ike->timers, &x->t_again,
-		      clock_now_ns() + wait_of(&x->ike->conf->retransmit, x->times),
-		      v1_exchange_fire);
+		      now + wait_of(x->sa->v1, &x->ike->conf->retransmit, x->times), v1_exchange_fire);
+	if (x->times == 0)
+		x->sent_ns = now;
 	x->times++;
 }
 
@@ -457,6 +489,7 @@ void v1_step_message(struct v1_exchange *x, const struct v1_edge *e)
 	x->edge = e;
 	x->m = x->ike->in;
 	x->sa->v1->told = 0;
+	measure(x);
 	run(x);
 }
 

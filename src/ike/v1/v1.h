@@ -108,6 +108,7 @@ struct v1_exchange {
 	uint8_t taking[32];
 	struct sealed sent; /* our last message */
 	unsigned times;     /* it went out so often */
+	uint64_t sent_ns;   /* when, the first time; 0: its answer has been here, or none is waited for */
 	bool ended;         /* nothing more will come: kept only to repeat the last message */
 	struct ike_timer t_again;
 	/* the message in work */
@@ -174,6 +175,7 @@ struct v1_sa {
 	struct list held;
 	unsigned n_held;
 	uint32_t ours, peers; /* vendor IDs */
+	uint64_t rtt_ns, rtt_var_ns; /* how long answers take, and how much that varies; 0: not known */
 	uint64_t bytes, kbytes; /* protected by it so far, both ways; limit of that, 0: none */
 	bool bytes_soft, bytes_hard; /* what that limit demands is on its way */
 	uint16_t told;        /* notify of the last fault in the message in work whose event is out */
