@@ -5,6 +5,9 @@ libike_a_SOURCES = \
 	src/ike/auth_octets.h \
 	src/ike/auth_sig.c \
 	src/ike/child.c \
+	src/ike/child_install.c \
+	src/ike/child_nego.c \
+	src/ike/child_nego.h \
 	src/ike/command.c \
 	src/ike/choose.c \
 	src/ike/conf.c \
@@ -92,6 +95,7 @@ libike_a_SOURCES = \
 	src/ike/v1/phase1_auth.c \
 	src/ike/v1/quick.c \
 	src/ike/v1/quick.h \
+	src/ike/v1/quick_keys.c \
 	src/ike/v1/quick_r.c \
 	src/ike/v1/quick_ts.c \
 	src/ike/v1/receive.c \
@@ -110,8 +114,7 @@ libike_a_SOURCES = \
 	src/ike/v2/auth.c \
 	src/ike/v2/auth_i.c \
 	src/ike/v2/auth_r.c \
-	src/ike/v2/child_install.c \
-	src/ike/v2/child_nego.c \
+	src/ike/v2/child_msg.c \
 	src/ike/v2/collide.c \
 	src/ike/v2/create_child.c \
 	src/ike/v2/delete.c \

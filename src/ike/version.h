@@ -7,6 +7,8 @@
 
 #include "ike/engine.h"
 
+struct child_nego;
+
 struct ike_version {
 	/* A new SA's state. */
 	void (*created)(struct ike_sa *sa);
@@ -26,6 +28,11 @@ struct ike_version {
 	void (*sa_delete)(struct ike_sa *sa, enum ike_end end, uint64_t order);
 	void (*child_rekey)(struct ike_child *c, uint64_t order);
 	void (*child_delete)(struct ike_child *c, enum ike_end end, uint64_t order);
+	/* Keys of a child that is agreed, and of the AH around it (NULL: the version has no bundles). 0 or
+	 * -errno. */
+	int (*child_keys)(const struct child_nego *c, const struct esp_suite *s,
+			  struct child_keys *out);
+	int (*ah_keys)(const struct child_nego *c, struct ike_ah_up *ah);
 	/* The last child of the SA ended or went elsewhere. */
 	void (*childless)(struct ike_sa *sa);
 	/* childless_ns has come; only of versions that set it. */

@@ -125,7 +125,7 @@ void v1_notify_stranger(struct ike *ike, const struct endpoint *local,
 void v1_connected(struct v1_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
-	const struct v2_child *c = x->child;
+	const struct child_nego *c = x->child;
 	struct v1_hash h = { .kind = V1_HASH_1, .id = x->id };
 	struct ike_msg *m = sa->ike->out;
 	uint8_t iv[CBC_BLOCK_MAX], be[4];
@@ -277,7 +277,7 @@ static struct v1_exchange *blamed(struct ike_sa *sa, const struct ike_payload *p
 
 static void say_refusal(const struct v1_exchange *x, uint16_t type, char *why, size_t len)
 {
-	const struct v2_child *c = x->child;
+	const struct child_nego *c = x->child;
 	char num[IKE_NAME_LEN], l[TS_STRLEN], r[TS_STRLEN], prop[192];
 
 	if (type == IKE1_NO_PROPOSAL_CHOSEN)

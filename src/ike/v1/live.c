@@ -65,7 +65,7 @@ void v1_sa_fini(struct ike_sa *sa)
 		v1_quick_left(x);
 		/* SPIs are given back while the engine is whole */
 		if (!x->running)
-			v2_child_free(&x->child);
+			child_nego_free(&x->child);
 	}
 	ike_order_done(sa->ike, v->order, sa->conn, sa, true, "closed");
 	v->order = 0;
@@ -392,6 +392,8 @@ const struct ike_version v1_version = {
 	.sa_delete = v1_sa_delete,
 	.child_rekey = v1_child_rekey,
 	.child_delete = v1_child_delete,
+	.child_keys = v1_child_keys,
+	.ah_keys = v1_ah_keys,
 	.childless = childless,
 	.still_childless = still_childless,
 	.tidy = tidy,

@@ -17,40 +17,7 @@
 
 /* -- both roles -- */
 
-int v1_child_keys(const struct v2_child *c, const struct esp_suite *s, struct child_keys *out)
-{
-	const struct ike_sa *sa = c->sa;
-	struct span ni = span_of(c->ni, c->ni_len), nr = span_of(c->nr, c->nr_len);
-	struct span shared = secret_view(&c->shared);
-	uint8_t proto = c->proto == SA_AH ? IKE_PROTO_AH : IKE_PROTO_ESP;
-	unsigned o = c->asked ? 0 : 1; /* [0] is for who asked to send by */
-
-	*out = (struct child_keys){ 0 };
-	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, proto, c->spi_out, ni, nr, s,
-				 &out->encr[o], &out->integ[o]);
-	if (rc == 0)
-		rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, proto, c->spi_in, ni, nr, s,
-				     &out->encr[!o], &out->integ[!o]);
-	if (rc)
-		child_keys_free(out);
-	return rc;
-}
-
-int v1_ah_keys(const struct v2_child *c, struct ike_ah_up *ah)
-{
-	const struct ike_sa *sa = c->sa;
-	struct span ni = span_of(c->ni, c->ni_len), nr = span_of(c->nr, c->nr_len);
-	struct span shared = secret_view(&c->shared);
-	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_in, ni, nr,
-				 &ah->suite, &ah->encr_in, &ah->integ_in);
-
-	if (rc == 0)
-		rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_out,
-				     ni, nr, &ah->suite, &ah->encr_out, &ah->integ_out);
-	return rc;
-}
-
-int v1_quick_spi(struct v2_child *c)
+int v1_quick_spi(struct child_nego *c)
 {
 	struct ike *ike = c->sa->ike;
 
@@ -64,7 +31,7 @@ int v1_quick_spi(struct v2_child *c)
 	return -ENOSPC;
 }
 
-static struct span spi_bytes(const struct v2_child *c, uint32_t spi)
+static struct span spi_bytes(const struct child_nego *c, uint32_t spi)
 {
 	uint8_t *p = spi ? ike_arena(c->sa->ike, 4) : NULL;
 
@@ -73,17 +40,17 @@ static struct span spi_bytes(const struct v2_child *c, uint32_t spi)
 	return span_of(p, p ? 4 : 0);
 }
 
-struct span v1_quick_spi_bytes(const struct v2_child *c)
+struct span v1_quick_spi_bytes(const struct child_nego *c)
 {
 	return spi_bytes(c, c->spi_in);
 }
 
-struct span v1_quick_ah_spi_bytes(const struct v2_child *c)
+struct span v1_quick_ah_spi_bytes(const struct child_nego *c)
 {
 	return spi_bytes(c, c->ah.spi_in);
 }
 
-bool v1_quick_take(struct v2_child *c, const struct v1_choice *choice)
+bool v1_quick_take(struct child_nego *c, const struct v1_choice *choice)
 {
 	c->chosen = choice->own.chosen;
 	c->ah.chosen = choice->ah.chosen;
@@ -92,7 +59,7 @@ bool v1_quick_take(struct v2_child *c, const struct v1_choice *choice)
 	return c->spi_out > 255 && (!choice->bundle || c->ah.spi_out > 255);
 }
 
-struct v1_terms v1_quick_terms(const struct v2_child *c, uint8_t mode)
+struct v1_terms v1_quick_terms(const struct child_nego *c, uint8_t mode)
 {
 	const struct ike_sa *sa = c->sa;
 
@@ -132,7 +99,7 @@ struct ike_payload *v1_quick_head(struct v1_exchange *x)
 
 int v1_quick_nonce(struct v1_exchange *x, const uint8_t *nonce, size_t len)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	struct ike_payload *p = ike_msg_add(x->out, IKE1_NONCE, true);
 
 	if (!p)
@@ -248,7 +215,7 @@ static void replace_old(struct v1_exchange *x, struct ike_child *k)
 }
 
 /* A pair in force with these selectors, or NULL. */
-static struct ike_child *same_child(struct ike_sa *sa, const struct v2_child *c)
+static struct ike_child *same_child(struct ike_sa *sa, const struct child_nego *c)
 {
 	for (struct ike_sa *t = sa; t; t = next_sa(sa, t))
 		list_for_each (l, &t->children) {
@@ -263,7 +230,7 @@ static struct ike_child *same_child(struct ike_sa *sa, const struct v2_child *c)
 
 struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *life)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	const struct ts said = c->remote_ts.ts[0];
 
 	v1_split(x->sa, &c->remote_ts);
@@ -273,7 +240,7 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 	c->replaces = old ? old->id : 0;
 	c->reqid = old ? old->reqid : 0;
 	c->life_bytes = life->kbytes * 1024;
-	struct ike_child *k = v2_child_install(c, !x->commit, x->order);
+	struct ike_child *k = child_nego_install(c, !x->commit, x->order);
 	if (!k)
 		return NULL;
 	k->remote_said = said;
@@ -359,7 +326,7 @@ void v1_quick_retry(struct v1_exchange *x)
 void v1_quick_failed(struct v1_exchange *x, const char *why)
 {
 	struct ike_sa *sa = x->sa;
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	struct ike_child *k;
 
 	if (!x->asked) {
@@ -388,7 +355,7 @@ static struct v1_exchange *begin(struct ike_sa *sa, unsigned ci)
 
 	if (!x)
 		return NULL;
-	x->child = v2_child_new(sa, ci, true);
+	x->child = child_nego_new(sa, ci, true);
 	if (x->child)
 		return x;
 	v1_exchange_free(x);
@@ -464,7 +431,7 @@ void v1_child_rekey(struct ike_child *c, uint64_t order)
 /* Our selectors: the first of each side, which is all that fits. */
 static int own_ts(struct v1_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 
 	if (x->replaces)
 		return 0; /* those of the old one */
@@ -485,7 +452,7 @@ static int own_ts(struct v1_exchange *x)
 
 static int add_ids(struct v1_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	const struct ts *t[2] = { &c->local_ts.ts[0], &c->remote_ts.ts[0] };
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -505,7 +472,7 @@ static size_t quick_nonce_len(const struct ike_sa *sa)
 
 static int fill(struct v1_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	struct v1_terms t = v1_quick_terms(c, c->mode);
 	struct v1_life *life = ike_arena(x->ike, sizeof(*life));
 	struct ike_payload *p = v1_quick_head(x);
@@ -531,7 +498,7 @@ static int fill(struct v1_exchange *x)
 
 enum ike_rc v1_quick_begin(struct v1_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 
 	if (x->step == 0 && x->replaces && !v1_child_by_id(x->sa, x->replaces))
 		return v1_error(x, IKE_DROP, 0, "it is gone meanwhile");
@@ -571,7 +538,7 @@ static struct ip_addr seen_at(const struct v1_exchange *x)
  * them. */
 static bool ids_ours(struct v1_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	const struct ike_payload *i = ike_msg_find(x->m, IKE1_ID, NULL);
 	const struct ike_payload *r = i ? ike_msg_find(x->m, IKE1_ID, i) : NULL;
 	struct ts local, remote;
@@ -590,7 +557,7 @@ static bool ids_ours(struct v1_exchange *x)
 
 static enum ike_rc check_answer(struct v1_exchange *x, struct v1_choice *choice)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	const struct ike_payload *sa = ike_msg_find(x->m, IKE1_SA, NULL);
 	const struct ike_payload *ke = ike_msg_find(x->m, IKE1_KE, NULL);
 	struct v1_terms t = v1_quick_terms(c, c->mode);
@@ -677,7 +644,7 @@ void v1_quick_connected(struct v1_exchange *x)
 
 enum ike_rc v1_quick_2(struct v1_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	struct v1_choice choice;
 	struct v1_life life = offered_life(x), said;
 

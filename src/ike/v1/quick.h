@@ -5,13 +5,13 @@
 #include "ike/v1/v1.h"
 
 /* Takes an inbound SPI, once, of a bundle two. 0 or -ENOSPC with c->why. */
-int v1_quick_spi(struct v2_child *c) warn_unused;
-struct span v1_quick_spi_bytes(const struct v2_child *c);
-struct span v1_quick_ah_spi_bytes(const struct v2_child *c);
+int v1_quick_spi(struct child_nego *c) warn_unused;
+struct span v1_quick_spi_bytes(const struct child_nego *c);
+struct span v1_quick_ah_spi_bytes(const struct child_nego *c);
 /* The choice counts: algorithms and the peer's SPIs. False: an SPI is a reserved one. */
-bool v1_quick_take(struct v2_child *c, const struct v1_choice *choice);
+bool v1_quick_take(struct child_nego *c, const struct v1_choice *choice);
 /* Group and encapsulation of what is negotiated, in a mode (enum sa_mode). */
-struct v1_terms v1_quick_terms(const struct v2_child *c, uint8_t mode);
+struct v1_terms v1_quick_terms(const struct child_nego *c, uint8_t mode);
 /* The configured limits. */
 struct v1_life v1_quick_life(const struct ike_child_conf *f);
 /* HASH, to be filled in when it is sealed, and an SA payload, which is returned. NULL: no room. */

@@ -114,10 +114,10 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 		    "way round",
 		    ts_format(&plain.local.ts[0], l), ts_format(&plain.remote.ts[0], r),
 		    conf->name);
-	struct v2_child *c = v2_child_new(sa, ci, false);
+	struct child_nego *c = child_nego_new(sa, ci, false);
 	if (!c)
 		return IKE_DROP;
-	v2_child_free(&x->child);
+	child_nego_free(&x->child);
 	x->child = c;
 	const struct asked *a = c->mode == SA_TRANSPORT ? &natted : &plain;
 	if (ike_conflict(sa, c->mode == SA_TRANSPORT, &a->local, &a->remote, why, sizeof(why)))
@@ -136,7 +136,7 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 static enum ike_rc check(struct v1_exchange *x, struct v1_choice *choice)
 {
 	enum ike_rc rc = choose(x, choice);
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	const struct ike_payload *ke = ike_msg_find(x->m, IKE1_KE, NULL);
 	struct span ni = ike_msg_find(x->m, IKE1_NONCE, NULL)->raw.data;
 	struct ike_bad bad;
@@ -212,7 +212,7 @@ static int echo_ids(struct v1_exchange *x)
 
 static enum ike_rc answer(struct v1_exchange *x, const struct v1_choice *choice)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	struct v1_life life;
 	struct ike_payload *p = v1_quick_head(x);
 
@@ -232,7 +232,7 @@ static enum ike_rc answer(struct v1_exchange *x, const struct v1_choice *choice)
 
 enum ike_rc v1_quick_1(struct v1_exchange *x)
 {
-	struct v2_child *c;
+	struct child_nego *c;
 	struct v1_choice choice;
 	enum ike_rc rc = check(x, &choice);
 

@@ -131,7 +131,7 @@ void v1_exchange_free(struct v1_exchange *x)
 		v->busy = NULL;
 	ike_work_free(&x->work);
 	sealed_free(&x->sent);
-	v2_child_free(&x->child);
+	child_nego_free(&x->child);
 	if (x->kept) {
 		wipe(x->kept->bytes, x->kept->len);
 		free(x->kept);
@@ -333,7 +333,7 @@ void v1_exchange_finish(struct v1_exchange *x)
 		x->ended = true;
 	} else if (x->sent.n || x->asked) {
 		x->ended = true;
-		v2_child_free(&x->child);
+		child_nego_free(&x->child);
 		ike_timer_set(&x->ike->timers, &x->t_again, clock_now_ns() + LINGER_NS,
 			      v1_exchange_fire);
 	} else {

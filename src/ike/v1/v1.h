@@ -18,6 +18,7 @@
 #ifndef IKE_V1_V1_H
 #define IKE_V1_V1_H
 
+#include "ike/child_nego.h"
 #include "ike/engine.h"
 #include "ike/pool.h"
 #include "ike/v1/cfg.h"
@@ -28,7 +29,6 @@
 #include "ike/v1/natd.h"
 #include "ike/v1/sa_payload.h"
 #include "ike/v1/vendor.h"
-#include "ike/v2/v2.h" /* struct v2_child: a child between wish and SAD is the same in both versions */
 
 #define V1_NONCE_LEN 32u
 #define V1_HELD_MAX  8    /* datagrams of one SA that wait for its job */
@@ -126,7 +126,7 @@ struct v1_exchange {
 	bool done; /* the exchange is over with this message and our answer to it */
 	void (*after)(struct v1_exchange *x); /* called when the answer is out */
 	/* Quick Mode */
-	struct v2_child *child;
+	struct child_nego *child;
 	uint64_t order;
 	uint32_t replaces; /* id of the child it rekeys; 0: a new one */
 	uint32_t made;     /* id of the child it made; 0: none yet */
@@ -404,10 +404,10 @@ void v1_quick_connected(struct v1_exchange *x);
 int v1_ts_to_id(struct ike *ike, const struct ts *t, struct ike_payload *id, char *why,
 		size_t whylen) warn_unused;
 int v1_ts_from_id(const struct ike_payload *id, struct ts *t) warn_unused;
-int v1_child_keys(const struct v2_child *c, const struct esp_suite *s,
+int v1_child_keys(const struct child_nego *c, const struct esp_suite *s,
 		  struct child_keys *out) warn_unused;
 /* Of the AH of a bundle, whose suite is there: its keys, to be freed also after an error. */
-int v1_ah_keys(const struct v2_child *c, struct ike_ah_up *ah) warn_unused;
+int v1_ah_keys(const struct child_nego *c, struct ike_ah_up *ah) warn_unused;
 
 /* -- info.c -- */
 /* ike->in was parsed from p, which came from remote to local; marker: as IKE on port 4500. */

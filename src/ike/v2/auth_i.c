@@ -33,7 +33,7 @@ static int first_child(struct ike_sa *sa)
 		any++;
 	if (!i->want && (sa->childless || any == c->n_child))
 		return sa->childless ? 0 : -ENOENT;
-	i->child = v2_child_new(sa, i->want ? i->want->ci : any, true);
+	i->child = child_nego_new(sa, i->want ? i->want->ci : any, true);
 	if (!i->child)
 		return -ENOMEM;
 	if (i->want && i->want->acquired) {
@@ -192,7 +192,7 @@ static void take_child(struct v2_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	struct v2_init *i = sa->init;
-	struct v2_child *c = i->child;
+	struct child_nego *c = i->child;
 	struct ike_want *w = i->want;
 
 	if (!c)
@@ -203,7 +203,7 @@ static void take_child(struct v2_exchange *x)
 	bool refused = v2_child_refusal(c, x->m);
 	struct ike_child *made = NULL;
 	if (!refused && v2_child_accept(c, x->m, true) == 0)
-		made = v2_child_install(c, true, w ? w->order : 0);
+		made = child_nego_install(c, true, w ? w->order : 0);
 	bool ok = made != NULL;
 	if (!ok && !refused) /* the peer has put its half into force */
 		v2_delete_spi(sa, c->proto, c->spi_in);

@@ -102,7 +102,7 @@ static enum ike_rc choose_child(struct v2_exchange *x)
 
 	if ((x->m->seen & need) != need)
 		return IKE_OK; /* childless (RFC 6023), or only the SA is wanted */
-	x->child = v2_child_new(sa, UINT32_MAX, false);
+	x->child = child_nego_new(sa, UINT32_MAX, false);
 	if (!x->child)
 		return IKE_DROP;
 	memcpy(x->child->ni, i->ni, i->ni_len);
@@ -133,13 +133,13 @@ static int fill(struct v2_exchange *x, uint8_t method, struct span auth)
 static enum ike_rc up(struct v2_exchange *x, uint8_t method, struct span auth)
 {
 	struct ike_sa *sa = x->sa;
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	bool fresh = ike_msg_notify(x->m, IKE2_INITIAL_CONTACT) != NULL;
 
 	if (fill(x, method, auth))
 		return fail(x, "our answer does not fit one message");
 	ike_sa_established(sa, NULL);
-	struct ike_child *child = c && !x->child_error ? v2_child_install(c, true, 0) : NULL;
+	struct ike_child *child = c && !x->child_error ? child_nego_install(c, true, 0) : NULL;
 	if (c && !x->child_error && !child)
 		x->child_error = IKE2_TEMPORARY_FAILURE;
 	if (child && v2_child_answer(c, x->out)) {

@@ -28,7 +28,7 @@ struct v2_create *v2_create_pending(const struct ike_sa *sa)
 
 /* -- our request -- */
 
-static bool take_pair(struct v2_exchange *x, struct v2_child *c)
+static bool take_pair(struct v2_exchange *x, struct child_nego *c)
 {
 	struct ike_work *w = x->work;
 
@@ -69,7 +69,7 @@ static bool add_nonce(struct ike_msg *out, const uint8_t *p, size_t len)
 
 enum ike_rc v2_create_build(struct v2_exchange *x)
 {
-	struct v2_child *c = x->task->child;
+	struct child_nego *c = x->task->child;
 
 	if (x->step == 0) {
 		const struct dh_info *group = v2_child_group(c);
@@ -119,13 +119,13 @@ static enum v2_got refused(struct v2_exchange *x, const struct ike_payload *n)
 		if (ours && dh_info(group)) {
 			d->ke = group;
 			d->ke_tries++;
-			v2_child_free(&t->child);
+			child_nego_free(&t->child);
 			v2_task_again(t, 0);
 			return V2_GOT_AGAIN;
 		}
 	}
 	if (n->notify.type == IKE2_TEMPORARY_FAILURE) {
-		v2_child_free(&t->child);
+		child_nego_free(&t->child);
 		v2_task_later(t);
 		return V2_GOT_AGAIN;
 	}
@@ -133,7 +133,7 @@ static enum v2_got refused(struct v2_exchange *x, const struct ike_payload *n)
 }
 
 /* The answer was late: the peer has deleted what it gives us. */
-static bool deleted_already(const struct v2_create *d, struct v2_child *c)
+static bool deleted_already(const struct v2_create *d, struct child_nego *c)
 {
 	for (unsigned i = 0; i < d->n_deleted && i < ARRAY_LEN(d->deleted); i++)
 		if (d->deleted[i] == c->spi_out) {
@@ -146,7 +146,7 @@ static bool deleted_already(const struct v2_create *d, struct v2_child *c)
 enum v2_got v2_create_answer(struct v2_exchange *x, uint16_t *notify)
 {
 	struct v2_task *t = x->task;
-	struct v2_child *c = t->child;
+	struct child_nego *c = t->child;
 	const struct ike_payload *n;
 
 	*notify = 0;
@@ -254,8 +254,8 @@ enum ike_rc v2_new_child_build(struct v2_exchange *x)
 			up(t, "it is up already");
 			return IKE_DROP;
 		}
-		v2_child_free(&t->child);
-		t->child = d ? v2_child_new(x->sa, t->ci, true) : NULL;
+		child_nego_free(&t->child);
+		t->child = d ? child_nego_new(x->sa, t->ci, true) : NULL;
 		if (!t->child) {
 			failed(t, "out of memory");
 			return IKE_DROP;
@@ -299,7 +299,7 @@ enum ike_rc v2_new_child_answer(struct v2_exchange *x)
 	bool twice = theirs && theirs->state == IKE_CHILD_UP &&
 		     ts_list_eq(theirs->local_ts, &t->child->local_ts) &&
 		     ts_list_eq(theirs->remote_ts, &t->child->remote_ts);
-	struct ike_child *c = v2_child_install(t->child, !twice, t->order);
+	struct ike_child *c = child_nego_install(t->child, !twice, t->order);
 	if (!c) {
 		v2_delete_spi(x->sa, t->child->proto, t->child->spi_in);
 		failed(t, t->child->why);
@@ -341,7 +341,7 @@ void v2_new_child_fini(struct v2_task *t)
 /* -- a new child, asked for by the peer -- */
 
 /* KE payload of the request, checked by v2_child_choose(). */
-static enum ike_rc answer_dh(struct v2_exchange *x, const struct v2_child *c)
+static enum ike_rc answer_dh(struct v2_exchange *x, const struct child_nego *c)
 {
 	return v2_wait(
 	    x, 1, ike_work_dh(x->sa, c->group, NULL, ike_msg_find(x->m, IKE2_KE, NULL)->ke.data));
@@ -349,7 +349,7 @@ static enum ike_rc answer_dh(struct v2_exchange *x, const struct v2_child *c)
 
 enum ike_rc v2_create_reply(struct v2_exchange *x)
 {
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	struct ike_sa *sa = x->sa;
 	uint16_t group = 0, notify;
 
@@ -383,7 +383,7 @@ enum ike_rc v2_create_reply(struct v2_exchange *x)
 
 /* Both sides ask for the same new child at once: the one with the higher nonce gets it, the other
  * waits a moment and finds it there. */
-static bool crossing(const struct v2_exchange *x, const struct v2_child *c)
+static bool crossing(const struct v2_exchange *x, const struct child_nego *c)
 {
 	const struct v2_task *t = x->sa->task;
 
@@ -406,19 +406,19 @@ enum ike_rc v2_create_child_r(struct v2_exchange *x)
 				   V2_CHILDREN_MAX);
 			return v2_error(x, IKE_REPLY_ERROR, IKE2_NO_ADDITIONAL_SAS);
 		}
-		x->child = v2_child_new(sa, UINT32_MAX, false);
+		x->child = child_nego_new(sa, UINT32_MAX, false);
 		if (!x->child)
 			return IKE_DROP;
 	}
 	enum ike_rc rc = v2_create_reply(x);
 	if (rc != IKE_OK)
 		return rc;
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 	bool both = crossing(x, c);
-	struct v2_child *own = both ? sa->task->child : NULL;
+	struct child_nego *own = both ? sa->task->child : NULL;
 	if (both && v2_nonce_cmp(span_of(c->ni, c->ni_len), span_of(own->ni, own->ni_len)) < 0)
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_TEMPORARY_FAILURE);
-	struct ike_child *made = v2_child_install(c, true, 0);
+	struct ike_child *made = child_nego_install(c, true, 0);
 	if (!made) {
 		ike_conn_failed(sa->conn, sa, 0, "%s", c->why);
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_NO_ADDITIONAL_SAS);

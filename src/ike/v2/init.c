@@ -29,7 +29,7 @@ void v2_init_free(struct v2_init **ip)
 	free(i->cookie.p);
 	free(i->certreq.p);
 	dh_free(&i->dh);
-	v2_child_free(&i->child);
+	child_nego_free(&i->child);
 	ident_fini(&i->wanted_id);
 	free(i);
 }

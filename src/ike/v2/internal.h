@@ -39,7 +39,7 @@ struct v2_init {
 	/* IKE_AUTH */
 	bool asked_cert;         /* a CERTREQ came */
 	struct buf certreq;      /* its hashes, 20 bytes each */
-	struct v2_child *child;  /* initiator: the one that goes with IKE_AUTH */
+	struct child_nego *child;  /* initiator: the one that goes with IKE_AUTH */
 	struct ike_want *want;   /* initiator: what asked for it */
 	bool childless;          /* responder: nothing is asked for */
 	struct ike_cursor candidate; /* responder: how far the search has come */

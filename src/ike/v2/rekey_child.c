@@ -71,9 +71,9 @@ enum ike_rc v2_rekey_child_build(struct v2_exchange *x)
 		return IKE_DROP;
 	}
 	if (x->step == 0) {
-		v2_child_free(&t->child);
+		child_nego_free(&t->child);
 		t->child =
-		    d ? v2_child_new(x->sa, ike_conn_child_index(x->sa->conn, old->conf), true)
+		    d ? child_nego_new(x->sa, ike_conn_child_index(x->sa->conn, old->conf), true)
 		      : NULL;
 		if (!t->child) {
 			failed(t, "out of memory");
@@ -82,7 +82,7 @@ enum ike_rc v2_rekey_child_build(struct v2_exchange *x)
 		d->rival.id = 0;
 		d->n_deleted = 0;
 		t->child->ke_retry = d->ke;
-		v2_child_replaces(t->child, old);
+		child_nego_replaces(t->child, old);
 	}
 	enum ike_rc rc = v2_create_build(x);
 	if (rc == IKE_DROP && !t->again)
@@ -169,13 +169,13 @@ enum ike_rc v2_rekey_child_answer(struct v2_exchange *x)
 	case V2_GOT_ALL:
 		break;
 	}
-	struct v2_child *c = t->child;
+	struct child_nego *c = t->child;
 	struct ike_child *theirs = d->rival.id ? ike_child_by_id(x->sa, d->rival.id) : NULL;
 	if (theirs && theirs->state != IKE_CHILD_UP)
 		theirs = NULL; /* its asker is deleting it already: it lost */
 	bool lost = theirs &&
 		    v2_rival_wins(&d->rival, span_of(c->ni, c->ni_len), span_of(c->nr, c->nr_len));
-	struct ike_child *ours = v2_child_install(c, !lost, t->order);
+	struct ike_child *ours = child_nego_install(c, !lost, t->order);
 	if (!ours) {
 		v2_delete_spi(x->sa, c->proto, c->spi_in);
 		failed(t, c->why);
@@ -247,7 +247,7 @@ static struct v2_create *own_request(const struct ike_sa *sa, const struct ike_c
 static void install_new(struct v2_exchange *x, struct ike_child *old, struct ike_child *made)
 {
 	struct v2_create *own = own_request(x->sa, old);
-	struct v2_child *c = x->child;
+	struct child_nego *c = x->child;
 
 	made->replaces = old->id;
 	made->switch_ns = clock_now_ns() + IKE_SWITCH_POLL;
@@ -280,15 +280,15 @@ enum ike_rc v2_rekey_child_r(struct v2_exchange *x)
 	if (old->state != IKE_CHILD_UP || v2_closing(sa) || v2_asking(sa, V2_TASK_REKEY_IKE))
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_TEMPORARY_FAILURE);
 	if (x->step == 0) {
-		x->child = v2_child_new(sa, ike_conn_child_index(sa->conn, old->conf), false);
+		x->child = child_nego_new(sa, ike_conn_child_index(sa->conn, old->conf), false);
 		if (!x->child)
 			return IKE_DROP;
-		v2_child_replaces(x->child, old);
+		child_nego_replaces(x->child, old);
 	}
 	enum ike_rc rc = v2_create_reply(x);
 	if (rc != IKE_OK)
 		return rc;
-	struct ike_child *made = v2_child_install(x->child, false, 0);
+	struct ike_child *made = child_nego_install(x->child, false, 0);
 	if (!made) {
 		ike_conn_failed(sa->conn, sa, 0, "%s", x->child->why);
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_NO_ADDITIONAL_SAS);

@@ -54,7 +54,7 @@ void v2_exchange_free(struct v2_exchange **xp)
 		ike_work_abandon(x->flying);
 	ike_work_free(&x->work);
 	if (!x->task)
-		v2_child_free(&x->child);
+		child_nego_free(&x->child);
 	if (x->data_free)
 		x->data_free(x->data);
 	if (x->held) {

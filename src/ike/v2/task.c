@@ -44,7 +44,7 @@ void v2_task_free(struct v2_task *t)
 	list_del(&t->link);
 	if (v2_task_rows[t->kind].fini)
 		v2_task_rows[t->kind].fini(t);
-	v2_child_free(&t->child);
+	child_nego_free(&t->child);
 	free(t);
 }
 

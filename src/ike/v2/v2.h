@@ -18,6 +18,7 @@
 #ifndef IKE_V2_V2_H
 #define IKE_V2_V2_H
 
+#include "ike/child_nego.h"
 #include "ike/engine.h"
 
 /* -- exchanges -- */
@@ -49,7 +50,7 @@ struct v2_exchange {
 	bool linger;     /* with IKE_KILL: stay a while to repeat the answer for duplicates; preset
 			    for the peer's requests */
 	/* what it keeps; freed with the exchange */
-	struct v2_child *child;
+	struct child_nego *child;
 	uint16_t child_error; /* notify when the child cannot be */
 	void *data;
 	void (*data_free)(void *data);
@@ -122,7 +123,7 @@ struct v2_task {
 	struct flow_key flow;
 	uint64_t not_before; /* clock_now_ns(): wait until then (TEMPORARY_FAILURE) */
 	unsigned tries;      /* how often it was refused for the moment */
-	struct v2_child *child; /* what is being negotiated; owned */
+	struct child_nego *child; /* what is being negotiated; owned */
 	void *data;             /* the row's own; freed by its fini */
 	bool again;             /* v2_task_again() was said */
 };
@@ -165,75 +166,27 @@ void v2_task_run(struct ike_sa *sa);
 /* Moves the waiting tasks whose row says so to the SA that replaced this one; others end. */
 void v2_tasks_move(struct ike_sa *from, struct ike_sa *to);
 
-/* -- children being negotiated (child_nego.c) -- */
-
-struct v2_child {
-	struct ike_sa *sa;
-	unsigned ci;       /* index of conf in the connection */
-	const struct ike_child_conf *conf;
-	bool asked;        /* we sent the request: KEYMAT's order, and who is TSi */
-	uint8_t proto;     /* enum sa_proto */
-	uint8_t mode;      /* enum sa_mode as agreed */
-	uint32_t reqid;    /* 0: chosen at installation */
-	uint32_t spi_in;   /* from env->spi_alloc(), given back if never installed; 0: none yet */
-	uint32_t spi_out;
-	struct proposal chosen;
-	const struct dh_info *group; /* PFS; NULL: none */
-	uint16_t ke_retry;           /* the peer wanted this group (INVALID_KE_PAYLOAD); 0: ours */
-	struct dh *dh;
-	struct secret shared;
-	uint8_t ni[IKE_NONCE_MAX], nr[IKE_NONCE_MAX];
-	size_t ni_len, nr_len;
-	struct ts_list local_ts, remote_ts; /* what we offered, then what was agreed */
-	struct ip_addr oa_local, oa_remote; /* transport mode behind NAT (RFC 7296 2.23.1) */
-	bool cut;           /* the peer narrowed */
-	bool have_flow;
-	struct flow_key flow;
-	bool tfc_padding;   /* the peer takes TFC padding */
-	bool fragments;     /* NON_FIRST_FRAGMENTS_ALSO: offered, then agreed */
-	uint32_t replaces;  /* id of the child that is rekeyed; 0: a new one */
-	uint64_t life_bytes; /* IKEv1: the agreed limit; 0: only the configured one */
-	/* IKEv1: the AH of a bundle, around the ESP; spi_out 0: there is none */
-	struct {
-		uint32_t spi_in, spi_out;
-		struct proposal chosen;
-	} ah;
-	bool installed;
-	char why[512];      /* why it failed, for the administrator */
-};
-/* NULL: no memory. ci UINT32_MAX: the peer asks, v2_child_choose() finds it. */
-struct v2_child *v2_child_new(struct ike_sa *sa, unsigned ci, bool asked);
-void v2_child_free(struct v2_child **c);
-/* It is to take old's place: same reqid and selectors (RFC 7296 2.9.2). */
-void v2_child_replaces(struct v2_child *c, const struct ike_child *old);
-
 /* Our request's payloads: SA with a fresh SPI, [KE], TSi, TSr, notifies (USE_TRANSPORT_MODE,
  * ESP_TFC_PADDING_NOT_SUPPORTED, NON_FIRST_FRAGMENTS_ALSO). with_ke: CREATE_CHILD_SA; c->dh holds the key pair (NULL: no
  * PFS). The nonce is the caller's. first: the child of IKE_AUTH. 0, or -errno with c->why. */
-int v2_child_offer(struct v2_child *c, struct ike_msg *out, bool first);
+int v2_child_offer(struct child_nego *c, struct ike_msg *out, bool first);
 /* Which group the request begins with; NULL: none. (To make c->dh before v2_child_offer().) */
-const struct dh_info *v2_child_group(const struct v2_child *c);
+const struct dh_info *v2_child_group(const struct child_nego *c);
 /*
  * The peer's request: finds the configured child that fits its selectors (when c->conf is NULL),
  * narrows, chooses the proposal. Returns 0; or an error notify (TS_UNACCEPTABLE, NO_PROPOSAL_CHOSEN,
  * INVALID_KE_PAYLOAD with *group, ...) with c->why. Changes only *c. c->group then says whether g^ir
  * has to be made (ike_work_dh with the KE payload's data).
  */
-uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first, uint16_t *group);
+uint16_t v2_child_choose(struct child_nego *c, const struct ike_msg *m, bool first, uint16_t *group);
 /* Our answer's payloads: SA with our SPI, [KE], TSi, TSr, notifies. 0 or -errno. */
-int v2_child_answer(struct v2_child *c, struct ike_msg *out);
+int v2_child_answer(struct child_nego *c, struct ike_msg *out);
 /* The peer's answer to our offer: checks SA, TS, KE against what we offered. 0, or the notify number
  * the failure would have had (IKE2_NO_PROPOSAL_CHOSEN ...) with c->why. An error notify in it is the
  * caller's to look at first (v2_child_refusal). */
-uint16_t v2_child_accept(struct v2_child *c, const struct ike_msg *m, bool first);
+uint16_t v2_child_accept(struct child_nego *c, const struct ike_msg *m, bool first);
 /* The error notify in the answer about the child (NULL: none), with the sentence in c->why. */
-const struct ike_payload *v2_child_refusal(struct v2_child *c, const struct ike_msg *m);
-/*
- * Keys (RFC 7296 2.17), the SAD, struct ike_child, events (CHILD_UP unless it replaces one). out_now:
- * our outbound traffic goes by it at once; else when the caller says env->child_switch(). NULL with
- * c->why and nothing changed.
- */
-struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t order);
+const struct ike_payload *v2_child_refusal(struct child_nego *c, const struct ike_msg *m);
 /* The SPI an SA payload gives for the proposal of this number; 0: none. */
 uint32_t v2_spi_of(const struct ike_msg *m, const struct ike_payload *sa, const struct proposal *p);
 

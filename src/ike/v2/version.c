@@ -141,6 +141,12 @@ static struct ike_work **flying(struct ike_sa *sa)
 	return &sa->x->flying;
 }
 
+static int child_keys(const struct child_nego *c, const struct esp_suite *s, struct child_keys *out)
+{
+	return keymat_child(c->sa->suite.prf, c->sa->keys.d, secret_view(&c->shared),
+			    span_of(c->ni, c->ni_len), span_of(c->nr, c->nr_len), s, out);
+}
+
 const struct ike_version v2_version = {
 	.created = v2_sa_created,
 	.start = v2_start,
@@ -153,6 +159,7 @@ const struct ike_version v2_version = {
 	.sa_delete = v2_sa_delete,
 	.child_rekey = v2_child_rekey,
 	.child_delete = v2_child_delete,
+	.child_keys = child_keys,
 	.childless = childless,
 	.tidy = tidy,
 	.probe = probe,

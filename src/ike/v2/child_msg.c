@@ -1,7 +1,6 @@
 /*
- * A CHILD SA between wish and SAD, the same for IKE_AUTH and CREATE_CHILD_SA: our offer and the
- * check of the answer, or the choice among the peer's offer and our answer; then keys and
- * installation. RFC 7296 1.3.1, 2.7, 2.9, 2.17, 2.23.1.
+ * A CHILD SA in messages, the same in IKE_AUTH and CREATE_CHILD_SA: our offer and the check of the
+ * answer, or the choice among the peer's offer and our answer. RFC 7296 1.3.1, 2.7, 2.9, 2.23.1.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,57 +12,12 @@
 
 #define SPI_FIRST 256u /* those below are reserved (RFC 4303 2.1) */
 
-static uint8_t proto_of(const struct ike_child_conf *c)
-{
-	return c->proto == IKE_CHILD_AH ? SA_AH : SA_ESP;
-}
-
-static enum ike_protocol wire_proto(const struct v2_child *c)
+static enum ike_protocol wire_proto(const struct child_nego *c)
 {
 	return c->proto == SA_AH ? IKE_PROTO_AH : IKE_PROTO_ESP;
 }
 
-static void set_conf(struct v2_child *c, unsigned ci)
-{
-	c->ci = ci;
-	c->conf = &c->sa->conn->conf->child[ci];
-	c->proto = proto_of(c->conf);
-	c->mode = (uint8_t)c->conf->mode;
-	c->reqid = 0;
-}
-
-struct v2_child *v2_child_new(struct ike_sa *sa, unsigned ci, bool asked)
-{
-	struct v2_child *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->sa = sa;
-	c->asked = asked;
-	c->ci = ci;
-	c->proto = SA_ESP;
-	if (ci != UINT32_MAX)
-		set_conf(c, ci);
-	return c;
-}
-
-void v2_child_free(struct v2_child **cp)
-{
-	struct v2_child *c = *cp;
-
-	*cp = NULL;
-	if (!c)
-		return;
-	if (c->spi_in && !c->installed)
-		c->sa->ike->env.spi_free(c->sa->ike->env.ctx, c->proto, c->spi_in);
-	if (c->ah.spi_in && !c->installed)
-		c->sa->ike->env.spi_free(c->sa->ike->env.ctx, SA_AH, c->ah.spi_in);
-	dh_free(&c->dh);
-	secret_free(&c->shared);
-	free(c);
-}
-
-static int get_spi(struct v2_child *c)
+static int get_spi(struct child_nego *c)
 {
 	if (!c->spi_in)
 		c->spi_in = c->sa->ike->env.spi_alloc(c->sa->ike->env.ctx, c->proto);
@@ -72,7 +26,7 @@ static int get_spi(struct v2_child *c)
 	return c->spi_in ? 0 : -ENOSPC;
 }
 
-const struct dh_info *v2_child_group(const struct v2_child *c)
+const struct dh_info *v2_child_group(const struct child_nego *c)
 {
 	if (c->ke_retry)
 		return dh_info(c->ke_retry);
@@ -85,7 +39,7 @@ const struct dh_info *v2_child_group(const struct v2_child *c)
 }
 
 /* The proposals as offered: the child of IKE_AUTH has no key exchange of its own (RFC 7296 1.2). */
-static void offered(const struct v2_child *c, bool first, struct proposals *out)
+static void offered(const struct child_nego *c, bool first, struct proposals *out)
 {
 	*out = c->conf->proposals;
 	for (unsigned i = 0; first && i < out->n; i++) {
@@ -124,7 +78,7 @@ static void populate(unsigned pfp, const struct flow_key *flow, struct ts_list *
 
 /* What of the configuration applies here: addresses of this SA for `dynamic`. A child that is rekeyed
  * keeps what was agreed (RFC 7296 2.9.2). */
-static void resolve(const struct v2_child *c, const struct ike_child_conf *conf,
+static void resolve(const struct child_nego *c, const struct ike_child_conf *conf,
 		    struct ts_list *local, struct ts_list *remote)
 {
 	const struct ike_child *old = c->replaces ? ike_child_by_id(c->sa, c->replaces) : NULL;
@@ -138,12 +92,6 @@ static void resolve(const struct v2_child *c, const struct ike_child_conf *conf,
 	ts_resolve(&conf->remote_ts, &c->sa->remote.addr, remote);
 	if (c->have_flow && conf->pfp)
 		populate(conf->pfp, &c->flow, local, remote);
-}
-
-void v2_child_replaces(struct v2_child *c, const struct ike_child *old)
-{
-	c->replaces = old->id;
-	c->reqid = old->reqid;
 }
 
 static bool nat(const struct ike_sa *sa)
@@ -162,7 +110,7 @@ static void set_addr(struct ts_list *l, const struct ip_addr *a)
  * Transport mode through a NAT (RFC 7296 2.23.1): the peer's selectors have the addresses it sees;
  * they are kept for checksums (RFC 3948) and replaced by those of the IKE SA.
  */
-static void substitute(struct v2_child *c, struct ts_list *local, struct ts_list *remote)
+static void substitute(struct child_nego *c, struct ts_list *local, struct ts_list *remote)
 {
 	const struct ike_sa *sa = c->sa;
 
@@ -178,7 +126,7 @@ static void substitute(struct v2_child *c, struct ts_list *local, struct ts_list
 
 /* -- our offer -- */
 
-static int offer_ts(struct v2_child *c, struct ike_msg *out)
+static int offer_ts(struct child_nego *c, struct ike_msg *out)
 {
 	struct ts local, remote;
 
@@ -196,12 +144,12 @@ static int offer_ts(struct v2_child *c, struct ike_msg *out)
 }
 
 /* Fragments are protected in tunnel mode only (RFC 4301 7, RFC 4303 3.3.4). */
-static bool fragments_allowed(const struct v2_child *c)
+static bool fragments_allowed(const struct child_nego *c)
 {
 	return c->conf->fragments_also && c->mode == SA_TUNNEL;
 }
 
-static int add_notifies(const struct v2_child *c, struct ike_msg *out)
+static int add_notifies(const struct child_nego *c, struct ike_msg *out)
 {
 	if (c->mode == SA_TRANSPORT &&
 	    !v2_add_notify(out, IKE2_USE_TRANSPORT_MODE, span_of(NULL, 0)))
@@ -214,7 +162,7 @@ static int add_notifies(const struct v2_child *c, struct ike_msg *out)
 	return 0;
 }
 
-static struct span spi_bytes(struct v2_child *c)
+static struct span spi_bytes(struct child_nego *c)
 {
 	uint8_t *p = ike_arena(c->sa->ike, 4);
 
@@ -234,7 +182,7 @@ static int add_ke(const struct dh_info *g, const struct dh *dh, struct ike_msg *
 	return 0;
 }
 
-int v2_child_offer(struct v2_child *c, struct ike_msg *out, bool first)
+int v2_child_offer(struct child_nego *c, struct ike_msg *out, bool first)
 {
 	struct proposals list;
 
@@ -269,7 +217,7 @@ uint32_t v2_spi_of(const struct ike_msg *m, const struct ike_payload *sa, const 
 }
 
 /* AH covers the addresses, which a NAT changes, and there is none in UDP (RFC 3948 1). */
-static bool ah_behind_nat(struct v2_child *c)
+static bool ah_behind_nat(struct child_nego *c)
 {
 	if (c->proto != SA_AH || !nat(c->sa))
 		return false;
@@ -280,7 +228,7 @@ static bool ah_behind_nat(struct v2_child *c)
 }
 
 /* Why there is no child, in words that say where to look. */
-static void say_refusal(struct v2_child *c, uint16_t notify)
+static void say_refusal(struct child_nego *c, uint16_t notify)
 {
 	char num[IKE_NAME_LEN], local[256], remote[256], prop[192];
 	const char *name = ike_name_or_number(IKE_NAMES_NOTIFY2, notify, num);
@@ -320,7 +268,7 @@ static void say_refusal(struct v2_child *c, uint16_t notify)
 	}
 }
 
-const struct ike_payload *v2_child_refusal(struct v2_child *c, const struct ike_msg *m)
+const struct ike_payload *v2_child_refusal(struct child_nego *c, const struct ike_msg *m)
 {
 	const struct ike_payload *p = v2_find_error(m);
 
@@ -329,7 +277,7 @@ const struct ike_payload *v2_child_refusal(struct v2_child *c, const struct ike_
 	return p;
 }
 
-static uint16_t accept_ts(struct v2_child *c, const struct ike_msg *m)
+static uint16_t accept_ts(struct child_nego *c, const struct ike_msg *m)
 {
 	struct ts_list local, remote, all_local, all_remote;
 	char got[512];
@@ -354,7 +302,7 @@ static uint16_t accept_ts(struct v2_child *c, const struct ike_msg *m)
 	return IKE2_TS_UNACCEPTABLE;
 }
 
-uint16_t v2_child_accept(struct v2_child *c, const struct ike_msg *m, bool first)
+uint16_t v2_child_accept(struct child_nego *c, const struct ike_msg *m, bool first)
 {
 	const struct ike_payload *sa = ike_msg_find(m, IKE2_SA, NULL);
 	const struct ike_payload *ke = ike_msg_find(m, IKE2_KE, NULL);
@@ -394,7 +342,7 @@ uint16_t v2_child_accept(struct v2_child *c, const struct ike_msg *m, bool first
 /* -- the peer's offer -- */
 
 /* How well a configured child fits: 0 not, 1 narrowed, 2 all of what is offered, 3 and no more. */
-static unsigned child_fit(struct v2_child *c, const struct ike_child_conf *conf,
+static unsigned child_fit(struct child_nego *c, const struct ike_child_conf *conf,
 			  const struct ts_list *offer_local, const struct ts_list *offer_remote,
 			  struct ts_list *local, struct ts_list *remote)
 {
@@ -410,7 +358,7 @@ static unsigned child_fit(struct v2_child *c, const struct ike_child_conf *conf,
 	return ts_list_eq(local, &ours_local) && ts_list_eq(remote, &ours_remote) ? 3 : 2;
 }
 
-static uint16_t choose_ts(struct v2_child *c, const struct ike_msg *m, bool transport)
+static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool transport)
 {
 	const struct ike_conn_conf *conn = c->sa->conn->conf;
 	struct ts_list offer_l, offer_r, sub_l, sub_r, local, remote;
@@ -438,7 +386,7 @@ static uint16_t choose_ts(struct v2_child *c, const struct ike_msg *m, bool tran
 			continue;
 		uint32_t reqid = c->reqid;
 		best = fit;
-		set_conf(c, i);
+		child_nego_set_conf(c, i);
 		c->reqid = reqid;
 		c->mode = t ? SA_TRANSPORT : SA_TUNNEL;
 		c->local_ts = local;
@@ -457,7 +405,7 @@ static uint16_t choose_ts(struct v2_child *c, const struct ike_msg *m, bool tran
 	return IKE2_TS_UNACCEPTABLE;
 }
 
-uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first, uint16_t *group)
+uint16_t v2_child_choose(struct child_nego *c, const struct ike_msg *m, bool first, uint16_t *group)
 {
 	const struct ike_payload *sa = ike_msg_find(m, IKE2_SA, NULL);
 	const struct ike_payload *ke = ike_msg_find(m, IKE2_KE, NULL);
@@ -495,7 +443,7 @@ uint16_t v2_child_choose(struct v2_child *c, const struct ike_msg *m, bool first
 	return get_spi(c) ? IKE2_NO_ADDITIONAL_SAS : 0;
 }
 
-int v2_child_answer(struct v2_child *c, struct ike_msg *out)
+int v2_child_answer(struct child_nego *c, struct ike_msg *out)
 {
 	struct proposals one = { .n = 1 };
 	struct ike_payload *p = ike_msg_add(out, IKE2_SA, true);

@@ -3,12 +3,12 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "ike/v1/v1.h"
-#include "ike/v2/internal.h"
-#include "ike/v2/rekey.h"
+#include "ike/child_nego.h"
+#include "ike/life.h"
+#include "ike/version.h"
 
 /* What the chosen proposal means for the packets. AH has only integrity. */
-static int make_suite(struct v2_child *c, struct esp_suite *out)
+static int make_suite(struct child_nego *c, struct esp_suite *out)
 {
 	const struct proposal_alg *e = proposal_alg(&c->chosen, IKE_T_ENCR);
 	const struct proposal_alg *i = proposal_alg(&c->chosen, IKE_T_INTEG);
@@ -51,7 +51,7 @@ static struct sa_lifetime lifetime(const struct ike_child_conf *f, bool esn,
 	return l;
 }
 
-static void hand_keys(struct v2_child *c, struct child_keys *k, struct ike_child_up *up)
+static void hand_keys(struct child_nego *c, struct child_keys *k, struct ike_child_up *up)
 {
 	unsigned out = c->asked ? 0 : 1; /* keys [0] are those of the one who asked */
 
@@ -62,7 +62,7 @@ static void hand_keys(struct v2_child *c, struct child_keys *k, struct ike_child
 }
 
 /* The AH of a bundle. 0 or -errno with c->why. */
-static int fill_ah(struct v2_child *c, struct ike_child_up *up)
+static int fill_ah(struct child_nego *c, struct ike_child_up *up)
 {
 	const struct proposal_alg *i = proposal_alg(&c->ah.chosen, IKE_T_INTEG);
 	int rc;
@@ -71,7 +71,7 @@ static int fill_ah(struct v2_child *c, struct ike_child_up *up)
 		return 0;
 	rc = ah_suite_make(i ? (enum integ_id)i->id : INTEG_NONE, &up->ah.suite, c->why, sizeof(c->why));
 	if (rc == 0)
-		rc = v1_ah_keys(c, &up->ah);
+		rc = ike_version(c->sa)->ah_keys(c, &up->ah);
 	up->ah.spi_in = c->ah.spi_in;
 	up->ah.spi_out = c->ah.spi_out;
 	return rc;
@@ -89,7 +89,7 @@ static void drop_keys(struct ike_child_up *up)
 	secret_free(&up->integ_in);
 }
 
-static void fill(const struct v2_child *c, const struct ike_child *child, struct ike_child_up *up)
+static void fill(const struct child_nego *c, const struct ike_child *child, struct ike_child_up *up)
 {
 	const struct ike_sa *sa = c->sa;
 
@@ -117,7 +117,7 @@ static void fill(const struct v2_child *c, const struct ike_child *child, struct
 	up->remote_ts = child->remote_ts;
 }
 
-static void tell_up(const struct v2_child *c, const struct ike_child *child, uint64_t order)
+static void tell_up(const struct child_nego *c, const struct ike_child *child, uint64_t order)
 {
 	char l[192], r[192], p[192];
 
@@ -135,7 +135,7 @@ static void tell_up(const struct v2_child *c, const struct ike_child *child, uin
 			 "child %s up: %s === %s", c->conf->name, l, r);
 }
 
-static bool asked_by_us(const struct v2_child *c)
+static bool asked_by_us(const struct child_nego *c)
 {
 	list_for_each (l, &c->sa->children) {
 		const struct ike_child *o = list_entry(l, struct ike_child, of_sa);
@@ -145,7 +145,7 @@ static bool asked_by_us(const struct v2_child *c)
 	return c->asked;
 }
 
-struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t order)
+struct ike_child *child_nego_install(struct child_nego *c, bool out_now, uint64_t order)
 {
 	struct ike_sa *sa = c->sa;
 	struct ike *ike = sa->ike;
@@ -166,10 +166,7 @@ struct ike_child *v2_child_install(struct v2_child *c, bool out_now, uint64_t or
 	}
 	child = ike_child_new(sa, &c->local_ts, &c->remote_ts, &c->chosen);
 	if (!child ||
-	    (sa->major == 1 ? v1_child_keys(c, &up.suite, &keys)
-			    : keymat_child(sa->suite.prf, sa->keys.d, secret_view(&c->shared),
-					   span_of(c->ni, c->ni_len), span_of(c->nr, c->nr_len),
-					   &up.suite, &keys))) {
+	    ike_version(sa)->child_keys(c, &up.suite, &keys)) {
 		snprintf(c->why, sizeof(c->why), "out of memory");
 		if (child)
 			ike_child_discard(child);
