@@ -6,8 +6,6 @@
  * payload, two bytes of length and a text, one for each message. Afterwards a minute passes, and
  * both engines end with nothing left of theirs.
  */
-#include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,27 +14,15 @@
 #include "base/clock.h"
 #include "base/rd.h"
 #include "crypto/sk.h"
+#include "fuzz_check.h"
 #include "ike/engine.h"
 #include "ike/proto.h"
+#include "fuzz_check.h"
 
 #define HEAD     32 /* of the message and of SK */
 #define TEXT_MAX 2048
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* What the two engines' asserts end in when no test of Check runs. */
-CK_DLL_EXP void CK_EXPORT _mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-CK_DLL_EXP void CK_EXPORT _ck_assert_failed(const char *file, int line, const char *expr,
-					    const char *msg, ...)
-{
-	fprintf(stderr, "%s:%d: %s %s\n", file, line, expr, msg ? msg : "");
-	abort();
-}
 
 static struct duo d;
 static struct rd in;

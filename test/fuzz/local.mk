@@ -17,6 +17,7 @@ fuzz_sources = $(wildcard $(top_srcdir)/test/fuzz/fuzz_*.c)
 # what a target shares with the unit tests
 fuzz_packet_extra = test/unit/pkt_feed.c
 fuzz_ike_inner_extra = test/unit/ike_duo.c test/unit/ike_duo_conf.c test/unit/ike_duo_sad.c
+fuzz_ike_v1_inner_extra = $(fuzz_ike_inner_extra) test/unit/ike_duo_road.c
 fuzz_programs = $(patsubst $(top_srcdir)/%.c,%,$(fuzz_sources))
 
 # Inside fuzz-build.

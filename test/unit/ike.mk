@@ -143,6 +143,8 @@ test_unit_test_ike_chaos_SOURCES = \
 	test/unit/ike_chaos_v1.c \
 	test/unit/ike_duo.c \
 	test/unit/ike_duo.h \
+	test/unit/ike_duo_road.c \
+	test/unit/ike_duo_road.h \
 	test/unit/ike_duo_conf.c \
 	test/unit/ike_duo_sad.c \
 	test/unit/ike_duo_sad.h \
