@@ -57,10 +57,12 @@ check_PROGRAMS += test/unit/test_ike_v1
 test_unit_test_ike_v1_SOURCES = \
 	test/unit/crypto_util.c \
 	test/unit/crypto_util.h \
+	test/unit/ike_v1_recorded.h \
 	test/unit/ike_v1_rules.h \
 	test/unit/test_ike_pool.c \
 	test/unit/test_ike_v1.h \
 	test/unit/test_ike_v1_crypt.c \
+	test/unit/test_ike_v1_recorded.c \
 	test/unit/test_ike_v1_sa.c \
 	test/unit/test_ike_v1_section5.c
 test_unit_test_ike_v1_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -8,5 +8,6 @@ TCase *v1_sa_case(void);
 TCase *v1_section5_case(void);
 TCase *v1_crypt_case(void);
 TCase *v1_pool_case(void);
+TCase *v1_recorded_case(void);
 
 #endif

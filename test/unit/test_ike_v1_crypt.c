@@ -504,6 +504,7 @@ int main(void)
 	suite_add_tcase(s, v1_sa_case());
 	suite_add_tcase(s, v1_section5_case());
 	suite_add_tcase(s, v1_crypt_case());
+	suite_add_tcase(s, v1_recorded_case());
 	suite_add_tcase(s, v1_pool_case());
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
