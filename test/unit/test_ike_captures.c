@@ -1,6 +1,6 @@
 /*
  * Published captures: each message parses, dumps and is written again with the same bytes; messages
- * that crashed others are refused in words. The vendor IDs of our table are those of ike-scan's.
+ * that crashed others are refused in words; one with known keys is decrypted. The vendor IDs of our table are those of ike-scan's.
  */
 #include <dirent.h>
 #include <regex.h>
@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "crypto/cbc.h"
+#include "crypto/crypt.h"
 #include "ike/names.h"
 #include "ike_sample.h"
 #include "pcap.h"
@@ -131,6 +133,82 @@ START_TEST(test_captures)
 	pcap_each(dir, feed_record, &t);
 	feed_files(dir, ".bin", &t);
 	ck_assert_uint_gt(t.same, 60);
+}
+END_TEST
+
+/*
+ * ikev2pI2.pcap holds the initiator's half of IKE_SA_INIT and IKE_AUTH; its secrets file has a line
+ * "ikev2 I SPIi SPIr sha1:SK_ai aes128:SK_ei". The ICV is known not to verify.
+ */
+struct secrets {
+	uint8_t spi[16], key[16];
+	unsigned decrypted;
+};
+
+static bool read_secrets(const char *dir, struct secrets *s)
+{
+	char path[1100], line[512], spi_i[32], spi_r[32], integ[64], encr[64];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "%s/ikev2pI2-secrets.txt", dir);
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "ikev2 I %31s %31s sha1:%63s aes128:%63s", spi_i, spi_r, integ,
+			       encr) == 4 &&
+			hex_decode(spi_i, s->spi, 8) == 8 && hex_decode(spi_r, s->spi + 8, 8) == 8 &&
+			hex_decode(encr, s->key, 16) == 16;
+	fclose(f);
+	return found;
+}
+
+/* IV, ciphertext and ICV of 12 bytes; the pad length is the last byte of the text. */
+static void decrypt_record(const char *file, const struct pcap_record *r, void *arg)
+{
+	static struct ike_msg m;
+	struct secrets *s = arg;
+	struct ike_bad bad;
+	uint8_t again[2048], iv[16], first;
+	size_t len;
+	unsigned port;
+	const uint8_t *p = udp_payload(r, &len, &port);
+
+	if (strcmp(file, "ikev2pI2.pcap") != 0 || !p || ike_msg_parse(&m, span_of(p, len), &bad))
+		return;
+	const struct ike_payload *sk = ike_msg_find(&m, IKE2_SK, NULL);
+	if (!sk || memcmp(m.hdr.spi_i, s->spi, 8) != 0 || memcmp(m.hdr.spi_r, s->spi + 8, 8) != 0)
+		return;
+	ck_assert(sk->sk.data.len > 16 + 12 && (sk->sk.data.len - 12) % 16 == 0);
+	size_t n = sk->sk.data.len - 16 - 12;
+	uint8_t next = sk->sk.next, *text = malloc(n);
+	memcpy(iv, sk->sk.data.p, 16);
+	memcpy(text, sk->sk.data.p + 16, n);
+	ck_assert_int_eq(cbc_crypt(ENCR_AES_CBC, false, span_of(s->key, 16), iv, text, n), 0);
+	ck_assert_uint_lt(text[n - 1], n);
+	n -= text[n - 1] + 1u;
+	ck_assert_msg(ike_msg_parse_inner(&m, next, span_of(text, n), &bad) == 0, "%s", bad.why);
+	ck_assert(ike_msg_find(&m, IKE2_IDI, NULL) && ike_msg_find(&m, IKE2_AUTH, NULL));
+	struct wr w = wr_of(again, sizeof(again));
+	ck_assert_int_eq(ike_msg_write_inner(&m, &w, &first), 0);
+	ck_assert_uint_eq(first, next);
+	ck_assert_uint_eq(w.len, n);
+	ck_assert_mem_eq(again, text, n);
+	free(text);
+	s->decrypted++;
+}
+
+START_TEST(test_decrypted)
+{
+	struct secrets s = { 0 };
+	char dir[1024];
+
+	if (!vectors_dir("ike-captures", dir, sizeof(dir)))
+		return;
+	ck_assert_int_eq(crypt_init(), 0);
+	ck_assert(read_secrets(dir, &s));
+	pcap_each(dir, decrypt_record, &s);
+	ck_assert_uint_eq(s.decrypted, 1);
 }
 END_TEST
 
@@ -278,6 +356,7 @@ TCase *ike_captures_case(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_captures);
+	tcase_add_test(t, test_decrypted);
 	tcase_add_test(t, test_openswan);
 	tcase_add_test(t, test_ike_scan_packets);
 	tcase_add_test(t, test_malformed);
