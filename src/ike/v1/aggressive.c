@@ -35,15 +35,7 @@ enum ike_rc v1_aggr_begin(struct v1_exchange *x)
 /* Message 2, in the order RFC 2409 shows it; the proof last but for vendor IDs and NAT-D. */
 static enum ike_rc answer_head(struct v1_exchange *x)
 {
-	struct ike_sa *sa = x->sa;
-	struct v1_choice c;
-	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(sa->conn, false, 0, methods);
-	const struct ike_payload *p = ike_msg_find(x->m, IKE1_SA, NULL);
-
-	if (v1_ph1_choose(&sa->conn->conf->proposals, &t, x->m, p, &c, sa->v1->ph->why,
-			  sizeof(sa->v1->ph->why)) ||
-	    v1_echo_sa(x, &c) || v1_add_ke(x) || v1_add_id(x, false) || v1_add_certs(x, false))
+	if (v1_answer_sa(x) || v1_add_ke(x) || v1_add_id(x, false) || v1_add_certs(x, false))
 		return IKE_DROP;
 	return IKE_OK;
 }

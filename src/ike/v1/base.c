@@ -21,17 +21,9 @@ enum ike_rc v1_base_begin(struct v1_exchange *x)
 /* Responder: first.c has chosen. */
 enum ike_rc v1_base_1(struct v1_exchange *x)
 {
-	struct ike_sa *sa = x->sa;
-	struct v1_choice c;
-	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(sa->conn, false, 0, methods);
-	const struct ike_payload *p = ike_msg_find(x->m, IKE1_SA, NULL);
-
 	v1_take_vendors(x);
 	v1_take_nonce(x);
-	if (v1_ph1_choose(&sa->conn->conf->proposals, &t, x->m, p, &c, sa->v1->ph->why,
-			  sizeof(sa->v1->ph->why)) ||
-	    v1_echo_sa(x, &c) || v1_add_nonce(x) || v1_add_cr(x, false) || v1_add_vendors(x) ||
+	if (v1_answer_sa(x) || v1_add_nonce(x) || v1_add_cr(x, false) || v1_add_vendors(x) ||
 	    v1_add_natd(x, false))
 		return IKE_DROP;
 	return IKE_OK;

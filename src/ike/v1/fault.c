@@ -73,7 +73,7 @@ const struct v1_fault *v1_fault_of(const struct ike_bad *bad)
 	return any ? any : &other;
 }
 
-static bool phase1_exchange(uint8_t x)
+bool v1_is_phase1(uint8_t x)
 {
 	return x == IKE1_X_BASE || x == IKE1_X_MAIN || x == IKE1_X_AUTH_ONLY ||
 	       x == IKE1_X_AGGRESSIVE;
@@ -82,7 +82,7 @@ static bool phase1_exchange(uint8_t x)
 int v1_check_header(const struct ike_hdr *h, unsigned rare, struct ike_bad *bad)
 {
 	static const uint8_t zero[8];
-	bool first = memcmp(h->spi_r, zero, 8) == 0, phase1 = phase1_exchange(h->exchange);
+	bool first = memcmp(h->spi_r, zero, 8) == 0, phase1 = v1_is_phase1(h->exchange);
 	uint8_t x = h->exchange;
 
 	if (!phase1 && x != IKE1_X_INFO && x != IKE1_X_TRANSACTION && x != IKE1_X_QUICK &&

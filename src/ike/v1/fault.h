@@ -23,6 +23,8 @@ struct v1_fault {
 const struct v1_fault *v1_fault_of(const struct ike_bad *bad);
 /* Rows in table order; NULL past the end. */
 const struct v1_fault *v1_fault_nth(unsigned n);
+/* Is it one of those that make an ISAKMP SA? */
+bool v1_is_phase1(uint8_t exchange);
 /*
  * What section 5 demands of a header and of single payloads beyond what the parser knows: exchange
  * type, flags and message ID that go together (5.2); protocol and SPI of notifies and deletes

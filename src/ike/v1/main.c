@@ -22,16 +22,8 @@ enum ike_rc v1_main_begin(struct v1_exchange *x)
 /* Responder: first.c has chosen. */
 enum ike_rc v1_main_1(struct v1_exchange *x)
 {
-	struct ike_sa *sa = x->sa;
-	struct v1_choice c;
-	uint16_t methods[4];
-	struct v1_terms t = v1_phase1_terms(sa->conn, false, 0, methods);
-	const struct ike_payload *p = ike_msg_find(x->m, IKE1_SA, NULL);
-
 	v1_take_vendors(x);
-	if (v1_ph1_choose(&sa->conn->conf->proposals, &t, x->m, p, &c, sa->v1->ph->why,
-			  sizeof(sa->v1->ph->why)) ||
-	    v1_echo_sa(x, &c) || v1_add_vendors(x))
+	if (v1_answer_sa(x) || v1_add_vendors(x))
 		return IKE_DROP;
 	return IKE_OK;
 }

@@ -163,11 +163,18 @@ int v1_add_sa(struct v1_exchange *x)
 	return n < 0 ? n : -ENOTSUP;
 }
 
-int v1_echo_sa(struct v1_exchange *x, const struct v1_choice *c)
+int v1_answer_sa(struct v1_exchange *x)
 {
-	struct ike_payload *p = add_sa(x);
+	struct ike_conn *conn = x->sa->conn;
+	struct v1_phase1 *ph = x->sa->v1->ph;
+	struct v1_choice c;
+	uint16_t methods[4];
+	struct v1_terms t = v1_phase1_terms(conn, false, 0, methods);
+	const struct ike_payload *asked = ike_msg_find(x->m, IKE1_SA, NULL);
 
-	return p ? v1_sa_echo(x->m, c, span_of(NULL, 0), span_of(NULL, 0), x->out, p) : -ENOSPC;
+	int rc = v1_ph1_choose(&conn->conf->proposals, &t, x->m, asked, &c, ph->why, sizeof(ph->why));
+	struct ike_payload *p = rc ? NULL : add_sa(x);
+	return p ? v1_sa_echo(x->m, &c, span_of(NULL, 0), span_of(NULL, 0), x->out, p) : -ENOSPC;
 }
 
 int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c)

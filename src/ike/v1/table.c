@@ -67,12 +67,6 @@ bool v1_exchange_allowed(const struct ike_conn_conf *c, uint8_t exchange)
 	       (exchange == IKE1_X_MAIN && c->exchange != IKE_EXCHANGE_AUTH);
 }
 
-bool v1_is_phase1(uint8_t x)
-{
-	return x == IKE1_X_BASE || x == IKE1_X_MAIN || x == IKE1_X_AUTH_ONLY ||
-	       x == IKE1_X_AGGRESSIVE;
-}
-
 const char *v1_exchange_name(uint8_t x)
 {
 	return x == IKE1_X_BASE		? "the Base exchange"

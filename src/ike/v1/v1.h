@@ -262,7 +262,7 @@ struct v1_terms v1_phase1_terms(const struct ike_conn *c, bool initiator, uint16
 				uint16_t methods[4]);
 void v1_phase1_free(struct v1_phase1 **p);
 int v1_add_sa(struct v1_exchange *x); /* our offer */
-int v1_echo_sa(struct v1_exchange *x, const struct v1_choice *c);
+int v1_answer_sa(struct v1_exchange *x); /* our choice of the peer's offer in x->m, as it was offered */
 int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c); /* -errno with ph->why */
 int v1_take_answer(struct v1_exchange *x);  /* the peer's choice; -errno with ph->why */
 int v1_add_nonce(struct v1_exchange *x);
@@ -314,7 +314,6 @@ void v1_proved(struct v1_exchange *x);
  * the exchange is of phase 1, and its name. */
 uint8_t v1_exchange_of(const struct ike_conn_conf *c);
 bool v1_exchange_allowed(const struct ike_conn_conf *c, uint8_t exchange);
-bool v1_is_phase1(uint8_t exchange);
 const char *v1_exchange_name(uint8_t exchange);
 /* main.c: what is in the clear is believed later, if at all; the peer's cookie is taken over. */
 enum ike_rc v1_doubt(struct v1_exchange *x, const char *text);
