@@ -288,6 +288,20 @@ conf_pair() {
 	conf_one a >"$work/a.conf"
 	conf_one b >"$work/b.conf"
 	chmod 600 "$work"/*.conf
+	combine "$work/a.conf"
+	combine "$work/b.conf"
+}
+
+# combine FILE: what $BW_OFFLOADS (yes, no), $BW_BACKEND (auto, openssl) and $BW_WORKERS say goes into a configuration, unless
+# the scenario has its own mind about it. So that any scenario runs in any combination: make check-matrix.
+combine() {
+	local line
+	for line in ${BW_OFFLOADS:+"gso = $BW_OFFLOADS" "gro = $BW_OFFLOADS"} ${BW_BACKEND:+"crypto_backend = $BW_BACKEND"} \
+		${BW_WORKERS:+"workers = $BW_WORKERS"}; do
+		grep -qE "^${line%% *}[ =]" "$1" || sed -i "1i $line" "$1"
+	done
+	[ -z "${BW_OFFLOADS:-}" ] || grep -qE '^[[:space:]]*offload[ =]' "$1" ||
+		sed -i "s/^tun [^ ]* {\$/&\\n\\toffload = $BW_OFFLOADS/" "$1"
 }
 
 # ---- bumpwire --------------------------------------------------------------------------------
@@ -300,6 +314,13 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 gw_start() {
 	local g=$1 conf=${2:-$work/$1.conf} ns_var=ns_$1 ns
 	ns=${3:-${!ns_var}}
+	if [ -n "${BW_OFFLOADS:-}${BW_BACKEND:-}${BW_WORKERS:-}" ]; then
+		case $conf in
+		"$work"/*) ;;
+		*) cp "$conf" "$work/$g.combined.conf" && conf=$work/$g.combined.conf && chmod 600 "$conf" ;;
+		esac
+		combine "$conf"
+	fi
 	# shellcheck disable=SC2086
 	background "$ns" "$work/$g.log" ${BW_WRAP:-} "$bin" run -c "$conf" --run-dir "$work/$g.run"
 	gw_pid[$g]=$last

@@ -51,3 +51,8 @@ SCENARIOS = \
 	test/scenario/manpages/test.sh
 TESTS += $(SCENARIOS)
 EXTRA_DIST += test/scenario
+
+# Every scenario with keys by hand in every combination of offloads, backends and workers. COMBINATIONS and MATRIX choose some.
+.PHONY: check-matrix
+check-matrix: bumpwire$(EXEEXT)
+	$(AM_TESTS_ENVIRONMENT) COMBINATIONS='$(COMBINATIONS)' bash '$(srcdir)/test/scenario/matrix.sh' $(MATRIX)
