@@ -300,6 +300,46 @@ START_TEST(test_5_7_key_exchange_of_quick_mode_fails)
 }
 END_TEST
 
+static void fill_quick_plain(struct ike_msg *m)
+{
+	static uint8_t spi[4] = { 0x11, 0x22, 0x33, 0x44 }, nonce[32] = { 1 };
+	static struct v1_life life = { .seconds = 3600 };
+	struct v1_terms t = { .encap = V1_ENCAP_TUNNEL, .spi = span_of(spi, 4) };
+	struct ike_payload *p = ike_msg_add(m, IKE1_SA, true);
+
+	p->sa.doi = p->sa.situation = 1;
+	ck_assert_int_gt(v1_ph2_offer(&d.a.conn->child[0].proposals, &t, &life, m, p), 0);
+	ike_msg_add(m, IKE1_NONCE, true)->raw.data = span_of(nonce, sizeof(nonce));
+}
+
+/* RFC 2409 5.5: without identities it is for the two peers themselves; where no child is that, it is
+ * refused. */
+START_TEST(test_quick_mode_without_identities)
+{
+	struct duo_node *n[] = { &d.a, &d.b };
+
+	for (unsigned i = 0; i < 2 && _i; i++) {
+		duo_ts(&n[i]->conn->child[0].local_ts, "dynamic");
+		duo_ts(&n[i]->conn->child[0].remote_ts, "dynamic");
+	}
+	v1duo_up();
+	inject(IKE1_X_QUICK, 96, V1_HASH_1, fill_quick_plain);
+	ck_assert_uint_gt(last_len, 0);
+	ck_assert_uint_eq(last_sent[18], _i ? IKE1_X_QUICK : IKE1_X_INFO);
+	ck_assert_uint_eq(d.b.audited[AUDIT_ID_INFORMATION], !_i);
+	ck_assert_uint_eq(duo_children(&d.b), _i ? 2 : 1);
+	if (!_i) {
+		ck_assert_uint_eq(told(), IKE1_INVALID_ID_INFORMATION);
+		return;
+	}
+	const struct duo_child *c = duo_child(&d.b, 1);
+	ck_assert_uint_eq(c->up.spi_out, 0x11223344);
+	ck_assert_uint_eq(c->local_ts.n, 1);
+	ck_assert(ip_addr_eq(&c->local_ts.ts[0].range.lo, &d.b.addr));
+	ck_assert(ip_addr_eq(&c->remote_ts.ts[0].range.hi, &d.a.addr));
+}
+END_TEST
+
 /* 5.5; RFC 2407 4.6.1: SPIs below 256 are reserved. */
 START_TEST(test_5_5_reserved_spi)
 {
@@ -441,6 +481,7 @@ TCase *v1duo_section5_case(void)
 	tcase_add_test(t, test_5_7_key_information);
 	tcase_add_loop_test(t, test_5_7_key_exchange_fails, 0, 4);
 	tcase_add_test(t, test_5_7_key_exchange_of_quick_mode_fails);
+	tcase_add_loop_test(t, test_quick_mode_without_identities, 0, 2);
 	tcase_add_loop_test(t, test_5_5_reserved_spi, 0, 2);
 	tcase_add_loop_test(t, test_audit_row, AUDIT_NONE + 1, AUDIT_EVENTS);
 	return t;

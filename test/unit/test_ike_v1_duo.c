@@ -47,6 +47,10 @@ static const struct {
 	{ "aes128-sha256-ecp256", "aes128gmac" },
 	{ "aes128-sha256-ecp256", "aes128-aesxcbc-ecp256" },
 	{ "aes128-sha256-ecp256", "null-sha256" },
+	{ "aes256-sha256-modp3072", "aes256-sha256-modp3072" },
+	{ "aes256-sha256-modp4096", "aes256-sha256" },
+	{ "aes256-sha256-modp6144", "aes256-sha256" },
+	{ "aes256-sha256-modp8192", "aes256-sha256" },
 };
 
 START_TEST(test_suites)
@@ -148,6 +152,26 @@ START_TEST(test_either_version)
 }
 END_TEST
 
+/* As initiator it starts with 2; a peer that has only 1 is not reached so. */
+START_TEST(test_either_version_starts_with_2)
+{
+	duo_proposals(&d.a.conn->proposals, IKE_PROTO_IKE, "aes128-sha256-ecp256");
+	d.a.conn->version = 0;
+	d.b.conn->version = (uint8_t)_i;
+	d.a.conf->retransmit.tries = 1;
+	duo_start(&d);
+	if (_i == 1) {
+		duo_up_fails(&d, &d.a, "b", "");
+		return;
+	}
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	ck_assert_uint_eq(v1duo_sa(&d.a)->major, 2);
+	ck_assert_uint_eq(v1duo_sa(&d.b)->major, 2);
+	duo_agree(&d);
+}
+END_TEST
+
 START_TEST(test_version_2_refuses_1)
 {
 	d.b.conn->version = 2;
@@ -173,6 +197,7 @@ static TCase *psk_case(void)
 	tcase_add_loop_test(t, test_unknown_id, 0, 2);
 	tcase_add_loop_test(t, test_wrong_responder, 0, 2);
 	tcase_add_loop_test(t, test_either_version, 0, 2);
+	tcase_add_loop_test(t, test_either_version_starts_with_2, 0, 3);
 	tcase_add_test(t, test_version_2_refuses_1);
 	return t;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "ike/v1/sa_number.h"
 #include "ike/v1/v1.h"
 #include "ike_duo.h"
 #include "ike_pki.h"
@@ -256,6 +257,32 @@ static int attribute_twice(uint8_t *p, size_t len)
 	return 0;
 }
 
+/* The way of proof, in the first transform. */
+static int method(uint8_t *p, size_t len, uint8_t m)
+{
+	for (size_t at = 28; at + 4 <= len; at += 4)
+		if (p[at] == 0x80 && p[at + 1] == V1_A_METHOD) {
+			p[at + 3] = m;
+			return 0;
+		}
+	ck_abort_msg("no method");
+	return 0;
+}
+static int method_dss(uint8_t *p, size_t len)
+{
+	return method(p, len, V1_BY_DSS);
+}
+static int method_enc(uint8_t *p, size_t len)
+{
+	return method(p, len, V1_BY_RSA_ENC);
+}
+static int method_rev(uint8_t *p, size_t len)
+{
+	return method(p, len, V1_BY_RSA_REV);
+}
+CHANGE(unknown_transform, 20 + 5, 77)
+CHANGE(major_version, 17, 0x30)
+
 #define RULE(name, ...)                                                                            \
 	START_TEST(test_##name)                                                                    \
 	{                                                                                          \
@@ -285,6 +312,14 @@ RULE(5_2_invalid_next_payload, MAIN, .message = 1, .change = header_next, .event
      .notify = IKE1_INVALID_PAYLOAD_TYPE)
 RULE(5_2_invalid_version, MAIN, .message = 1, .change = minor_version, .event = AUDIT_VERSION,
      .notify = IKE1_INVALID_MINOR_VERSION)
+/* Nobody knows the message format of version 3: the answer is one of the highest that we speak. */
+START_TEST(test_5_2_invalid_major_version)
+{
+	provoke(&(struct offence){ .message = 1, .change = major_version, .event = AUDIT_VERSION });
+	ck_assert_uint_eq(d.b.sent, 1);
+	ck_assert_uint_eq(duo_sas(&d.b), 0);
+}
+END_TEST
 RULE(5_2_invalid_exchange_type, MAIN, .message = 1, .change = exchange_type, .event = AUDIT_EXCHANGE,
      .notify = IKE1_INVALID_EXCHANGE_TYPE)
 RULE(5_2_unsupported_exchange_type, MAIN, .message = 1, .change = exchange_off, .event = AUDIT_EXCHANGE,
@@ -331,6 +366,21 @@ RULE(5_6_invalid_attributes, MAIN, .message = 1, .payload = IKE1_SA, .change = a
      .event = AUDIT_ATTRIBUTES, .notify = IKE1_ATTRIBUTES_NOT_SUPPORTED)
 RULE(5_6_bad_proposal_syntax, MAIN, .message = 1, .payload = IKE1_SA, .change = attribute_twice,
      .event = AUDIT_PROPOSAL_SYNTAX, .notify = IKE1_BAD_PROPOSAL_SYNTAX)
+/* Known here, and refused: DSS, and both kinds of encryption with public keys. */
+RULE(5_6_method_dss, MAIN, .message = 1, .payload = IKE1_SA, .change = method_dss, .event = AUDIT_PROPOSAL,
+     .notify = IKE1_NO_PROPOSAL_CHOSEN)
+RULE(5_6_method_encryption, MAIN, .message = 1, .payload = IKE1_SA, .change = method_enc,
+     .event = AUDIT_PROPOSAL, .notify = IKE1_NO_PROPOSAL_CHOSEN)
+RULE(5_6_method_revised_encryption, MAIN, .message = 1, .payload = IKE1_SA, .change = method_rev,
+     .event = AUDIT_PROPOSAL, .notify = IKE1_NO_PROPOSAL_CHOSEN)
+/* What is not known is ignored, and MUST NOT be this event. */
+START_TEST(test_5_6_unknown_transform_is_no_invalid_one)
+{
+	provoke(&(struct offence){ .message = 1, .payload = IKE1_SA, .change = unknown_transform,
+				   .event = AUDIT_PROPOSAL, .notify = IKE1_NO_PROPOSAL_CHOSEN });
+	ck_assert_uint_eq(d.b.audited[AUDIT_TRANSFORM], 0);
+}
+END_TEST
 /* 5.7 */
 RULE(5_7_invalid_key_information, MAIN, .message = 2, .payload = IKE1_KE, .change = shorter,
      .event = AUDIT_KEY_INFORMATION, .notify = IKE1_INVALID_KEY_INFORMATION)
@@ -543,6 +593,7 @@ int main(void)
 	tcase_add_test(t, test_5_2_invalid_cookie_of_the_responder);
 	tcase_add_test(t, test_5_2_invalid_next_payload);
 	tcase_add_test(t, test_5_2_invalid_version);
+	tcase_add_test(t, test_5_2_invalid_major_version);
 	tcase_add_test(t, test_5_2_invalid_exchange_type);
 	tcase_add_test(t, test_5_2_unsupported_exchange_type);
 	tcase_add_test(t, test_5_2_invalid_flags);
@@ -561,6 +612,10 @@ int main(void)
 	tcase_add_test(t, test_5_6_invalid_transform);
 	tcase_add_test(t, test_5_6_invalid_attributes);
 	tcase_add_test(t, test_5_6_bad_proposal_syntax);
+	tcase_add_test(t, test_5_6_method_dss);
+	tcase_add_test(t, test_5_6_method_encryption);
+	tcase_add_test(t, test_5_6_method_revised_encryption);
+	tcase_add_test(t, test_5_6_unknown_transform_is_no_invalid_one);
 	tcase_add_test(t, test_5_7_invalid_key_information);
 	tcase_add_test(t, test_5_7_invalid_key_information_base);
 	tcase_add_test(t, test_5_8_invalid_id_information);

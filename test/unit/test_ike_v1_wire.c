@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/hex.h"
 #include "base/random.h"
 #include "ike/v1/v1.h"
 #include "pcap.h"
@@ -109,6 +110,52 @@ START_TEST(test_nat)
 	unsigned before = d.a.keepalives;
 	duo_run(&d, 60 * NS_PER_S);
 	ck_assert_uint_gt(d.a.keepalives, before);
+}
+END_TEST
+
+/* Vendor IDs of RFC 3947, draft -03, and the second one of draft -02 */
+static const char *const natt_ids[] = { "4a131c81070358455c5728f20e95452f",
+					"7d9419a65310ca6f2c179d9215529d56",
+					"90cb80913ebb696e086381b5ec427b1f" };
+static unsigned natt_without; /* so many of them are not there */
+
+static bool older_natt(struct duo *duo, struct duo_msg *m)
+{
+	uint8_t id[16];
+
+	(void)duo;
+	for (unsigned i = 0; i < natt_without; i++) {
+		ck_assert_int_eq(hex_decode(natt_ids[i], id, sizeof(id)), 16);
+		uint8_t *p = memmem(m->p, m->len, id, sizeof(id));
+		if (p)
+			p[15] ^= 0xff;
+	}
+	return true;
+}
+
+/* A whole negotiation by draft -03, then by draft -02 alone (private numbers of payloads and modes). */
+START_TEST(test_natt_drafts)
+{
+	struct ip_addr any = { .ver = 0 };
+
+	natt_without = (unsigned)_i / 2 + 1;
+	if (_i & 1)
+		v1duo_aggressive();
+	d.nat = true;
+	duo_start(&d);
+	d.b.conn->remote[0].range = (struct ip_range){ any, any };
+	d.hook = older_natt;
+	duo_up(&d, &d.a, "b");
+	duo_settle(&d);
+	ck_assert_int_eq(v1duo_sa(&d.a)->v1->natt, V1_NATT_DRAFT);
+	ck_assert_int_eq(v1duo_sa(&d.b)->v1->natt, V1_NATT_DRAFT);
+	ck_assert(v1duo_sa(&d.b)->v1->peers & V1_VID(IKE_VENDOR_NATT_02));
+	ck_assert_int_eq(!(v1duo_sa(&d.b)->v1->peers & V1_VID(IKE_VENDOR_NATT_03)), natt_without > 1);
+	ck_assert(duo_child(&d.a, 0)->up.udp && duo_child(&d.b, 0)->up.udp);
+	ck_assert_uint_eq(duo_child(&d.b, 0)->up.remote.port, 4500 + d.nat_base);
+	v1duo_rekey(&d.a, "b/net", false);
+	duo_run(&d, NS_PER_S);
+	duo_agree(&d);
 }
 END_TEST
 
@@ -266,6 +313,7 @@ TCase *v1duo_wire_case(void)
 	tcase_add_test(t, test_timeout);
 	tcase_add_loop_test(t, test_5_1_timer_follows_the_round_trip, 0, 3);
 	tcase_add_loop_test(t, test_nat, 0, 2);
+	tcase_add_loop_test(t, test_natt_drafts, 0, 4);
 	tcase_add_loop_test(t, test_forced_encap, 0, 2);
 	tcase_add_loop_test(t, test_slow_jobs, 0, 2);
 	tcase_add_test(t, test_forged);

@@ -121,6 +121,32 @@ START_TEST(test_psk)
 }
 END_TEST
 
+/* The gateway begins phase 1, by the methods that say so (XAUTHRespPreShared); it asks all the same. */
+START_TEST(test_gateway_begins)
+{
+	xauth();
+	d.a.conn->aggressive = d.b.conn->aggressive = _i;
+	duo_start(&d);
+	duo_up(&d, &d.b, "a");
+	duo_settle(&d);
+	ck_assert(sa_of(&d.b)->initiator);
+	ck_assert_str_eq(sa_of(&d.b)->user, "alice");
+	ck_assert_ptr_null(sa_of(&d.a)->user);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	duo_agree(&d);
+}
+END_TEST
+
+/* The time for one without children does not begin before XAUTH is through. */
+START_TEST(test_childless_timeout_waits_for_xauth)
+{
+	xauth();
+	d.a.conn->childless_timeout_ns = d.b.conn->childless_timeout_ns = NS_PER_S;
+	d.delay_ns = 1500 * NS_PER_MS;
+	up_and_agree();
+}
+END_TEST
+
 START_TEST(test_hashed)
 {
 	char hash[crypto_pwhash_STRBYTES];
@@ -651,6 +677,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_psk, 0, 3);
+	tcase_add_loop_test(t, test_gateway_begins, 0, 2);
+	tcase_add_test(t, test_childless_timeout_waits_for_xauth);
 	tcase_add_loop_test(t, test_hashed, 0, 2);
 	tcase_add_loop_test(t, test_wrong_password, 0, 2);
 	tcase_add_test(t, test_unknown_user);
