@@ -10,6 +10,8 @@ dist_examples_DATA = \
 	etc/bumpwire.conf \
 	etc/hosts-a.conf \
 	etc/hosts-b.conf \
+	etc/ikev1-client.conf \
+	etc/ikev1-gateway.conf \
 	etc/ikev1.conf \
 	etc/ipv6-a.conf \
 	etc/ipv6-b.conf \
