@@ -204,6 +204,14 @@ for encap in no yes; do
 	ok "encap = $encap: up" ike_up p site-b
 	is "encap = $encap: strongSwan sees a NAT before us" \
 		"$(swan_log n2 | grep -q 'remote host is behind NAT' && echo yes || echo no)" $encap
+	ok "encap = $encap: ping" pinged "$ns_p" 10.2.0.1 -I 10.5.0.1
+	ok "encap = $encap: ping back" ping_ok "$ns_n2" 10.5.0.1 -I 10.2.0.1
+	is "encap = $encap: ESP in UDP" "$(bw p list sas --json | jq -r '[.[] | select(.proto == "ike") | .children[].encap][0]')" udp
+	ok "encap = $encap: down" ike_down p site-b
+	ok "encap = $encap: strongSwan calls" swan_up n2 net || gw_show p
+	ok "encap = $encap: bumpwire has the child" wait_for 5 ike_ready p
+	ok "encap = $encap: ping when strongSwan called" pinged "$ns_n2" 10.5.0.1 -I 10.2.0.1
+	ok "encap = $encap: and back" ping_ok "$ns_p" 10.2.0.1 -I 10.5.0.1
 	gw_stop p
 	swan_stop n2
 done

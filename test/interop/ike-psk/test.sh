@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # IKEv2 with a shared secret against strongSwan: bumpwire begins, then strongSwan does. Traffic both ways, only ESP
-# and IKE on the wire, taken down from either side; then a wrong secret and a wrong identity, in words.
+# and IKE on the wire, taken down from either side; the same with identities of other kinds; then a wrong secret and a wrong identity, in words.
 . "$(dirname "$0")/../../scenario/lib.sh"
 . "$(dirname "$0")/../lib-strongswan.sh"
 . "$(dirname "$0")/../lib-ike.sh"
@@ -41,6 +41,25 @@ ike_wire responder "$work/r.pcap"
 ok "responder: strongSwan takes it down" swan_down b peer
 ok "responder: bumpwire has none left" wait_for 5 ike_idle a
 end
+
+# identity WHAT A B: either side begins, each known to the other by that identity
+identity() {
+	ik_id=$2 ik_peer_id=$3 sw_id=$3 sw_peer_id=$2
+	start || { swan_stop b; return; }
+	ok "$1: bumpwire brings it up" ike_up a site-b || swan_show b
+	is "$1: strongSwan knows us so" "$(swan_value b remote-id)" "${4:-$2}"
+	ok "$1: ping" wait_for 3 ping_ok "$ns_host_a" 10.2.0.2
+	ok "$1: down" ike_down a site-b
+	ok "$1: strongSwan brings it up" swan_up b net || gw_show a
+	ok "$1: bumpwire has the child" wait_for 5 ike_ready a
+	ok "$1: ping back" wait_for 3 ping_ok "$ns_host_b" 10.1.0.2
+	end
+}
+identity addresses 192.0.2.1 192.0.2.2
+identity "RFC 822 names" a@example.org b@example.org
+identity KEY_ID keyid:gate-a keyid:gate-b gate-a
+ike_defaults
+swan_defaults
 
 ik_psk=another-secret
 start || finish

@@ -112,7 +112,13 @@ ik_local_extra="certs = \"$pki/a-rsa.pem\" key = \"$pki/a-rsa.key\"" ik_peer_ext
 sw_auth=pubkey sw_peer_auth=pubkey sw_local_extra="certs = b-rsa.pem"
 ik_extra='fragment_size = 600' sw_extra='fragmentation = force' sw_charon='fragment_size = 600'
 swan_cred b b-rsa root
+fragment='udp and ((port 500 and udp[24] = 132) or (port 4500 and udp[8:4] = 0 and udp[28] = 132))'
+capture "$ns_a" wan "$work/f.pcap"
+cap=$last
 roles "fragments"
+capture_stop "$cap"
+num "fragments: bumpwire sent some" "$(frames "$work/f.pcap" "src host 192.0.2.1 and $fragment")" -ge 4
+num "fragments: strongSwan sent some" "$(frames "$work/f.pcap" "src host 192.0.2.2 and $fragment")" -ge 4
 
 # ---- in UDP
 reset
@@ -132,6 +138,12 @@ start || finish
 ok "two Quick Modes at once" ike_up a site-b || show
 ok "two Quick Modes: both are there" wait_for 5 swan_ready b 2
 is "two Quick Modes: under one phase 1" "$(swan_ike b)" 1
+ok "two Quick Modes: taken down" ike_down a site-b
+ok "two Quick Modes: strongSwan begins one" swan_up b net || show
+ok "two Quick Modes: and the other" swan_up b two || show
+ok "two Quick Modes: bumpwire has both" wait_for 5 ike_ready a 2
+is "two Quick Modes: again under one phase 1" "$(swan_ike b) $(ike_count a true)" "1 1"
+ok "two Quick Modes: ping" wait_for 3 ping_ok "$ns_host_b" 10.1.0.2
 end
 
 # ---- new keys
