@@ -256,7 +256,8 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 		if (p->at && p->at + AH_FIXED <= p->len) {
 			const uint8_t *h = p->ip + p->at + (p->proto == IPPROTO_AH ? 4 : 0);
 			set_spi(e, p->proto, load_be32(h));
-			set_seq(e, load_be32(h + 4));
+			/* the whole number is known once its SA has been looked at */
+			set_seq(e, sa && why == DROP_REPLAY ? p->seq : load_be32(h + 4));
 		}
 	}
 	if (inner)
