@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A bump in the wire as a gateway: the hosts behind it keep their addresses, their switch and their router; what goes to the other
 # side's hosts is tunnelled between the boxes' own addresses on the open side, in UDP and raw ESP; the rest is bridged. A host that never
-# spoke is found by asking for it.
+# spoke is found by asking for it. DHCP of the hosts and tags of VLANs go through; without the process nothing passes, unless on_exit says so.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../bridge/wire.sh"
 need ping nc tcpdump jq iperf3
@@ -64,4 +64,74 @@ for encap in udp none; do
 		pair_stop || fail "$what: ends well"
 	done
 done
+
+# ---- frames with tags: what no policy protects has them on the other side, too ---------------------
+
+encap=udp outer=4
+conf_gateway a
+conf_gateway b
+pair_start || finish
+tagged() { in_ns "$ns_host_a" timeout 20 "$python" "$here/bridge/tagged.py" "$(mac_of "$ns_host_a" eth0)" "$@"; }
+if "$python" -c 'import scapy.all' 2>/dev/null; then
+	capture "$ns_sw" br0 "$work/vlan.pcap" && wire=$last
+	ok "VLAN: frames that are bypassed" tagged "$(mac_of "$ns_clear" eth0)" 5 192.0.2.1 192.0.2.9 3
+	ok "VLAN: frames that are protected" tagged "$(mac_of "$ns_host_b" eth0)" 5 192.0.2.1 192.0.2.2 3
+	sleep 0.5
+	capture_stop "$wire"
+	is "VLAN: what is bypassed has the tag" "$(frames "$work/vlan.pcap" 'ether proto 0x8100 and vlan 5 and icmp and host 192.0.2.9')" 3
+	is "VLAN: what is protected is not in the clear" "$(frames "$work/vlan.pcap" 'vlan and icmp and host 192.0.2.2')" 0
+else
+	skip "VLAN" "no python3-scapy"
+fi
+
+# ---- DHCP of the host behind the box ---------------------------------------------------------------
+
+if command -v dnsmasq >/dev/null && command -v udhcpc >/dev/null; then
+	printf '#!/bin/sh\n[ "$1" != bound ] || echo "$ip" >"%s/lease"\n' "$work" >"$work/bound"
+	chmod +x "$work/bound"
+	background "$ns_clear" "$work/dnsmasq" dnsmasq -k -p 0 -i eth0 --bind-interfaces -C /dev/null -u root --no-ping \
+		--dhcp-leasefile="$work/leases" --dhcp-range=192.0.2.45,192.0.2.45,1h
+	server=$last
+	ok "DHCP: a lease through the box" in_ns "$ns_host_a" timeout 20 udhcpc -i eth0 -n -q -f -t 5 -T 1 -s "$work/bound"
+	is "DHCP: of the server's range" "$(cat "$work/lease" 2>/dev/null)" 192.0.2.45
+	stop "$server"
+else
+	skip "DHCP" "no dnsmasq or no udhcpc"
+fi
+
+# ---- killed ----------------------------------------------------------------------------------------
+
+ok "before the kill: ping" ping_ok "$ns_host_a" 192.0.2.2
+capture "$ns_sw" to_a "$work/killed.pcap" && wire=$last
+background "$ns_host_a" "$work/flood" ping -n -i 0.01 -c 300 192.0.2.2
+flood=$last
+background "$ns_host_a" "$work/flood9" ping -n -i 0.01 -c 300 192.0.2.9
+sleep 0.5
+kill -9 "${gw_pid[a]}"
+wait "${gw_pid[a]}" 2>/dev/null
+killed=$(date +%s.%N)
+wait "$flood"
+in_ns "$ns_host_a" ping -6 -n -c 3 -i 0.1 -W 1 2001:db8::2 >/dev/null
+capture_stop "$wire"
+num "before the kill there was ESP" "$(frames "$work/killed.pcap" "$esp_udp")" -gt 10
+is "killed: never anything in the clear to the peer" "$(frames "$work/killed.pcap" \
+	'(icmp and host 192.0.2.2) or (icmp6 and host 2001:db8::2 and ip6[40] = 128)')" 0
+is "killed: nothing at all from the host's side any more" "$(tcpdump -ttnr "$work/killed.pcap" ether src \
+	"$(mac_of "$ns_host_a" eth0)" 2>/dev/null | awk -v t="$killed" '$1 > t' | wc -l)" 0
+unset "gw_pid[a]"
+gw_start a || finish
+in_ns "$ns_host_a" ping -n -c 1 -W 0.3 192.0.2.2 >/dev/null # where the host is, is asked for again
+ok "started again: ping" ping_ok "$ns_host_a" 192.0.2.2
+
+# ---- on_exit ---------------------------------------------------------------------------------------
+
+gw_stop a
+ok "on_exit = block: nothing passes" not ping_ok "$ns_host_a" 192.0.2.9
+rules='	on_exit = pass'
+conf_gateway a
+gw_start a || finish
+in_ns "$ns_host_a" ping -n -c 1 -W 0.3 192.0.2.2 >/dev/null
+ok "on_exit = pass: protected while it runs" ping_ok "$ns_host_a" 192.0.2.2
+gw_stop a
+ok "on_exit = pass: after the end all passes" ping_ok "$ns_host_a" 192.0.2.9
 finish
