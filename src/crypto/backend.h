@@ -2,18 +2,18 @@
  * Inside the crypto folder: what a backend (OpenSSL, ipsec-mb, libsodium) offers to crypt.c, and
  * what a key and a context look like.
  *
- * A key is its head, struct crypt_key, which may be part of something else, and one block of guarded memory with the backend's
- * expanded keys, whose size the backend declares beforehand (key_bytes). Which function handles a run of packets (run)
- * is chosen once, when the key is made.
+ * A key is its head, struct crypt_key, which may be part of something else, and one block of
+ * guarded memory with the backend's expanded keys, whose size the backend declares beforehand
+ * (key_bytes). Which function handles a run of packets (run) is chosen once, when the key is made.
  *
  * How IKE uses this layer: the transform numbers, key and ICV lengths of its SK payload (RFC
  * 7296 3.14, RFC 5282) are those of transform.h, but its frame is not ESP's: the associated data is
  * the IKE header up to the IV and has any length. struct crypt_raw is that form (also that of the
  * published test vectors): one message, nonce and associated data given. IKE seals a few messages
- * a second, so it takes no part in batches: sk.h puts crypt_raw behind a public name, by the OpenSSL
- * backend alone and with a key expanded per message. Key derivation (prf.h), Diffie-Hellman (dh.h)
- * and signatures (sig.h) share nothing with the packet ciphers; they are called from the crypto
- * pool.
+ * a second, so it takes no part in batches: sk.h puts crypt_raw behind a public name, by the
+ * OpenSSL backend alone and with a key expanded per message. Key derivation (prf.h), Diffie-Hellman
+ * (dh.h) and signatures (sig.h) share nothing with the packet ciphers; they are called from the
+ * crypto pool.
  */
 #ifndef CRYPTO_BACKEND_H
 #define CRYPTO_BACKEND_H
@@ -57,7 +57,8 @@ struct crypt_backend_ops {
 	bool (*suits)(const struct esp_suite *s);
 	/* Bytes of crypt_key.expanded. */
 	size_t (*key_bytes)(const struct esp_suite *s, unsigned threads);
-	/* run asks the memory for expanded itself, ahead of the packets that need it: nobody else has to. NULL: never. */
+	/* run asks the memory for expanded itself, ahead of the packets that need it: nobody else
+	 * has to. NULL: never. */
 	bool (*looks_ahead)(const struct esp_suite *s);
 	/* Fills expanded and run, and adds to bytes what it keeps elsewhere; the lengths are right.
 	 * On failure it has undone itself. */

@@ -1,7 +1,7 @@
 /*
  * Keys, contexts and the way of a batch: operations enter in any mixture of keys; runs that one
- * function of a backend can do go to it in one call; what a backend keeps in flight (multi-buffer jobs) is
- * completed once, at the end of the batch; every operation leaves with ok set.
+ * function of a backend can do go to it in one call; what a backend keeps in flight (multi-buffer
+ * jobs) is completed once, at the end of the batch; every operation leaves with ok set.
  */
 #include "crypto/crypt.h"
 
@@ -178,7 +178,8 @@ static int key_lengths_check(const struct esp_suite *s, struct span encr, struct
 
 #define AHEAD_MOST 16u /* cache lines; more at a time would push itself out of the cache again */
 
-static unsigned lines_ahead(const struct crypt_backend_ops *be, const struct esp_suite *s, unsigned threads)
+static unsigned lines_ahead(const struct crypt_backend_ops *be, const struct esp_suite *s,
+			    unsigned threads)
 {
 	size_t lines = (be->key_bytes(s, threads) + CACHE_LINE - 1) / CACHE_LINE;
 
@@ -193,8 +194,8 @@ static void tables_release(struct crypt_key *k)
 	wipe(k, sizeof(*k));
 }
 
-int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
-		   struct span integ_key, unsigned threads)
+int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_dir dir, bool esn,
+		   struct span encr_key, struct span integ_key, unsigned threads)
 {
 	int rc = key_lengths_check(s, encr_key, integ_key, threads);
 
@@ -210,10 +211,19 @@ int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_di
 	void *tables = secret_alloc(be->key_bytes(s, threads));
 	if (!tables)
 		return -ENOMEM;
-	*k = (struct crypt_key){ .expanded = tables, .be = be, .suite = *s, .dir = (uint8_t)dir, .esn = esn,
-				 .block_mask = (uint8_t)(s->encr->block - 1), .icv_len = s->icv_len, .threads = (uint16_t)threads,
-				 .in_flight = be->flush != NULL, .ahead = (uint16_t)lines_ahead(be, s, threads) };
-	k->bytes = (uint32_t)(secret_in_use() - before); /* rounded up by the allocator; keys are made by one thread */
+	*k = (struct crypt_key){ .expanded = tables,
+				 .be = be,
+				 .suite = *s,
+				 .dir = (uint8_t)dir,
+				 .esn = esn,
+				 .block_mask = (uint8_t)(s->encr->block - 1),
+				 .icv_len = s->icv_len,
+				 .threads = (uint16_t)threads,
+				 .in_flight = be->flush != NULL,
+				 .ahead = (uint16_t)lines_ahead(be, s, threads) };
+	k->bytes =
+	    (uint32_t)(secret_in_use() -
+		       before); /* rounded up by the allocator; keys are made by one thread */
 	if (s->encr->salt_len)
 		memcpy(k->salt, encr_key.p + s->key_len, s->encr->salt_len);
 	rc = be->key_init(k, span_of(encr_key.p, s->key_len), integ_key);
@@ -307,12 +317,14 @@ void crypt_ctx_free(struct crypt_ctx **cp)
 /* ---- the packet path
  * ----------------------------------------------------------------------------------- */
 
-static inline bool key_suits(const struct crypt_key *k, const struct crypt_ctx *c, enum crypt_dir dir)
+static inline bool key_suits(const struct crypt_key *k, const struct crypt_ctx *c,
+			     enum crypt_dir dir)
 {
 	return likely(k->dir == dir && c->slot < k->threads);
 }
 
-/* Packets next to each other go to their backend together when one function does them all, whatever their keys. */
+/* Packets next to each other go to their backend together when one function does them all, whatever
+ * their keys. */
 static inline void batch(struct crypt_ctx *c, enum crypt_dir dir, struct crypt_op *ops, unsigned n)
 {
 	const struct crypt_backend_ops *pending =
@@ -364,7 +376,10 @@ void crypt_auth(struct crypt_ctx *c, struct crypt_auth_op *ops, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct crypt_key *k = ops[i].key;
-		struct crypt_raw r = { .nonce = nonce, .aad = span_of(ops[i].data, ops[i].len), .src = none, .dst = none,
+		struct crypt_raw r = { .nonce = nonce,
+				       .aad = span_of(ops[i].data, ops[i].len),
+				       .src = none,
+				       .dst = none,
 				       .icv = ops[i].icv };
 		memcpy(nonce, k->salt, 4);
 		store_be64(nonce + 4, ops[i].iv);

@@ -50,12 +50,13 @@ struct crypt_op {
 };
 
 struct crypt_backend_ops;
-/* Seals or opens n >= 1 packets, whose keys are any that have this function; may leave them in flight until the backend's flush. */
+/* Seals or opens n >= 1 packets, whose keys are any that have this function; may leave them in
+ * flight until the backend's flush. */
 typedef void crypt_run_fn(struct crypt_ctx *c, struct crypt_op *ops, unsigned n);
 
 /*
- * A key of one SA: immutable once made. Its fields are the crypto folder's own business; it stands here so that an SA can have it within its
- * cache lines. Packets need the first half.
+ * A key of one SA: immutable once made. Its fields are the crypto folder's own business; it stands
+ * here so that an SA can have it within its cache lines. Packets need the first half.
  */
 struct crypt_key {
 	crypt_run_fn *run;
@@ -67,13 +68,15 @@ struct crypt_key {
 	bool in_flight : 1; /* run leaves packets for the backend's flush */
 	uint8_t block_mask; /* text lengths have none of these bits */
 	uint8_t icv_len;
-	uint16_t ahead;     /* cache lines of expanded to be loaded before run; 0: it sees to that itself */
+	uint16_t
+	    ahead; /* cache lines of expanded to be loaded before run; 0: it sees to that itself */
 	uint32_t bytes;     /* of crypt_key_bytes() */
 	const struct crypt_backend_ops *be;
 	struct esp_suite suite;
 };
 #define CRYPT_KEY_HOT 32u
-_Static_assert(offsetof(struct crypt_key, be) == CRYPT_KEY_HOT, "what packets need of a key is half a cache line");
+_Static_assert(offsetof(struct crypt_key, be) == CRYPT_KEY_HOT,
+	       "what packets need of a key is half a cache line");
 
 /* Starts the backends: picks CPU code. Call once from the main thread before any other. Returns 0
  * or -errno. */
@@ -94,8 +97,8 @@ const char *crypt_backend_describe(enum crypt_backend b);
  * authenticated (RFC 4303 2.2.1). threads: how many contexts will use it (slots 0..threads-1).
  * Returns 0, -EINVAL (wrong length), -ENOMEM or -ENOTSUP.
  */
-int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_dir dir, bool esn, struct span encr_key,
-		   struct span integ_key, unsigned threads) warn_unused;
+int crypt_key_init(struct crypt_key *k, const struct esp_suite *s, enum crypt_dir dir, bool esn,
+		   struct span encr_key, struct span integ_key, unsigned threads) warn_unused;
 /* Wipes; also what was never made, when all of it is zero. */
 void crypt_key_fini(struct crypt_key *k);
 /* The same with guarded memory of its own for *k. */
@@ -108,16 +111,18 @@ size_t crypt_key_bytes(const struct crypt_key *k);
 enum crypt_backend crypt_key_backend(const struct crypt_key *k);
 
 /*
- * A message that is only authenticated, as AH does it: by a key whose suite is ENCR_NULL with an integrity algorithm, or
- * ENCR_NULL_AUTH_AES_GMAC. The ICV covers data[0..len), which is everything: what of it is zeroed, the IV in its place, the high half of the
- * sequence number behind it is the caller's business.
+ * A message that is only authenticated, as AH does it: by a key whose suite is ENCR_NULL with an
+ * integrity algorithm, or ENCR_NULL_AUTH_AES_GMAC. The ICV covers data[0..len), which is
+ * everything: what of it is zeroed, the IV in its place, the high half of the sequence number
+ * behind it is the caller's business.
  */
 struct crypt_auth_op {
 	const struct crypt_key *key;
 	const uint8_t *data;
 	uint32_t len; /* 1 or more */
 	uint64_t iv;  /* GMAC: of the nonce, behind the salt */
-	uint8_t *icv; /* suite.icv_len bytes: written by a key for sealing, checked by one for opening */
+	uint8_t *
+	    icv; /* suite.icv_len bytes: written by a key for sealing, checked by one for opening */
 	bool ok;      /* result */
 };
 void crypt_auth(struct crypt_ctx *c, struct crypt_auth_op *ops, unsigned n);

@@ -48,7 +48,9 @@ static int mb_start(void)
 	init_mb_mgr_auto(mb_key_mgr, &arch);
 	if (imb_get_errno(mb_key_mgr) != 0 || arch < IMB_ARCH_SSE)
 		goto unsuitable;
-	mb_gcm_powers = arch == IMB_ARCH_AVX512 && mb_key_mgr->features & IMB_FEATURE_VAES ? 48 : arch >= IMB_ARCH_AVX2 ? 8 : 16;
+	mb_gcm_powers = arch == IMB_ARCH_AVX512 && mb_key_mgr->features & IMB_FEATURE_VAES ? 48
+			: arch >= IMB_ARCH_AVX2                                            ? 8
+											   : 16;
 	snprintf(description, sizeof(description), "ipsec-mb %s (%s%s)", imb_get_version_str(),
 		 arch_name(arch), mb_key_mgr->features & IMB_FEATURE_VAES ? ", VAES" : "");
 	return 0;
@@ -71,7 +73,8 @@ static bool is_des(const struct esp_suite *s)
 static bool mb_can(const struct esp_suite *s)
 {
 #if IMB_VERSION_NUM >= IMB_VERSION(2, 0, 0)
-	/* Version 2.0.0 decrypts DES wrongly when many packets are under way (Debian 13; seen by the cross-check with OpenSSL). */
+	/* Version 2.0.0 decrypts DES wrongly when many packets are under way (Debian 13; seen by
+	 * the cross-check with OpenSSL). */
 	if (is_des(s))
 		return false;
 #endif

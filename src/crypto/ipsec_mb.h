@@ -68,7 +68,8 @@ static inline bool mb_is_ccm(const struct esp_suite *s)
 	       s->encr->id == ENCR_AES_CCM_16;
 }
 
-/* How many powers of the hash key (and sums of their halves) the library's code for this CPU keeps behind the round keys. */
+/* How many powers of the hash key (and sums of their halves) the library's code for this CPU keeps
+ * behind the round keys. */
 extern unsigned mb_gcm_powers;
 
 /* ipsec_mb_gcm.c: expands the key, sets k->run */

@@ -10,9 +10,9 @@
 #include "crypto/ipsec_mb.h"
 
 /*
- * What a call reads beside key and text, by vector loads. Such a load right behind narrow stores that it covers would have to
- * wait for them: so they are written by stores as wide, and for a group of packets before the first of their calls. With many
- * SAs a group is often one packet.
+ * What a call reads beside key and text, by vector loads. Such a load right behind narrow stores
+ * that it covers would have to wait for them: so they are written by stores as wide, and for a
+ * group of packets before the first of their calls. With many SAs a group is often one packet.
  */
 #define GROUP 16u
 
@@ -39,22 +39,25 @@ static inline void put_nonce(struct gcm_input *in, const struct crypt_key *k, ui
 }
 
 /* As op_aad(). Returns the length. */
-static inline unsigned put_aad(struct gcm_input *in, const struct crypt_key *k, const struct crypt_op *op)
+static inline unsigned put_aad(struct gcm_input *in, const struct crypt_key *k,
+			       const struct crypt_op *op)
 {
 	if (!k->esn) {
 		in->aad = op->esp;
 		return 8;
 	}
-	wide v = { load_native(op->esp, 4) | (uint64_t)__builtin_bswap32(op->seq_hi) << 32, load_native(op->esp + 4, 4) };
+	wide v = { load_native(op->esp, 4) | (uint64_t)__builtin_bswap32(op->seq_hi) << 32,
+		   load_native(op->esp + 4, 4) };
 	memcpy(in->buf, &v, sizeof(v));
 	in->aad = in->buf;
 	return 12;
 }
 
 /*
- * With many SAs a key's tables come from memory. They are asked for LEAD packets before they are needed, between the calls for the
- * packets before them: so the memory works while the cipher does, and few lines wait in the cache at a time. Of the round keys all
- * are needed, of the hash key's powers, highest first, the last ones: as many as the text has blocks, and two.
+ * With many SAs a key's tables come from memory. They are asked for LEAD packets before they are
+ * needed, between the calls for the packets before them: so the memory works while the cipher does,
+ * and few lines wait in the cache at a time. Of the round keys all are needed, of the hash key's
+ * powers, highest first, the last ones: as many as the text has blocks, and two.
  */
 #define LEAD 12u
 
@@ -74,15 +77,17 @@ static prefetching void want_tables(const struct crypt_op *op, unsigned key_len)
 		__builtin_prefetch(table + from);
 }
 
-/* Asks for what the packet at place i of ops[0..n) needs, unless it is what the one before it needs. */
-static prefetching void look_ahead(const struct crypt_op *ops, unsigned i, unsigned n, unsigned key_len)
+/* Asks for what the packet at place i of ops[0..n) needs, unless it is what the one before it
+ * needs. */
+static prefetching void look_ahead(const struct crypt_op *ops, unsigned i, unsigned n,
+				   unsigned key_len)
 {
 	if (i < n && ops[i].key != ops[i - 1].key)
 		want_tables(&ops[i], key_len);
 }
 
-static prefetching void gcm_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
-							   aes_gcm_enc_dec_t call)
+static prefetching void gcm_seal(struct crypt_ctx *c, struct crypt_op *ops, unsigned n,
+				 unsigned key_len, aes_gcm_enc_dec_t call)
 {
 	struct gcm_context_data *scratch = &c->mb->gcm;
 	struct gcm_input in[GROUP];
@@ -104,14 +109,15 @@ static prefetching void gcm_seal(struct crypt_ctx *c, struct crypt_op *ops, unsi
 		for (unsigned i = 0; i < group; i++) {
 			look_ahead(ops, first + i + LEAD, n, key_len);
 			if (likely(op[i].ok))
-				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len[i],
-				     op[i].dst + op[i].len, op[i].key->icv_len);
+				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len,
+				     in[i].nonce, in[i].aad, aad_len[i], op[i].dst + op[i].len,
+				     op[i].key->icv_len);
 		}
 	}
 }
 
-static prefetching void gcm_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n, unsigned key_len,
-							   aes_gcm_enc_dec_t call)
+static prefetching void gcm_open(struct crypt_ctx *c, struct crypt_op *ops, unsigned n,
+				 unsigned key_len, aes_gcm_enc_dec_t call)
 {
 	struct gcm_context_data *scratch = &c->mb->gcm;
 	struct gcm_input in[GROUP];
@@ -133,12 +139,14 @@ static prefetching void gcm_open(struct crypt_ctx *c, struct crypt_op *ops, unsi
 		for (unsigned i = 0; i < group; i++) {
 			look_ahead(ops, first + i + LEAD, n, key_len);
 			if (likely(op[i].ok))
-				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len, in[i].nonce, in[i].aad, aad_len[i],
-				     icv[i], op[i].key->icv_len);
+				call(op[i].key->expanded, scratch, op[i].dst, op[i].src, op[i].len,
+				     in[i].nonce, in[i].aad, aad_len[i], icv[i],
+				     op[i].key->icv_len);
 		}
 		for (unsigned i = 0; i < group; i++)
 			if (likely(op[i].ok))
-				op[i].ok = icv_equal(icv[i], op[i].src + op[i].len, op[i].key->icv_len);
+				op[i].ok =
+				    icv_equal(icv[i], op[i].src + op[i].len, op[i].key->icv_len);
 	}
 }
 

@@ -3,8 +3,8 @@
  * 7383 2.5), which is also what any other protocol of header | IV | ciphertext | ICV needs. The
  * header stays in clear and is authenticated; the text gets the padding and Pad Length the cipher
  * wants. The transforms are those of transform.h. A key belongs to one IKE SA and one direction and
- * is a few bytes (the cipher is expanded for each message: IKE seals a few a second, and an SA should
- * cost little). All calls come from the thread that makes the packet keys (crypt_key_new()).
+ * is a few bytes (the cipher is expanded for each message: IKE seals a few a second, and an SA
+ * should cost little). All calls come from the thread that makes the packet keys (crypt_key_new()).
  */
 #ifndef CRYPTO_SK_H
 #define CRYPTO_SK_H

@@ -189,7 +189,9 @@ int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp
 static const struct {
 	enum integ_id id;
 	uint8_t key_len;
-} gmac_rows[] = { { INTEG_AES_128_GMAC, 16 }, { INTEG_AES_192_GMAC, 24 }, { INTEG_AES_256_GMAC, 32 } };
+} gmac_rows[] = { { INTEG_AES_128_GMAC, 16 },
+		  { INTEG_AES_192_GMAC, 24 },
+		  { INTEG_AES_256_GMAC, 32 } };
 
 unsigned ah_gmac_key_len(enum integ_id i)
 {

@@ -32,8 +32,10 @@ enum integ_id {
 	INTEG_HMAC_SHA1_96 = 2,
 	INTEG_AES_XCBC_96 = 5,
 	INTEG_AES_CMAC_96 = 8,
-	INTEG_AES_128_GMAC = 9, /* these three: of AH alone, as IKE writes them; a suite has them as its */
-	INTEG_AES_192_GMAC = 10, /* cipher, ENCR_NULL_AUTH_AES_GMAC (RFC 4543 9); see ah_suite_make() */
+	INTEG_AES_128_GMAC =
+	    9, /* these three: of AH alone, as IKE writes them; a suite has them as its */
+	INTEG_AES_192_GMAC =
+	    10, /* cipher, ENCR_NULL_AUTH_AES_GMAC (RFC 4543 9); see ah_suite_make() */
 	INTEG_AES_256_GMAC = 11,
 	INTEG_HMAC_SHA2_256_128 = 12,
 	INTEG_HMAC_SHA2_384_192 = 13,
@@ -94,7 +96,8 @@ int esp_suite_make(enum encr_id e, unsigned key_len, enum integ_id i, struct esp
 		   char *why, unsigned whylen) warn_unused;
 /* The suite of AH with an integrity transform: NULL and that one, or GMAC of its key size. */
 int ah_suite_make(enum integ_id i, struct esp_suite *out, char *why, unsigned whylen) warn_unused;
-/* Key in bytes of a GMAC among the integrity transforms, without salt; 0: it is none. And the other way round: INTEG_NONE. */
+/* Key in bytes of a GMAC among the integrity transforms, without salt; 0: it is none. And the other
+ * way round: INTEG_NONE. */
 unsigned ah_gmac_key_len(enum integ_id i);
 enum integ_id ah_gmac_of(unsigned key_len);
 /* The suite as keywords, e.g. "aes128gcm16" or "aes256-sha256". */

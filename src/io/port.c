@@ -1,6 +1,7 @@
 /*
- * A packet socket for each queue, in one fanout group, so that the frames of a flow go to one of them; or the queues of a TAP
- * device. Received VLAN tags, which the system hands out beside the frame, are told; sent ones stand in the header.
+ * A packet socket for each queue, in one fanout group, so that the frames of a flow go to one of
+ * them; or the queues of a TAP device. Received VLAN tags, which the system hands out beside the
+ * frame, are told; sent ones stand in the header.
  */
 #include "io/port.h"
 
@@ -26,7 +27,8 @@
 #define IP_AT 64 /* an IP header behind an untagged Ethernet header starts here: a cache line */
 #define ETH_LEN 14
 
-static int __attribute__((format(printf, 4, 5))) fail(int err, char *why, size_t whylen, const char *fmt, ...)
+static int __attribute__((format(printf, 4, 5)))
+fail(int err, char *why, size_t whylen, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -36,7 +38,7 @@ static int __attribute__((format(printf, 4, 5))) fail(int err, char *why, size_t
 	return err;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* "not to this address": what the interface itself receives is the system's. */
 static int hide_own(int fd, const uint8_t mac[6])
@@ -90,15 +92,19 @@ static int join_fanout(int fd, uint32_t *group)
 	return 0;
 }
 
-static int open_socket(struct port *p, const struct port_opts *o, unsigned i, uint32_t *group, char *why, size_t whylen)
+static int open_socket(struct port *p, const struct port_opts *o, unsigned i, uint32_t *group,
+		       char *why, size_t whylen)
 {
-	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = p->ifindex };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); /* protocol 0: nothing is received yet */
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL),
+				  .sll_ifindex = p->ifindex };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0); /* protocol 0: nothing is received yet */
 	int rc;
 
 	if (fd < 0)
-		return fail(-errno, why, whylen, "%s: packet socket: %s%s", p->name, strerror(errno),
-			    errno == EPERM ? " (CAP_NET_RAW)" : "");
+		return fail(-errno, why, whylen, "%s: packet socket: %s%s", p->name,
+			    strerror(errno), errno == EPERM ? " (CAP_NET_RAW)" : "");
 	p->fd[i] = fd;
 	buffers(fd, o);
 	const struct {
@@ -107,7 +113,8 @@ static int open_socket(struct port *p, const struct port_opts *o, unsigned i, ui
 	} step[] = {
 		{ "virtio headers", set(fd, SOL_PACKET, PACKET_VNET_HDR, 1) },
 		{ "VLAN tags", set(fd, SOL_PACKET, PACKET_AUXDATA, 1) },
-		{ "leaving out what the system sends", set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) },
+		{ "leaving out what the system sends",
+		  set(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) },
 		{ "mark", o->mark ? set(fd, SOL_SOCKET, SO_MARK, (int)o->mark) : 0 },
 		{ "filter", o->hide_own ? hide_own(fd, p->mac) : 0 },
 		{ "promiscuous mode", promiscuous(fd, p->ifindex) },
@@ -115,10 +122,11 @@ static int open_socket(struct port *p, const struct port_opts *o, unsigned i, ui
 	};
 	for (unsigned k = 0; k < ARRAY_LEN(step); k++)
 		if (step[k].rc)
-			return fail(step[k].rc, why, whylen, "%s: packet socket, %s: %s", p->name, step[k].what,
-				    strerror(-step[k].rc));
+			return fail(step[k].rc, why, whylen, "%s: packet socket, %s: %s", p->name,
+				    step[k].what, strerror(-step[k].rc));
 	rc = p->queues > 1 ? join_fanout(fd, group) : 0;
-	return rc ? fail(rc, why, whylen, "%s: packet socket, fanout: %s", p->name, strerror(-rc)) : 0;
+	return rc ? fail(rc, why, whylen, "%s: packet socket, fanout: %s", p->name, strerror(-rc))
+		  : 0;
 }
 
 /* Before they were in the group, sockets got copies of each other's frames. */
@@ -127,7 +135,8 @@ static void drain(const struct port *p)
 	uint8_t byte;
 
 	for (unsigned i = 0; i < p->queues && p->queues > 1; i++)
-		for (unsigned n = 0; n < 100000 && recv(p->fd[i], &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0; n++)
+		for (unsigned n = 0;
+		     n < 100000 && recv(p->fd[i], &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0; n++)
 			;
 }
 
@@ -173,10 +182,12 @@ int port_open(struct port *p, const struct port_opts *o, char *why, size_t whyle
 	p->is_tap = o->tap;
 	p->queues = o->queues;
 	if (strlen(o->name) >= sizeof(p->name))
-		return fail(-ENAMETOOLONG, why, whylen, "interface \"%s\": the name is too long", o->name);
+		return fail(-ENAMETOOLONG, why, whylen, "interface \"%s\": the name is too long",
+			    o->name);
 	memcpy(p->name, o->name, strlen(o->name) + 1);
 	if (o->queues < 1 || o->queues > TUN_MAX_QUEUES)
-		return fail(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name, o->queues, TUN_MAX_QUEUES);
+		return fail(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name,
+			    o->queues, TUN_MAX_QUEUES);
 	if (p->is_tap) {
 		rc = open_tap(p, o, why, whylen);
 	} else {
@@ -190,7 +201,8 @@ int port_open(struct port *p, const struct port_opts *o, char *why, size_t whyle
 	if (rc)
 		port_close(p);
 	else
-		log_info(LOG_NET, "bridge port %s: %s, %u queue%s", p->name, p->is_tap ? "TAP device" : "interface", p->queues,
+		log_info(LOG_NET, "bridge port %s: %s, %u queue%s", p->name,
+			 p->is_tap ? "TAP device" : "interface", p->queues,
 			 p->queues == 1 ? "" : "s");
 	return rc;
 }
@@ -207,7 +219,7 @@ void port_close(struct port *p)
 	p->queues = 0;
 }
 
-/* ---- receiving -------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 union aux {
 	struct cmsghdr align;
@@ -225,7 +237,8 @@ struct port_rxq {
 struct port_rxq *port_rxq_new(void)
 {
 	struct port_rxq *q = calloc(1, sizeof(*q));
-	void *mem = mmap(NULL, (size_t)SLOT * PORT_BATCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *mem = mmap(NULL, (size_t)SLOT * PORT_BATCH, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (!q || mem == MAP_FAILED) {
 		if (mem != MAP_FAILED)
@@ -236,8 +249,11 @@ struct port_rxq *port_rxq_new(void)
 	q->mem = mem;
 	for (unsigned i = 0; i < PORT_BATCH; i++) {
 		q->iov[i][0] = (struct iovec) { &q->vnet[i], sizeof(q->vnet[i]) };
-		q->iov[i][1] = (struct iovec) { q->mem + (size_t)i * SLOT + IP_AT - ETH_LEN, PORT_FRAME_MAX };
-		q->msg[i].msg_hdr = (struct msghdr) { .msg_iov = q->iov[i], .msg_iovlen = 2, .msg_control = &q->aux[i] };
+		q->iov[i][1] =
+		    (struct iovec){ q->mem + (size_t)i * SLOT + IP_AT - ETH_LEN, PORT_FRAME_MAX };
+		q->msg[i].msg_hdr = (struct msghdr){ .msg_iov = q->iov[i],
+						     .msg_iovlen = 2,
+						     .msg_control = &q->aux[i] };
 	}
 	return q;
 }
@@ -260,7 +276,8 @@ static uint32_t tag_of(struct msghdr *m)
 			memcpy(&a, CMSG_DATA(c), sizeof(a));
 			if (!(a.tp_status & TP_STATUS_VLAN_VALID))
 				return 0;
-			uint32_t tpid = a.tp_status & TP_STATUS_VLAN_TPID_VALID ? a.tp_vlan_tpid : ETH_P_8021Q;
+			uint32_t tpid =
+			    a.tp_status & TP_STATUS_VLAN_TPID_VALID ? a.tp_vlan_tpid : ETH_P_8021Q;
 			return tpid << 16 | a.tp_vlan_tci;
 		}
 	return 0;
@@ -288,7 +305,8 @@ static unsigned recv_tap(int fd, struct port_rxq *q, struct port_rx *rx)
 	return n;
 }
 
-unsigned port_recv(const struct port *p, unsigned queue, struct port_rxq *q, struct port_rx rx[PORT_BATCH])
+unsigned port_recv(const struct port *p, unsigned queue, struct port_rxq *q,
+		   struct port_rx rx[PORT_BATCH])
 {
 	if (p->is_tap)
 		return recv_tap(p->fd[queue], q, rx);
@@ -303,7 +321,7 @@ unsigned port_recv(const struct port *p, unsigned queue, struct port_rxq *q, str
 	return n > 0 ? (unsigned)n : 0;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 void port_tx_init(struct port_tx *t, const struct port *p, unsigned queue)
 {
@@ -312,8 +330,8 @@ void port_tx_init(struct port_tx *t, const struct port *p, unsigned queue)
 	t->fd = p->fd[queue];
 }
 
-void port_put(struct port_tx *t, const struct virtio_net_hdr *vnet, const uint8_t *head, uint32_t head_len, const struct iovec *data,
-	      unsigned n, unsigned packets)
+void port_put(struct port_tx *t, const struct virtio_net_hdr *vnet, const uint8_t *head,
+	      uint32_t head_len, const struct iovec *data, unsigned n, unsigned packets)
 {
 	if (t->n == PORT_TX_BATCH || t->n_iov + n + 2 > PORT_TX_IOV)
 		port_flush(t);
@@ -356,7 +374,8 @@ static void flush_socket(struct port_tx *t)
 	struct mmsghdr m[PORT_TX_BATCH];
 
 	for (unsigned i = 0; i < t->n; i++)
-		m[i] = (struct mmsghdr) { .msg_hdr = { .msg_iov = &t->iov[t->one[i].iov], .msg_iovlen = t->one[i].n_iov } };
+		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &t->iov[t->one[i].iov],
+						      .msg_iovlen = t->one[i].n_iov } };
 	for (unsigned i = 0; i < t->n;) {
 		int n = sendmmsg(t->fd, m + i, t->n - i, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)

@@ -1,6 +1,7 @@
 /*
- * A port of a bridge: whole Ethernet frames in and out, each with a virtio header so that super-packets and unfinished checksums
- * pass. Either an interface of the system, by packet sockets, or a TAP device. One queue for each worker.
+ * A port of a bridge: whole Ethernet frames in and out, each with a virtio header so that
+ * super-packets and unfinished checksums pass. Either an interface of the system, by packet
+ * sockets, or a TAP device. One queue for each worker.
  */
 #ifndef IO_PORT_H
 #define IO_PORT_H
@@ -42,8 +43,9 @@ struct port {
 };
 
 /*
- * Opens the port with its queues; it may be down. An interface must exist and be Ethernet; a TAP device is made. Packet sockets see every
- * frame (promiscuous mode as long as they are open), but not those that the system itself sends. Returns 0, or -errno with a sentence.
+ * Opens the port with its queues; it may be down. An interface must exist and be Ethernet; a TAP
+ * device is made. Packet sockets see every frame (promiscuous mode as long as they are open), but
+ * not those that the system itself sends. Returns 0, or -errno with a sentence.
  */
 int port_open(struct port *p, const struct port_opts *o, char *why, size_t whylen) warn_unused;
 /* Closes what is open; p must have been through port_open(). */
@@ -62,8 +64,10 @@ struct port_rx {
 struct port_rxq;
 struct port_rxq *port_rxq_new(void);
 void port_rxq_free(struct port_rxq **q);
-/* Up to PORT_BATCH frames that are there; how many. They are valid until the next call with this q. */
-unsigned port_recv(const struct port *p, unsigned queue, struct port_rxq *q, struct port_rx rx[PORT_BATCH]);
+/* Up to PORT_BATCH frames that are there; how many. They are valid until the next call with this q.
+ */
+unsigned port_recv(const struct port *p, unsigned queue, struct port_rxq *q,
+		   struct port_rx rx[PORT_BATCH]);
 
 /* Frames on their way out of a port. What they point to must stay until port_flush(). */
 struct port_tx {
@@ -83,10 +87,11 @@ struct port_tx {
 };
 
 void port_tx_init(struct port_tx *t, const struct port *p, unsigned queue);
-/* One frame: a header of head_len bytes (copied), and what follows it in n pieces, n <= GRO_MAX_SEGS (the pieces' list is copied). In vnet
- * (copied) csum_start counts from behind the header. Sends first when there is no room. */
-void port_put(struct port_tx *t, const struct virtio_net_hdr *vnet, const uint8_t *head, uint32_t head_len, const struct iovec *data,
-	      unsigned n, unsigned packets);
+/* One frame: a header of head_len bytes (copied), and what follows it in n pieces, n <=
+ * GRO_MAX_SEGS (the pieces' list is copied). In vnet (copied) csum_start counts from behind the
+ * header. Sends first when there is no room. */
+void port_put(struct port_tx *t, const struct virtio_net_hdr *vnet, const uint8_t *head,
+	      uint32_t head_len, const struct iovec *data, unsigned n, unsigned packets);
 /* Sends what was put. */
 void port_flush(struct port_tx *t);
 

@@ -1,4 +1,5 @@
-/* The appendix of RFC 4302: which fields, options and extension headers change between the two ends, and how they are covered then. */
+/* The appendix of RFC 4302: which fields, options and extension headers change between the two
+ * ends, and how they are covered then. */
 #include "ipsec/ah.h"
 
 #include <netinet/in.h>
@@ -52,11 +53,12 @@ bool ah_read(const uint8_t *p, uint32_t left, struct ah_view *v)
 
 static bool is_immutable4(uint8_t type)
 {
-	return type == OPT_SECURITY || type == OPT_EXT_SECURITY || type == OPT_CIPSO || type == OPT_ROUTER_ALERT ||
-	       type == OPT_SDMD;
+	return type == OPT_SECURITY || type == OPT_EXT_SECURITY || type == OPT_CIPSO ||
+	       type == OPT_ROUTER_ALERT || type == OPT_SDMD;
 }
 
-/* Zeroes options that routers write to; a source route that has not been followed yet says where the packet will be in the end. */
+/* Zeroes options that routers write to; a source route that has not been followed yet says where
+ * the packet will be in the end. */
 static bool mute_options4(uint8_t *ip, uint32_t hdr)
 {
 	for (uint32_t at = IP4_HDR; at < hdr && ip[at] != OPT_END;) {
@@ -107,7 +109,8 @@ static bool mute_options6(uint8_t *h, uint32_t size)
 	return true;
 }
 
-/* The addresses as they are once the route has been followed: each of the segments left has changed places with the destination. */
+/* The addresses as they are once the route has been followed: each of the segments left has changed
+ * places with the destination. */
 static bool follow_route(uint8_t *ip, uint8_t *h, uint32_t size)
 {
 	uint32_t n = (size - 8) / 16, left = h[3];
@@ -151,7 +154,8 @@ static bool mute6(uint8_t *ip, uint32_t ah_at)
 	return ok && off == ah_at && kind == IPPROTO_AH;
 }
 
-uint32_t ah_cover(const struct sa *sa, const uint8_t *ip, uint32_t len, uint32_t ah_at, uint64_t seq, uint8_t *out)
+uint32_t ah_cover(const struct sa *sa, const uint8_t *ip, uint32_t len, uint32_t ah_at,
+		  uint64_t seq, uint8_t *out)
 {
 	memcpy(out, ip, len);
 	if (!(ip[0] >> 4 == 4 ? mute4(out, ah_at) : mute6(out, ah_at)))

@@ -1,7 +1,8 @@
 /* The receiving side's checks of ESP, before and after the cipher. */
 #include "ipsec/esp.h"
 
-enum drop esp_open_op(const struct sa *sa, uint8_t *esp, uint32_t len, uint64_t *seq, struct crypt_op *op)
+enum drop esp_open_op(const struct sa *sa, uint8_t *esp, uint32_t len, uint64_t *seq,
+		      struct crypt_op *op)
 {
 	uint32_t fixed = ESP_HDR_LEN + sa->iv_len + sa->icv_len;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- the lattice ------------------------------------------------------------------------------ */
+/* ---- the lattice ----------------------------------------------------------------------------- */
 
 /* Both rise: for each run of b there is one of a around it. */
 static bool has_categories(const struct label *a, const struct label *b)
@@ -42,7 +42,8 @@ bool label_within(const struct label *l, const struct label_range *r)
 
 bool label_range_within(const struct label_range *inner, const struct label_range *outer)
 {
-	return label_dominates(&inner->low, &outer->low) && label_dominates(&outer->high, &inner->high);
+	return label_dominates(&inner->low, &outer->low) &&
+	       label_dominates(&outer->high, &inner->high);
 }
 
 bool label_range_eq(const struct label_range *a, const struct label_range *b)
@@ -50,7 +51,7 @@ bool label_range_eq(const struct label_range *a, const struct label_range *b)
 	return label_eq(&a->low, &b->low) && label_eq(&a->high, &b->high);
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 struct scan {
 	const char *p;
@@ -86,7 +87,8 @@ static bool word(struct scan *s, const char *w)
 	return true;
 }
 
-static bool number(struct scan *s, const char *what, unsigned long lo, unsigned long hi, unsigned long *out)
+static bool number(struct scan *s, const char *what, unsigned long lo, unsigned long hi,
+		   unsigned long *out)
 {
 	char *end;
 
@@ -177,7 +179,8 @@ static bool range(struct scan *s, struct label_range *out)
 	if (*s->p)
 		return fail(s, "\"%.32s\" is not understood", s->p);
 	if (!label_dominates(&out->high, &out->low))
-		return fail(s, "what is behind \"to\" has a lower level, or lacks categories, of what is in front");
+		return fail(s, "what is behind \"to\" has a lower level, or lacks categories, of "
+			       "what is in front");
 	return true;
 }
 

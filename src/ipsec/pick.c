@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- made with the policy --------------------------------------------------------------------- */
+/* ---- made with the policy -------------------------------------------------------------------- */
 
 static int copy(const struct label_range *r, struct label_range **out)
 {
@@ -40,8 +40,8 @@ static void look_at(struct policy *p, struct sa *const *sa, unsigned n, bool *la
 	}
 }
 
-int policy_set_labels(struct policy *p, const struct label_range *device, const struct label_range *range,
-		      const struct label_range *unlabelled)
+int policy_set_labels(struct policy *p, const struct label_range *device,
+		      const struct label_range *range, const struct label_range *unlabelled)
 {
 	bool sas = false;
 
@@ -60,7 +60,7 @@ int policy_set_labels(struct policy *p, const struct label_range *device, const 
 	return 0;
 }
 
-/* ---- each packet ------------------------------------------------------------------------------ */
+/* ---- each packet ----------------------------------------------------------------------------- */
 
 /* A packet's sensitivity. */
 struct sense {
@@ -69,7 +69,8 @@ struct sense {
 	bool explicit;
 };
 
-static enum drop sense_of(const struct policy_labels *l, const uint8_t *ip, const struct pkt_info *info, struct sense *s)
+static enum drop sense_of(const struct policy_labels *l, const uint8_t *ip,
+			  const struct pkt_info *info, struct sense *s)
 {
 	s->own = NULL;
 	enum drop d = cipso_read(ip, info, &s->read, &s->explicit);
@@ -102,8 +103,8 @@ static bool for_dscp(const struct sa *sa, const struct pkt_info *info)
 	return !of || of >> (info->tos >> 2) & 1;
 }
 
-enum drop pick_out(const struct policy *p, const uint8_t *ip, const struct pkt_info *info, struct sa *const **sa,
-		   unsigned *n)
+enum drop pick_out(const struct policy *p, const uint8_t *ip, const struct pkt_info *info,
+		   struct sa *const **sa, unsigned *n)
 {
 	const struct policy_labels *l = p->labels;
 	struct sense s = { .own = NULL };
@@ -144,7 +145,8 @@ enum drop pick_out(const struct policy *p, const uint8_t *ip, const struct pkt_i
 	return l && l->sas && !fits && !label_fits ? DROP_LABEL : DROP_NO_SA;
 }
 
-enum drop pick_in(const struct policy *p, struct sa *const *sa, unsigned n, const uint8_t *ip, const struct pkt_info *info)
+enum drop pick_in(const struct policy *p, struct sa *const *sa, unsigned n, const uint8_t *ip,
+		  const struct pkt_info *info)
 {
 	const struct policy_labels *l = p->labels;
 	const struct label_range *of_sas = NULL;

@@ -1,7 +1,7 @@
 /*
- * Learned from messages that anybody may have made up: they may only make it smaller, down to what every path carries, and
- * only for a while. Who sends through the SA learns of it when the next packet does not fit (RFC 2401 B.3.1, b), or at once when the
- * message shows whose packet it was.
+ * Learned from messages that anybody may have made up: they may only make it smaller, down to what
+ * every path carries, and only for a while. Who sends through the SA learns of it when the next
+ * packet does not fit (RFC 2401 B.3.1, b), or at once when the message shows whose packet it was.
  */
 #include "ipsec/pmtu.h"
 
@@ -19,7 +19,8 @@ uint32_t pmtu_now(struct sa *sa, uint32_t route, uint64_t now)
 	return sa->pmtu && sa->pmtu < route ? sa->pmtu : route;
 }
 
-/* A router that does not say how much it takes: the next of the usual sizes below the packet's (RFC 1191 7.1). */
+/* A router that does not say how much it takes: the next of the usual sizes below the packet's (RFC
+ * 1191 7.1). */
 static uint32_t plateau(uint32_t packet)
 {
 	static const uint16_t size[] = { 32000, 17914, 8166, 4352, 2002, 1492, 1006 };
@@ -52,7 +53,8 @@ static bool is_legible(const struct sa *sa)
 	enum encr_id e = sa->conf->suite.encr->id;
 
 	/* what comes next in transport mode is told by ESP's trailer, which no quote reaches */
-	return sa->proto == SA_AH || (sa->mode == SA_TUNNEL && (e == ENCR_NULL || e == ENCR_NULL_AUTH_AES_GMAC));
+	return sa->proto == SA_AH ||
+	       (sa->mode == SA_TUNNEL && (e == ENCR_NULL || e == ENCR_NULL_AUTH_AES_GMAC));
 }
 
 /* The outer header without AH behind it. */
@@ -67,7 +69,8 @@ static void fix_header(uint8_t *ip, uint32_t total, uint32_t next_at, uint8_t ne
 	}
 }
 
-bool pmtu_original(const struct sa *sa, const struct icmp_quote *q, uint8_t room[PMTU_ORIGINAL_MAX], struct icmp_quote *out)
+bool pmtu_original(const struct sa *sa, const struct icmp_quote *q, uint8_t room[PMTU_ORIGINAL_MAX],
+		   struct icmp_quote *out)
 {
 	struct pkt_info info;
 
@@ -80,7 +83,8 @@ bool pmtu_original(const struct sa *sa, const struct icmp_quote *q, uint8_t room
 	uint32_t hdr = sa->mode == SA_TRANSPORT ? at : 0, from = at + size;
 	if (from >= q->len || hdr >= PMTU_ORIGINAL_MAX || q->total <= size)
 		return false;
-	uint32_t left = q->len - from < PMTU_ORIGINAL_MAX - hdr ? q->len - from : PMTU_ORIGINAL_MAX - hdr;
+	uint32_t left =
+	    q->len - from < PMTU_ORIGINAL_MAX - hdr ? q->len - from : PMTU_ORIGINAL_MAX - hdr;
 	memcpy(room, q->ip, hdr);
 	memcpy(room + hdr, q->ip + from, left);
 	if (hdr)

@@ -85,27 +85,36 @@ static int check_keys(const struct sa_conf *c, char *why, size_t whylen)
 static int check_conf(const struct sa_conf *c, char *why, size_t whylen)
 {
 	if (c->proto == SA_AH && c->encap != SA_ENCAP_NONE)
-		return refuse(-EINVAL, why, whylen,
-			      "AH covers the addresses and cannot cross a NAT: there is no AH in UDP");
+		return refuse(
+		    -EINVAL, why, whylen,
+		    "AH covers the addresses and cannot cross a NAT: there is no AH in UDP");
 	if (c->proto == SA_AH && c->suite.encr && c->suite.encr->id != ENCR_NULL &&
 	    c->suite.encr->id != ENCR_NULL_AUTH_AES_GMAC)
 		return refuse(-EINVAL, why, whylen, "AH does not encrypt");
 	if ((c->mode == SA_TRANSPORT || (c->proto == SA_AH && !c->preserve)) && c->dir == DIR_OUT &&
 	    (!c->src.ver || ip_addr_is_any(&c->src)))
-		return refuse(-EINVAL, why, whylen,
-			      "transport mode and AH need the address their packets come from (src)");
+		return refuse(
+		    -EINVAL, why, whylen,
+		    "transport mode and AH need the address their packets come from (src)");
 	if (sa_conf_is_group(c) && !c->interface)
+		return refuse(
+		    -EINVAL, why, whylen,
+		    "an SA to a multicast group needs the interface that the group is on");
+	if (c->preserve &&
+	    (!sa_conf_is_group(c) || c->mode != SA_TUNNEL || c->encap != SA_ENCAP_NONE))
+		return refuse(
+		    -EINVAL, why, whylen,
+		    "addresses are preserved in tunnels to multicast groups, without UDP");
+	if (sa_conf_is_group(c) && c->dir == DIR_IN && !sa_conf_is_from_one(c) &&
+	    (c->replay_window || c->esn))
 		return refuse(-EINVAL, why, whylen,
-			      "an SA to a multicast group needs the interface that the group is on");
-	if (c->preserve && (!sa_conf_is_group(c) || c->mode != SA_TUNNEL || c->encap != SA_ENCAP_NONE))
-		return refuse(-EINVAL, why, whylen,
-			      "addresses are preserved in tunnels to multicast groups, without UDP");
-	if (sa_conf_is_group(c) && c->dir == DIR_IN && !sa_conf_is_from_one(c) && (c->replay_window || c->esn))
-		return refuse(-EINVAL, why, whylen,
-			      "an SA of several senders has no replay window and no extended sequence numbers "
+			      "an SA of several senders has no replay window and no extended "
+			      "sequence numbers "
 			      "(RFC 4303 2.2)");
-	if (c->sender_bits && (c->sender_id >> c->sender_bits || c->sender_bits < 8 || c->sender_bits > 16))
-		return refuse(-EINVAL, why, whylen, "the number of the sender does not fit its size");
+	if (c->sender_bits &&
+	    (c->sender_id >> c->sender_bits || c->sender_bits < 8 || c->sender_bits > 16))
+		return refuse(-EINVAL, why, whylen,
+			      "the number of the sender does not fit its size");
 	if (c->spi < SPI_MIN)
 		return refuse(-EINVAL, why, whylen, "an SPI below 256 is reserved");
 	if (c->src.ver && c->dst.ver && c->src.ver != c->dst.ver)
@@ -151,16 +160,17 @@ static void set_limits(struct sa *sa)
 }
 
 /*
- * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC 3686 2.1), and a
- * manual key outlives a restart while its sequence numbers begin at 1 again. So IVs count on from the
- * wall clock's nanoseconds at installation. One packet per nanosecond is more than any machine sends:
- * the clock is always ahead of the last IV, and the next start begins beyond it. The limit: this
- * breaks when the clock at the next start is behind the clock at this one plus the packets sent since
- * (set back, or a machine without a battery-backed clock); who cannot exclude that must change the key.
+ * The explicit IV of a counter mode must never repeat under one key (RFC 4106 2, RFC 3686 2.1), and
+ * a manual key outlives a restart while its sequence numbers begin at 1 again. So IVs count on from
+ * the wall clock's nanoseconds at installation. One packet per nanosecond is more than any machine
+ * sends: the clock is always ahead of the last IV, and the next start begins beyond it. The limit:
+ * this breaks when the clock at the next start is behind the clock at this one plus the packets
+ * sent since (set back, or a machine without a battery-backed clock); who cannot exclude that must
+ * change the key.
  *
- * One of several senders has only what its number leaves (RFC 6054 3): 56, 52 or 48 bits for as many
- * years, so its clock ticks slower, every 16, 256 or 4096 ns since 2020, and begins anew in 2056. What
- * is left for counting packets until then is more than 2^47.
+ * One of several senders has only what its number leaves (RFC 6054 3): 56, 52 or 48 bits for as
+ * many years, so its clock ticks slower, every 16, 256 or 4096 ns since 2020, and begins anew in
+ * 2056. What is left for counting packets until then is more than 2^47.
  */
 #define EPOCH_2020_NS (1577836800ull * NS_PER_S)
 
@@ -237,9 +247,9 @@ static void sa_destroy(struct sa *sa)
 static int make(struct sa *sa, struct sa_conf *conf, unsigned threads, char *why, size_t whylen)
 {
 	sa->dir = (uint8_t)conf->dir & 1;
-	int rc = crypt_key_init(&sa->key, &conf->suite, conf->dir == DIR_OUT ? CRYPT_SEAL : CRYPT_OPEN,
-				conf->esn, secret_view(&conf->encr_key),
-				secret_view(&conf->integ_key), threads);
+	int rc = crypt_key_init(
+	    &sa->key, &conf->suite, conf->dir == DIR_OUT ? CRYPT_SEAL : CRYPT_OPEN, conf->esn,
+	    secret_view(&conf->encr_key), secret_view(&conf->integ_key), threads);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc)
@@ -390,8 +400,9 @@ unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes)
 	uint64_t p = count_up(sa, &sa->packets, packets);
 	uint64_t b = count_up(sa, &sa->bytes, bytes);
 
-	if (likely(!sa->limited) || (p < atomic_load_explicit(&sa->limit_packets, memory_order_relaxed) &&
-				     b < atomic_load_explicit(&sa->limit_bytes, memory_order_relaxed)))
+	if (likely(!sa->limited) ||
+	    (p < atomic_load_explicit(&sa->limit_packets, memory_order_relaxed) &&
+	     b < atomic_load_explicit(&sa->limit_bytes, memory_order_relaxed)))
 		return 0;
 	const struct sa_lifetime *l = &sa->conf->life;
 	return expire(sa, reached(p, l->soft_packets) || reached(b, l->soft_bytes),

@@ -36,7 +36,8 @@ struct sa_lifetime {
 
 enum sa_state { SA_ALIVE, SA_DEAD };
 
-/* Inbound transport mode in UDP: a NAT has changed addresses that the sender's TCP or UDP checksum was made with. */
+/* Inbound transport mode in UDP: a NAT has changed addresses that the sender's TCP or UDP checksum
+ * was made with. */
 enum sa_csum {
 	SA_CSUM_KEEP,
 	SA_CSUM_ADJUST, /* by the original addresses, which are known (RFC 3948 3.1.2) */
@@ -57,9 +58,9 @@ struct sa_conf;
 struct label_range;
 
 /*
- * Two cache lines for a packet, whatever its direction: with many SAs the lines a packet needs come from memory, and they
- * are most of what it costs. What is needed together shares a line; a new field of the first two has to find a place there
- * or go behind them.
+ * Two cache lines for a packet, whatever its direction: with many SAs the lines a packet needs come
+ * from memory, and they are most of what it costs. What is needed together shares a line; a new
+ * field of the first two has to find a place there or go behind them.
  */
 struct sa {
 	/* -- written by every batch -- */
@@ -69,13 +70,14 @@ struct sa {
 	_Atomic uint64_t seq; /* outbound: last number given out */
 	union {
 		struct replay replay; /* inbound */
-		uint64_t iv_base;     /* outbound: added to the sequence number: the explicit IV of counter modes */
+		uint64_t iv_base;     /* outbound: added to the sequence number: the explicit IV of
+					 counter modes */
 	};
 	/* -- read by every packet -- */
 	uint32_t spi;               /* host byte order */
 	_Atomic uint32_t inner_mtu; /* largest inner packet that fits the path, in bytes */
-	_Atomic uint32_t peer_tag;  /* inbound: a hash of where its packets come from, so that a move
-				       shows without following path; the plane's */
+	_Atomic uint32_t peer_tag; /* inbound: a hash of where its packets come from, so that a move
+				      shows without following path; the plane's */
 	uint16_t overhead_max;      /* bytes that ESP and the outer headers add at most */
 	uint8_t proto;              /* enum sa_proto */
 	uint8_t mode : 2;           /* enum sa_mode */
@@ -89,7 +91,7 @@ struct sa {
 	uint8_t fragment : 1;  /* enum sa_fragment */
 	bool esn : 1;
 	bool ecn : 1;          /* RFC 6040 normal mode; else compatibility */
-	bool cycles : 1;       /* outbound: one sender of several; numbers roll over (RFC 4303 3.3.3) */
+	bool cycles : 1; /* outbound: one sender of several; numbers roll over (RFC 4303 3.3.3) */
 	bool preserve : 1;     /* the outer header has the inner addresses (RFC 5374 3.1) */
 	bool solo : 1;         /* one worker in all: what changes need not be changed atomically */
 	_Atomic uint8_t state; /* enum sa_state */
@@ -101,20 +103,21 @@ struct sa {
 	_Atomic uint64_t limit_bytes, limit_packets;
 	/* -- the control thread's, and what packets seldom need -- */
 	struct sa_conf *conf;
-	uint32_t reqid;            /* which child of keying it belongs to, through all rekeyings; 0: none */
+	uint32_t reqid; /* which child of keying it belongs to, through all rekeyings; 0: none */
 	uint32_t index;            /* place in the SAD, stable while installed */
 	struct sa *next_retired;   /* the SAD's */
 	_Atomic uint32_t refs;     /* policies and databases that hold it */
 	bool retired;
 	_Atomic uint8_t soft_raised, hard_raised;
 	uint64_t installed_ns;     /* monotonic */
-	_Atomic int ifindex;       /* of conf->interface; 0: none, or there is none of that name now */
+	_Atomic int ifindex; /* of conf->interface; 0: none, or there is none of that name now */
 	uint32_t pmtu;             /* outbound: learned from ICMP, bytes; 0: nothing (pmtu.h) */
 	uint64_t pmtu_until_ns;    /* as long as that */
 	_Atomic uint64_t drops[4]; /* SA_DROP_*: per-SA drop counters */
 };
 _Static_assert(offsetof(struct sa, spi) == CACHE_LINE, "what packets write is one cache line");
-_Static_assert(offsetof(struct sa, key) + CRYPT_KEY_HOT == 2 * CACHE_LINE, "what packets read is one cache line");
+_Static_assert(offsetof(struct sa, key) + CRYPT_KEY_HOT == 2 * CACHE_LINE,
+	       "what packets read is one cache line");
 
 /* Outbound: from this number on it is time for another SA. */
 static inline uint64_t sa_seq_soft(const struct sa *sa)
@@ -140,15 +143,15 @@ struct sa_conf {
 	enum ipsec_dir dir;
 	uint32_t spi;
 	uint32_t reqid;              /* of struct sa */
-	/* inbound, with a reqid: how many SAs of it every packet has come through (0: this one alone),
-	 * and which of them this one is, counted from the innermost */
+	/* inbound, with a reqid: how many SAs of it every packet has come through (0: this one
+	 * alone), and which of them this one is, counted from the innermost */
 	uint8_t bundle_n, bundle_at;
 	struct ip_addr src, dst;     /* outer addresses; ver 0 ("%any"): any, or learned */
 	struct ip_addr oa_src, oa_dst; /* inbound, transport mode in UDP: src and dst as the sender
 					  has put them into its packets; ver 0: not known */
 	uint16_t src_port, dst_port; /* UDP encapsulation; host byte order */
-	/* To a multicast group (dst): the interface of the open side; owned. Inbound SAs are found by
-	 * SPI and dst, and with src by that too. */
+	/* To a multicast group (dst): the interface of the open side; owned. Inbound SAs are found
+	 * by SPI and dst, and with src by that too. */
 	char *interface;
 	bool preserve; /* tunnel: the outer header has the inner addresses (RFC 5374 3.1) */
 	/* Outbound, where several hosts send by one SA: a number of ours, which begins the explicit
@@ -168,8 +171,10 @@ struct sa_conf {
 	enum sa_fragment fragment;
 	bool ecn;
 	int dscp;          /* -1 copies */
-	uint64_t match_dscp; /* outbound: bit n, packets of DSCP n go by it (RFC 4301 4.1); 0: all */
-	struct label_range *label; /* sensitivity of what it carries (RFC 2401 8); owned; NULL: none */
+	uint64_t
+	    match_dscp; /* outbound: bit n, packets of DSCP n go by it (RFC 4301 4.1); 0: all */
+	struct label_range
+	    *label;        /* sensitivity of what it carries (RFC 2401 8); owned; NULL: none */
 	uint32_t path_mtu; /* outer, bytes; 0: from the route */
 	bool mss_clamp;
 	struct selector *sel; /* what it may carry besides what its policies say; owned; usually
@@ -192,8 +197,9 @@ void sa_conf_fini(struct sa_conf *conf);
 /* An SA to a multicast group; of it, whether it is found by its source as well. */
 bool sa_conf_is_group(const struct sa_conf *conf);
 bool sa_conf_is_from_one(const struct sa_conf *conf);
-/* <0, 0, >0: an order in which SAs are equal that cannot be in one SAD: direction, SPI, protocol, and
- * for inbound ones to a group what else is looked at (RFC 4301 4.1). Outbound ones may be equal. */
+/* <0, 0, >0: an order in which SAs are equal that cannot be in one SAD: direction, SPI, protocol,
+ * and for inbound ones to a group what else is looked at (RFC 4301 4.1). Outbound ones may be
+ * equal. */
 int sa_conf_order(const struct sa_conf *a, const struct sa_conf *b);
 /* True when an SA made from a could go on for b: everything is the same. Both need their key_id. */
 bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b);
@@ -204,8 +210,9 @@ void sa_conf_set_key_id(struct sa_conf *conf);
 /* Bytes of memory of an SA without its cipher's key tables (those: crypt_key_bytes(&sa->key)). */
 size_t sa_bytes(const struct sa *sa);
 
-/* Largest inner packet (in transport mode: packet before it is protected) for an outer MTU with this
- * suite, encapsulation and outer version; padding to the alignment included. 0 when nothing fits. */
+/* Largest inner packet (in transport mode: packet before it is protected) for an outer MTU with
+ * this suite, encapsulation and outer version; padding to the alignment included. 0 when nothing
+ * fits. */
 uint32_t sa_inner_mtu(const struct sa *sa, uint32_t outer_mtu, int outer_ver);
 /* Replaces the outer addresses (control thread); the old path is freed after a grace period by the
  * caller's synchronize. Returns the old one. */
@@ -224,8 +231,8 @@ bool sa_seq_take(struct sa *sa, unsigned n, uint64_t *first);
 #define SA_SOFT 1
 #define SA_HARD 2
 unsigned sa_count(struct sa *sa, uint64_t packets, uint64_t bytes);
-/* For the number that sa_seq_take() gave out last: SA_SOFT once, when few are left (15/16 of them are
- * used); else 0. */
+/* For the number that sa_seq_take() gave out last: SA_SOFT once, when few are left (15/16 of them
+ * are used); else 0. */
 unsigned sa_seq_low(struct sa *sa);
 /* The control thread's once-a-second look at the time limits. Same result bits. */
 unsigned sa_check_time(struct sa *sa, uint64_t now_ns);

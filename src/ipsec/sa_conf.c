@@ -144,16 +144,17 @@ bool sa_conf_same(const struct sa_conf *a, const struct sa_conf *b)
 {
 	return same_text(a->name, b->name) && a->proto == b->proto && a->mode == b->mode &&
 	       a->dir == b->dir && a->spi == b->spi && a->reqid == b->reqid &&
-	       a->bundle_n == b->bundle_n && a->bundle_at == b->bundle_at && ip_addr_eq(&a->src, &b->src) &&
-	       ip_addr_eq(&a->dst, &b->dst) && a->src_port == b->src_port &&
-	       a->dst_port == b->dst_port && a->encap == b->encap &&
+	       a->bundle_n == b->bundle_n && a->bundle_at == b->bundle_at &&
+	       ip_addr_eq(&a->src, &b->src) && ip_addr_eq(&a->dst, &b->dst) &&
+	       a->src_port == b->src_port && a->dst_port == b->dst_port && a->encap == b->encap &&
 	       ip_addr_eq(&a->oa_src, &b->oa_src) && ip_addr_eq(&a->oa_dst, &b->oa_dst) &&
 	       same_suite(&a->suite, &b->suite) &&
 	       memcmp(a->key_id, b->key_id, sizeof(a->key_id)) == 0 && a->esn == b->esn &&
-	       a->replay_window == b->replay_window &&
-	       same_text(a->interface, b->interface) && a->preserve == b->preserve &&
-	       a->sender_id == b->sender_id && a->sender_bits == b->sender_bits && same_life(&a->life, &b->life) &&
+	       a->replay_window == b->replay_window && same_text(a->interface, b->interface) &&
+	       a->preserve == b->preserve && a->sender_id == b->sender_id &&
+	       a->sender_bits == b->sender_bits && same_life(&a->life, &b->life) &&
 	       a->df == b->df && a->fragment == b->fragment && a->ecn == b->ecn &&
-	       a->dscp == b->dscp && a->match_dscp == b->match_dscp && same_label(a->label, b->label) && a->path_mtu == b->path_mtu && a->mss_clamp == b->mss_clamp &&
-	       same_selectors(a, b);
+	       a->dscp == b->dscp && a->match_dscp == b->match_dscp &&
+	       same_label(a->label, b->label) && a->path_mtu == b->path_mtu &&
+	       a->mss_clamp == b->mss_clamp && same_selectors(a, b);
 }

@@ -1,11 +1,11 @@
 /*
  * The SAD. What readers see is one `struct sad_table`: an open-addressing array of 64-bit words
  * {SPI:32, AH:1, group:1, place+1:30} and the array of SAs by place; an SA to a group has a hash of
- * SPI and addresses in place of the SPI, so that who looks for an SPI never meets it. The one writer stores single words into
- * it while readers look; when an array is full, a table of twice the size is published and the old
- * one freed after a grace period. A place is given to another SA only after a grace period too, so
- * that a reader who found a word never finds a stranger behind it. Names are looked up by the
- * writer alone, in a chained hash over places.
+ * SPI and addresses in place of the SPI, so that who looks for an SPI never meets it. The one
+ * writer stores single words into it while readers look; when an array is full, a table of twice
+ * the size is published and the old one freed after a grace period. A place is given to another SA
+ * only after a grace period too, so that a reader who found a word never finds a stranger behind
+ * it. Names are looked up by the writer alone, in a chained hash over places.
  */
 #include "ipsec/sad.h"
 
@@ -55,7 +55,8 @@ static uint64_t key_of(uint32_t spi, uint8_t proto)
 	return (uint64_t)spi << 32 | (proto == SA_AH ? WORD_AH : 0);
 }
 
-/* What an SA to a group is found by; src NULL: from anyone. Addresses are the configuration's choice. */
+/* What an SA to a group is found by; src NULL: from anyone. Addresses are the configuration's
+ * choice. */
 static uint32_t group_hash(uint32_t spi, const struct ip_addr *dst, const struct ip_addr *src)
 {
 	uint64_t h = spi, w;
@@ -78,7 +79,8 @@ static uint64_t key_of_sa(const struct sa *sa)
 
 	if (!sa->group)
 		return key_of(sa->spi, sa->proto);
-	return key_of(group_hash(sa->spi, &c->dst, sa_conf_is_from_one(c) ? &c->src : NULL), sa->proto) |
+	return key_of(group_hash(sa->spi, &c->dst, sa_conf_is_from_one(c) ? &c->src : NULL),
+		      sa->proto) |
 	       WORD_GROUP;
 }
 
@@ -146,8 +148,8 @@ static struct sa *sa_at(const struct sad_table *t, uint64_t word)
 }
 
 /* The word of the SA to a group that is found by exactly this; hashes may be equal. */
-static int64_t group_find(const struct sad_table *t, uint32_t spi, uint8_t proto, const struct ip_addr *dst,
-			  const struct ip_addr *src, uint64_t *word)
+static int64_t group_find(const struct sad_table *t, uint32_t spi, uint8_t proto,
+			  const struct ip_addr *dst, const struct ip_addr *src, uint64_t *word)
 {
 	uint32_t hash = group_hash(spi, dst, src);
 	uint64_t key = key_of(hash, proto) | WORD_GROUP;
@@ -158,7 +160,8 @@ static int64_t group_find(const struct sad_table *t, uint32_t spi, uint8_t proto
 			return -1;
 		const struct sa *sa = (w & ~WORD_PLACE) == key ? sa_at(t, w) : NULL;
 		if (!sa || sa->spi != spi || !ip_addr_eq(&sa->conf->dst, dst) ||
-		    sa_conf_is_from_one(sa->conf) != (src != NULL) || (src && !ip_addr_eq(&sa->conf->src, src)))
+		    sa_conf_is_from_one(sa->conf) != (src != NULL) ||
+		    (src && !ip_addr_eq(&sa->conf->src, src)))
 			continue;
 		*word = w;
 		return i;
@@ -172,7 +175,8 @@ static int64_t find_like(const struct sad_table *t, const struct sa *sa, uint64_
 
 	if (!sa->group)
 		return table_find(t, sa->spi, key_of(sa->spi, sa->proto), word);
-	return group_find(t, sa->spi, sa->proto, &c->dst, sa_conf_is_from_one(c) ? &c->src : NULL, word);
+	return group_find(t, sa->spi, sa->proto, &c->dst, sa_conf_is_from_one(c) ? &c->src : NULL,
+			  word);
 }
 
 struct sad *sad_new(void)
@@ -465,13 +469,14 @@ bool sad_has_groups(const struct sad *s)
 	return atomic_load_explicit(&s->groups, memory_order_relaxed) != 0;
 }
 
-struct sa *sad_lookup_group(const struct sad *s, uint32_t spi, uint8_t proto, const struct ip_addr *dst,
-			    const struct ip_addr *src)
+struct sa *sad_lookup_group(const struct sad *s, uint32_t spi, uint8_t proto,
+			    const struct ip_addr *dst, const struct ip_addr *src)
 {
 	const struct sad_table *t = rcu_dereference(s->table);
 	uint64_t word;
 
-	if (group_find(t, spi, proto, dst, src, &word) < 0 && group_find(t, spi, proto, dst, NULL, &word) < 0)
+	if (group_find(t, spi, proto, dst, src, &word) < 0 &&
+	    group_find(t, spi, proto, dst, NULL, &word) < 0)
 		return sad_lookup(s, spi, proto);
 	return sa_at(t, word);
 }

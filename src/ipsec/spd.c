@@ -150,7 +150,8 @@ static void note_ports(struct spd *s)
 		for (unsigned j = 0; j < p->n_sel; j++) {
 			const struct selector *sel = &p->sel[j];
 			bool v6 = sel->local.lo.ver == 6;
-			if (sel->local_port.match != PORT_RANGE && sel->remote_port.match != PORT_RANGE)
+			if (sel->local_port.match != PORT_RANGE &&
+			    sel->remote_port.match != PORT_RANGE)
 				continue;
 			s->names_ports[DIR_OUT][v6] |= (p->dirs & POLICY_DIR_OUT) != 0;
 			s->names_ports[DIR_IN][v6] |= (p->dirs & POLICY_DIR_IN) != 0;

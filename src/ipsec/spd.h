@@ -39,17 +39,19 @@ struct policy {
 	struct sa **out,
 	    **in; /* protect: SAs (a bundle in order of application; today one); references owned */
 	unsigned n_out, n_in;
-	struct sa **also; /* protect: SAs beside those, of both directions, each by itself; references
-			     owned */
+	struct sa **also; /* protect: SAs beside those, of both directions, each by itself;
+			     references owned */
 	unsigned n_also;
 	struct policy_labels *labels; /* owned; NULL: it does not look at labels (pick.h) */
-	bool pick; /* packets of one flow need not go one way: pick_out(), pick_in() are asked for each */
+	bool pick; /* packets of one flow need not go one way: pick_out(), pick_in() are asked for
+		      each */
 	bool mss_clamp;
-	bool icmp_errors; /* carries ICMP errors that no policy is for, when they quote a packet of its own
-			     (RFC 4301 6.2) */
+	bool icmp_errors; /* carries ICMP errors that no policy is for, when they quote a packet of
+			     its own (RFC 4301 6.2) */
 	bool whole_only; /* where it names ports, later fragments are not for it (RFC 4301 7.3: not
 			    agreed with the peer) */
-	bool each; /* of a trap: packets are not to share the SA that another asked for (RFC 4301 4.4.1.2) */
+	bool each;       /* of a trap: packets are not to share the SA that another asked for (RFC
+			    4301 4.4.1.2) */
 	uint32_t reqid; /* 0: none. Else SAs with the same reqid are accepted inbound, and outbound
 			   ones come from `route` */
 	struct out_route *route; /* of a reqid: shared by its policies, lent by the plane */

@@ -1,4 +1,5 @@
-/* Out: how far the headers reach that every router sees. In: a header as it was, or one made up; checksums. */
+/* Out: how far the headers reach that every router sees. In: a header as it was, or one made up;
+ * checksums. */
 #include "ipsec/transport.h"
 
 #include <netinet/in.h>

@@ -1,8 +1,8 @@
 /*
  * An IPv4 header enters, the label in its options leaves. First the options are walked to the one
- * CIPSO option, then the tags in it: exactly one sensitivity tag is in a label (FIPS 188 has no other
- * kind that says who may see a packet). A packet is refused for anything that two readers could
- * understand differently.
+ * CIPSO option, then the tags in it: exactly one sensitivity tag is in a label (FIPS 188 has no
+ * other kind that says who may see a packet). A packet is refused for anything that two readers
+ * could understand differently.
  */
 #include "packet/cipso.h"
 

@@ -1,6 +1,7 @@
 /*
- * Sensitivity labels in IPv4 packets: the CIPSO option (FIPS 188; option 134), tag types 1 (bit map),
- * 2 (enumerated) and 5 (ranges). Read only: labels are put on packets by the hosts that make them.
+ * Sensitivity labels in IPv4 packets: the CIPSO option (FIPS 188; option 134), tag types 1 (bit
+ * map), 2 (enumerated) and 5 (ranges). Read only: labels are put on packets by the hosts that make
+ * them.
  */
 #ifndef PACKET_CIPSO_H
 #define PACKET_CIPSO_H
@@ -33,10 +34,10 @@ struct label {
 };
 
 /*
- * Reads the label of the packet ip[0..info->len) that pkt_parse() has seen. *found: it has one (IPv6
- * packets never have). DROP_NONE, or DROP_LABEL_FORMAT: options out of bounds, more than one CIPSO
- * option, a DOI of 0, lengths, an alignment octet that is not 0, categories out of order or number,
- * no sensitivity tag, more than one, or a tag of another kind, whose meaning is not known.
+ * Reads the label of the packet ip[0..info->len) that pkt_parse() has seen. *found: it has one
+ * (IPv6 packets never have). DROP_NONE, or DROP_LABEL_FORMAT: options out of bounds, more than one
+ * CIPSO option, a DOI of 0, lengths, an alignment octet that is not 0, categories out of order or
+ * number, no sensitivity tag, more than one, or a tag of another kind, whose meaning is not known.
  */
 enum drop cipso_read(const uint8_t *ip, const struct pkt_info *info, struct label *out,
 		     bool *found) warn_unused;

@@ -1,7 +1,7 @@
 /*
- * Ones' complement sums. Bytes are added in 64-byte blocks, as vectors of eight 64-bit lanes that take
- * the low and the high half of each word apart, so no carry is ever lost; the compiler makes of
- * that whatever the CPU has.
+ * Ones' complement sums. Bytes are added in 64-byte blocks, as vectors of eight 64-bit lanes that
+ * take the low and the high half of each word apart, so no carry is ever lost; the compiler makes
+ * of that whatever the CPU has.
  */
 #include "packet/csum.h"
 
@@ -9,7 +9,8 @@
 
 #include "base/bytes.h"
 
-/* One clone per vector width, chosen by the dynamic loader. Its resolvers run too early for the sanitizers. */
+/* One clone per vector width, chosen by the dynamic loader. Its resolvers run too early for the
+ * sanitizers. */
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) &&                            \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define MULTI_CPU __attribute__((target_clones("avx512f", "avx2", "default")))

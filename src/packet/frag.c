@@ -1,6 +1,7 @@
 /*
- * A packet goes in with an MTU, its fragments come out one by one. Every fragment carries a multiple
- * of 8 bytes except the last of the original; IPv4 options without the copied flag stay with the first.
+ * A packet goes in with an MTU, its fragments come out one by one. Every fragment carries a
+ * multiple of 8 bytes except the last of the original; IPv4 options without the copied flag stay
+ * with the first.
  */
 #include "packet/frag.h"
 
@@ -122,13 +123,14 @@ uint32_t frag4_make(const uint8_t *ip, uint32_t len, uint32_t mtu, unsigned i, u
 	return hdr + n;
 }
 
-/* ---- IPv6 ---------------------------------------------------------------------------------------- */
+/* ---- IPv6
+ * ---------------------------------------------------------------------------------------- */
 
 #define IP6_HDR 40u
 #define FRAG6_HDR 8u
 
-/* Bytes of the unfragmentable part: to the end of the hop-by-hop options, or of the routing header; *next_at: where it says what
- * follows. 0: the packet cannot be fragmented. */
+/* Bytes of the unfragmentable part: to the end of the hop-by-hop options, or of the routing header;
+ * *next_at: where it says what follows. 0: the packet cannot be fragmented. */
 static uint32_t unfragmentable(const uint8_t *ip, uint32_t len, uint32_t *next_at)
 {
 	uint32_t off = IP6_HDR, at = 6, end = IP6_HDR;
@@ -166,7 +168,8 @@ unsigned frag6_count(const uint8_t *ip, uint32_t len, uint32_t mtu)
 	return (len - head + each - 1) / each;
 }
 
-uint32_t frag6_make(const uint8_t *ip, uint32_t len, uint32_t mtu, unsigned i, uint32_t id, uint8_t *dst)
+uint32_t frag6_make(const uint8_t *ip, uint32_t len, uint32_t mtu, unsigned i, uint32_t id,
+		    uint8_t *dst)
 {
 	uint32_t next_at, head;
 

@@ -1,6 +1,7 @@
 /*
- * A fragment comes in, what is known of its datagram is looked up: four places in a row, by a keyed hash of addresses, ID and tag. An
- * entry is made by the first fragment and given up when the datagram is complete, or old, or when four younger ones want its places.
+ * A fragment comes in, what is known of its datagram is looked up: four places in a row, by a keyed
+ * hash of addresses, ID and tag. An entry is made by the first fragment and given up when the
+ * datagram is complete, or old, or when four younger ones want its places.
  */
 #include "packet/fragtab.h"
 
@@ -31,9 +32,11 @@ struct frag_entry {
 	struct pieces pieces;
 };
 
-/* ---- reading --------------------------------------------------------------------------------------- */
+/* ---- reading
+ * --------------------------------------------------------------------------------------- */
 
-/* Where the fragment header of an IPv6 packet is; 0: nowhere. The chain is known to be well-formed. */
+/* Where the fragment header of an IPv6 packet is; 0: nowhere. The chain is known to be well-formed.
+ */
 static uint32_t find_header6(const uint8_t *ip, const struct pkt_info *info)
 {
 	uint8_t nh = ip[6];
@@ -71,7 +74,8 @@ enum drop frag_place(const uint8_t *ip, const struct pkt_info *info, struct frag
 	return DROP_NONE;
 }
 
-/* ---- what is known --------------------------------------------------------------------------------- */
+/* ---- what is known
+ * --------------------------------------------------------------------------------- */
 
 static uint64_t word_of(const struct flow_key *k)
 {
@@ -80,7 +84,8 @@ static uint64_t word_of(const struct flow_key *k)
 	return w;
 }
 
-/* The key that tells datagrams apart; the protocol does so for IPv4 alone (RFC 791 3.2, RFC 8200 4.5). */
+/* The key that tells datagrams apart; the protocol does so for IPv4 alone (RFC 791 3.2, RFC
+ * 8200 4.5). */
 static struct flow_key identity(const struct flow_key *k, uint32_t id, uint32_t tag)
 {
 	struct flow_key r = *k;
@@ -94,18 +99,22 @@ static struct flow_key identity(const struct flow_key *k, uint32_t id, uint32_t 
 
 static bool is_of(const struct frag_entry *e, const struct flow_key *k, uint32_t id, uint32_t tag)
 {
-	return e->id == id && e->tag == tag && e->ver == k->ver && (k->ver == 6 || e->proto == k->proto) &&
-	       memcmp(e->src, k->src, 16) == 0 && memcmp(e->dst, k->dst, 16) == 0;
+	return e->id == id && e->tag == tag && e->ver == k->ver &&
+	       (k->ver == 6 || e->proto == k->proto) && memcmp(e->src, k->src, 16) == 0 &&
+	       memcmp(e->dst, k->dst, 16) == 0;
 }
 
-static struct frag_entry *set_of(struct fragtab *t, const struct flow_key *k, uint32_t id, uint32_t tag)
+static struct frag_entry *set_of(struct fragtab *t, const struct flow_key *k, uint32_t id,
+				 uint32_t tag)
 {
 	struct flow_key who = identity(k, id, tag);
 
-	return &t->entry[(flow_key_hash(&who, t->seed) & (FRAG_DATAGRAMS - 1)) & ~(uint64_t)(WAYS - 1)];
+	return &t->entry[(flow_key_hash(&who, t->seed) & (FRAG_DATAGRAMS - 1)) &
+			 ~(uint64_t)(WAYS - 1)];
 }
 
-static struct frag_entry *find(struct frag_entry *set, const struct flow_key *k, uint32_t id, uint32_t tag, uint64_t now)
+static struct frag_entry *find(struct frag_entry *set, const struct flow_key *k, uint32_t id,
+			       uint32_t tag, uint64_t now)
 {
 	for (unsigned i = 0; i < WAYS; i++)
 		if (set[i].ns && now - set[i].ns < FRAG_LIVE_NS && is_of(&set[i], k, id, tag))
@@ -113,31 +122,40 @@ static struct frag_entry *find(struct frag_entry *set, const struct flow_key *k,
 	return NULL;
 }
 
-static struct frag_entry *make(struct frag_entry *set, const struct flow_key *k, uint32_t id, uint32_t tag, uint64_t now)
+static struct frag_entry *make(struct frag_entry *set, const struct flow_key *k, uint32_t id,
+			       uint32_t tag, uint64_t now)
 {
 	struct frag_entry *e = &set[0];
 
 	for (unsigned i = 1; i < WAYS; i++)
 		if (set[i].ns < e->ns)
 			e = &set[i];
-	*e = (struct frag_entry) { .id = id, .tag = tag, .proto = k->proto, .ver = k->ver, .ns = now ? now : 1, .word = word_of(k) };
+	*e = (struct frag_entry){ .id = id,
+				  .tag = tag,
+				  .proto = k->proto,
+				  .ver = k->ver,
+				  .ns = now ? now : 1,
+				  .word = word_of(k) };
 	memcpy(e->src, k->src, 16);
 	memcpy(e->dst, k->dst, 16);
 	return e;
 }
 
-/* Is it where one is that came before, and no other? What that one held is not kept: it has gone on, this one does not. */
+/* Is it where one is that came before, and no other? What that one held is not kept: it has gone
+ * on, this one does not. */
 static bool repeats(const struct frag_entry *e, const struct frag_place *p)
 {
 	uint32_t hi = p->off + p->len;
 
 	for (unsigned i = 0; i < e->n; i++)
 		if (e->range[i].lo <= p->off && hi <= e->range[i].hi)
-			return p->more == !(e->end && hi == e->end) && pieces_same(&e->pieces, p->off, hi, e->range[i].hi);
+			return p->more == !(e->end && hi == e->end) &&
+			       pieces_same(&e->pieces, p->off, hi, e->range[i].hi);
 	return false;
 }
 
-/* Enters [lo, hi); false when it overlaps, which ends the datagram, or when there are too many pieces. */
+/* Enters [lo, hi); false when it overlaps, which ends the datagram, or when there are too many
+ * pieces. */
 static bool enter(struct frag_entry *e, uint32_t lo, uint32_t hi, enum drop *why)
 {
 	int before = -1, behind = -1;
@@ -193,7 +211,8 @@ static void make_ready(struct fragtab *t, const struct flow_key *k, uint32_t id,
 
 	for (unsigned i = 0; i < n; i++) {
 		struct frag_kept *f = &t->kept[i];
-		if (!f->ready && f->id == id && f->tag == tag && f->key.ver == k->ver && (k->ver == 6 || f->key.proto == k->proto) &&
+		if (!f->ready && f->id == id && f->tag == tag && f->key.ver == k->ver &&
+		    (k->ver == 6 || f->key.proto == k->proto) &&
 		    memcmp(f->key.src, k->src, 16) == 0 && memcmp(f->key.dst, k->dst, 16) == 0) {
 			f->ready = true;
 			t->n_ready++;
@@ -201,7 +220,8 @@ static void make_ready(struct fragtab *t, const struct flow_key *k, uint32_t id,
 	}
 }
 
-enum frag_do fragtab_see(struct fragtab *t, const uint8_t *ip, struct pkt_info *info, uint32_t tag, uint64_t now, enum drop *why)
+enum frag_do fragtab_see(struct fragtab *t, const uint8_t *ip, struct pkt_info *info, uint32_t tag,
+			 uint64_t now, enum drop *why)
 {
 	struct flow_key *k = &info->key;
 	struct frag_place p;
@@ -236,10 +256,11 @@ enum frag_do fragtab_see(struct fragtab *t, const uint8_t *ip, struct pkt_info *
 	return FRAG_GO;
 }
 
-/* ---- those that wait ------------------------------------------------------------------------------- */
+/* ---- those that wait
+ * ------------------------------------------------------------------------------- */
 
-enum drop fragtab_keep(struct fragtab *t, const uint8_t *ip, const struct pkt_info *info, uint32_t tag, const void *note,
-		       uint64_t now)
+enum drop fragtab_keep(struct fragtab *t, const uint8_t *ip, const struct pkt_info *info,
+		       uint32_t tag, const void *note, uint64_t now)
 {
 	unsigned n = atomic_load_explicit(&t->n_kept, memory_order_relaxed);
 	struct frag_place p;
@@ -250,7 +271,12 @@ enum drop fragtab_keep(struct fragtab *t, const uint8_t *ip, const struct pkt_in
 	if (n == FRAG_KEPT || info->len > FRAG_KEPT_BYTES - t->used)
 		return DROP_FRAG_FULL;
 	struct frag_kept *k = &t->kept[n];
-	*k = (struct frag_kept) { .key = info->key, .ns = now, .id = p.id, .tag = tag, .off = t->used, .len = info->len };
+	*k = (struct frag_kept){ .key = info->key,
+				 .ns = now,
+				 .id = p.id,
+				 .tag = tag,
+				 .off = t->used,
+				 .len = info->len };
 	if (note)
 		memcpy(k->note, note, FRAG_NOTE);
 	memcpy(t->mem + t->used, ip, info->len);
@@ -284,7 +310,8 @@ unsigned fragtab_sweep(struct fragtab *t, uint64_t now)
 	return late;
 }
 
-/* ---- making ---------------------------------------------------------------------------------------- */
+/* ---- making
+ * ---------------------------------------------------------------------------------------- */
 
 #define ENTRY_BYTES (FRAG_DATAGRAMS * sizeof(struct frag_entry))
 #define KEPT_BYTES (FRAG_KEPT * sizeof(struct frag_kept))
@@ -292,7 +319,8 @@ unsigned fragtab_sweep(struct fragtab *t, uint64_t now)
 /* Pages are the system's until they are used: who sees no fragments has none. */
 static void *map(size_t len)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 

@@ -1,4 +1,5 @@
-/* Addresses, then tags, then the EtherType; behind it only what tells ND, DHCP and group membership from other IP. */
+/* Addresses, then tags, then the EtherType; behind it only what tells ND, DHCP and group membership
+ * from other IP. */
 #include "packet/frame.h"
 
 #include <netinet/in.h>
@@ -52,7 +53,9 @@ static uint8_t icmp6_kind(const uint8_t *ip, const uint8_t *icmp)
 	uint8_t type = icmp[0];
 
 	if (type >= 133 && type <= 137)
-		return ip[7] == 255 ? FRAME_ND : FRAME_IP; /* RFC 4861 6.1, 7.1: else it has come through a router */
+		return ip[7] == 255
+			   ? FRAME_ND
+			   : FRAME_IP; /* RFC 4861 6.1, 7.1: else it has come through a router */
 	return (type >= 130 && type <= 132) || type == 143 ? FRAME_GROUP : FRAME_IP;
 }
 
@@ -67,7 +70,8 @@ static enum drop ip6(const uint8_t *ip, size_t len, struct frame *f)
 	if (total > len)
 		return DROP_BAD_LENGTH;
 	f->len = total;
-	if (next == IPPROTO_HOPOPTS && total >= 48) { /* MLD comes with a router alert (RFC 3810 5) */
+	if (next == IPPROTO_HOPOPTS &&
+	    total >= 48) { /* MLD comes with a router alert (RFC 3810 5) */
 		next = ip[40];
 		off += (ip[41] + 1u) * 8;
 	}
@@ -82,9 +86,10 @@ static uint8_t llc_kind(const struct frame *f, const uint8_t *p, size_t len)
 {
 	static const uint8_t bridges[FRAME_MAC_LEN] = { 0x01, 0x80, 0xc2 };
 
-	return len >= 3 && p[0] == 0x42 && p[1] == 0x42 && p[2] == 3 && memcmp(f->head, bridges, sizeof(bridges)) == 0 ?
-		       FRAME_STP :
-		       FRAME_OTHER;
+	return len >= 3 && p[0] == 0x42 && p[1] == 0x42 && p[2] == 3 &&
+		       memcmp(f->head, bridges, sizeof(bridges)) == 0
+		   ? FRAME_STP
+		   : FRAME_OTHER;
 }
 
 enum drop frame_parse(const uint8_t *p, size_t len, uint32_t tag, struct frame *f)
@@ -138,12 +143,13 @@ enum drop frame_parse(const uint8_t *p, size_t len, uint32_t tag, struct frame *
 	return DROP_NONE;
 }
 
-uint32_t frame_head(const struct frame *f, const uint8_t dst[FRAME_MAC_LEN], const uint8_t src[FRAME_MAC_LEN],
-		    uint8_t out[FRAME_HEAD_MAX])
+uint32_t frame_head(const struct frame *f, const uint8_t dst[FRAME_MAC_LEN],
+		    const uint8_t src[FRAME_MAC_LEN], uint8_t out[FRAME_HEAD_MAX])
 {
 	memcpy(out, dst, FRAME_MAC_LEN);
 	memcpy(out + FRAME_MAC_LEN, src, FRAME_MAC_LEN);
-	memcpy(out + 2 * FRAME_MAC_LEN, f->head + 2 * FRAME_MAC_LEN, f->head_len - 2u * FRAME_MAC_LEN);
+	memcpy(out + 2 * FRAME_MAC_LEN, f->head + 2 * FRAME_MAC_LEN,
+	       f->head_len - 2u * FRAME_MAC_LEN);
 	return f->head_len;
 }
 

@@ -1,6 +1,6 @@
 /*
- * One look at an Ethernet frame: its header with VLAN tags, what kind of frame it is for a bridge's rules, and where its IP
- * packet lies.
+ * One look at an Ethernet frame: its header with VLAN tags, what kind of frame it is for a bridge's
+ * rules, and where its IP packet lies.
  */
 #ifndef PACKET_FRAME_H
 #define PACKET_FRAME_H
@@ -15,7 +15,8 @@
 #define FRAME_TAGS_MAX 2
 #define FRAME_HEAD_MAX (2 * FRAME_MAC_LEN + FRAME_TAGS_MAX * 4 + 2)
 
-/* FRAME_IP is what policies decide on. ND, DHCP and group membership are IP, too, but a network does not work without them. */
+/* FRAME_IP is what policies decide on. ND, DHCP and group membership are IP, too, but a network
+ * does not work without them. */
 enum frame_kind {
 	FRAME_IP,
 	FRAME_ARP,   /* 0x0806 */
@@ -38,9 +39,10 @@ struct frame {
 };
 
 /*
- * Parses the frame in p[0..len), destination address first. tag: a tag that the system has taken out, TPID << 16 | TCI; 0: none. It
- * is the outermost, and in head again. An IP packet is looked at only as far as the kind needs. Returns DROP_NONE, DROP_FRAME_SHORT,
- * or of an IP packet DROP_SHORT, DROP_NOT_IP or DROP_BAD_LENGTH. Never reads past len.
+ * Parses the frame in p[0..len), destination address first. tag: a tag that the system has taken
+ * out, TPID << 16 | TCI; 0: none. It is the outermost, and in head again. An IP packet is looked at
+ * only as far as the kind needs. Returns DROP_NONE, DROP_FRAME_SHORT, or of an IP packet
+ * DROP_SHORT, DROP_NOT_IP or DROP_BAD_LENGTH. Never reads past len.
  */
 enum drop frame_parse(const uint8_t *p, size_t len, uint32_t tag, struct frame *out) warn_unused;
 
@@ -55,8 +57,8 @@ static inline const uint8_t *frame_src(const struct frame *f)
 }
 
 /* Writes the same header with these addresses to out; returns its length, head_len. */
-uint32_t frame_head(const struct frame *f, const uint8_t dst[FRAME_MAC_LEN], const uint8_t src[FRAME_MAC_LEN],
-		    uint8_t out[FRAME_HEAD_MAX]);
+uint32_t frame_head(const struct frame *f, const uint8_t dst[FRAME_MAC_LEN],
+		    const uint8_t src[FRAME_MAC_LEN], uint8_t out[FRAME_HEAD_MAX]);
 /* Sets the EtherType of a header to the one of IPv4 or IPv6. */
 void frame_set_ip(uint8_t *head, uint32_t head_len, int ver);
 

@@ -1,7 +1,8 @@
 /*
- * Joining. Packets of one flow come in, in order; those that a receiver could not tell from segments of one
- * super-packet become one iov; gro_close() rewrites the first one's headers for the whole. Headers are
- * compared before checksums are: most packets that do not belong are recognised in a few loads.
+ * Joining. Packets of one flow come in, in order; those that a receiver could not tell from
+ * segments of one super-packet become one iov; gro_close() rewrites the first one's headers for the
+ * whole. Headers are compared before checksums are: most packets that do not belong are recognised
+ * in a few loads.
  */
 #include <netinet/in.h>
 
@@ -38,7 +39,8 @@ static inline uint16_t raw16(const uint8_t *p)
 	return v;
 }
 
-/* The IP and upper header bytes of a packet that could be part of a run by itself; 0 when it could not. */
+/* The IP and upper header bytes of a packet that could be part of a run by itself; 0 when it could
+ * not. */
 static inline uint32_t joinable(const uint8_t *ip, const struct pkt_info *info)
 {
 	const uint8_t *l4 = ip + info->l4_off;
@@ -129,7 +131,8 @@ static inline bool same_ip(const struct gro_run *r, const uint8_t *a, const uint
 }
 
 /* The same for TCP: a and b are the TCP headers, hdr bytes each. */
-static inline bool same_tcp(const struct gro_run *r, const uint8_t *a, const uint8_t *b, uint32_t hdr)
+static inline bool same_tcp(const struct gro_run *r, const uint8_t *a, const uint8_t *b,
+			    uint32_t hdr)
 {
 	if (raw32(a) != raw32(b) || load_be32(b + 4) != r->next_seq ||
 	    raw32(a + 8) != raw32(b + 8) || a[12] != b[12] || raw16(a + 14) != raw16(b + 14) ||

@@ -1,7 +1,7 @@
 /*
- * Splitting. A super-packet and its virtio header come in; gso_open() checks them against each other and
- * sums what all segments share; gso_segment() then copies the headers, patches what differs, and
- * copies and sums the payload in one pass.
+ * Splitting. A super-packet and its virtio header come in; gso_open() checks them against each
+ * other and sums what all segments share; gso_segment() then copies the headers, patches what
+ * differs, and copies and sums the payload in one pass.
  */
 #include "packet/gso.h"
 
@@ -67,7 +67,8 @@ static bool type_fits(struct gso *g, uint8_t type, const struct pkt_info *info)
 	}
 }
 
-/* Sums what the segments share. The length of the pseudo header is left out: the last segment's differs. */
+/* Sums what the segments share. The length of the pseudo header is left out: the last segment's
+ * differs. */
 static void sum_common(struct gso *g)
 {
 	const uint8_t *l4 = g->ip + g->l4_off;
@@ -79,10 +80,12 @@ static void sum_common(struct gso *g)
 			    csum_add(0, g->ip + 12, g->l4_off - 12);
 	}
 	if (g->v6 && g->l4_off > 40) {
-		/* The pseudo header holds the final destination, which may lie in a routing header. The kernel has
-		 * summed it already: take its length out (ones' complement) and use that. */
+		/* The pseudo header holds the final destination, which may lie in a routing header.
+		 * The kernel has summed it already: take its length out (ones' complement) and use
+		 * that. */
 		uint16_t len_be = (uint16_t)__builtin_bswap16((uint16_t)l4_len);
-		g->l4_sum = raw16(l4 + (g->tcp ? TCP_CHECK : UDP_CHECK)) + (uint64_t)(uint16_t)~len_be;
+		g->l4_sum =
+		    raw16(l4 + (g->tcp ? TCP_CHECK : UDP_CHECK)) + (uint64_t)(uint16_t)~len_be;
 	} else {
 		g->l4_sum = csum_pseudo(g->ip, 0, g->proto);
 	}
@@ -97,8 +100,8 @@ static void sum_common(struct gso *g)
 	}
 }
 
-enum drop gso_open(struct gso *g, const struct virtio_net_hdr *vnet, const uint8_t *ip, uint32_t len,
-		   const struct pkt_info *info)
+enum drop gso_open(struct gso *g, const struct virtio_net_hdr *vnet, const uint8_t *ip,
+		   uint32_t len, const struct pkt_info *info)
 {
 	*g = (struct gso) {
 		.ip = ip,
@@ -113,7 +116,8 @@ enum drop gso_open(struct gso *g, const struct virtio_net_hdr *vnet, const uint8
 		return open_plain(g, vnet);
 
 	if (info->len != len || (info->key.flags & FLOW_OPAQUE) ||
-	    (info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) || !type_fits(g, vnet->gso_type, info))
+	    (info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) ||
+	    !type_fits(g, vnet->gso_type, info))
 		return DROP_BAD_OFFLOAD;
 	/* pkt_parse() has seen 20 bytes of TCP or 8 of UDP */
 	uint32_t upper = g->tcp ? (ip[g->l4_off + 12] >> 4) * 4u : UDP_HDR;

@@ -1,6 +1,6 @@
 /*
- * ICMP errors. A packet that we will not carry comes in; the error that tells its sender why goes out, with
- * as much of the packet as the RFCs want quoted.
+ * ICMP errors. A packet that we will not carry comes in; the error that tells its sender why goes
+ * out, with as much of the packet as the RFCs want quoted.
  */
 #include "packet/icmp.h"
 
@@ -119,8 +119,8 @@ static uint32_t error6(enum icmp_kind kind, const uint8_t *ip, uint32_t len, uin
 	return total;
 }
 
-uint32_t icmp_error(enum icmp_kind kind, const uint8_t *ip, const struct pkt_info *info, uint32_t mtu,
-		    const struct ip_addr *from, uint8_t *out)
+uint32_t icmp_error(enum icmp_kind kind, const uint8_t *ip, const struct pkt_info *info,
+		    uint32_t mtu, const struct ip_addr *from, uint8_t *out)
 {
 	if (info->key.ver == 4)
 		return error4(kind, ip, info->len, mtu, from, out);

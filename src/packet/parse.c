@@ -1,6 +1,7 @@
 /*
  * A packet comes in, a pkt_info goes out: length, addresses, upper protocol, ports. Plain IPv4 and
- * IPv6 with TCP or UDP run straight down; options, extension headers and fragments take the side roads.
+ * IPv6 with TCP or UDP run straight down; options, extension headers and fragments take the side
+ * roads.
  */
 #include "packet/parse.h"
 
@@ -20,7 +21,8 @@ static inline uint64_t key_word(uint16_t sport, uint16_t dport, uint8_t proto, u
 	       (uint64_t)ver << 40 | (uint64_t)flags << 48;
 }
 
-/* Puts ports or their stand-ins into the key; q[0..left) is the upper header and what follows it. */
+/* Puts ports or their stand-ins into the key; q[0..left) is the upper header and what follows it.
+ */
 static inline void key_upper(struct pkt_info *out, const uint8_t *q, uint32_t left, uint8_t proto,
 			     uint8_t ver)
 {
@@ -114,8 +116,8 @@ static inline bool is_ext(uint8_t nh)
 	       nh == IPPROTO_FRAGMENT;
 }
 
-/* Walks the extension headers from *off on. A chain that the packet ends in is malformed, in a first
- * fragment too (RFC 7112 5). */
+/* Walks the extension headers from *off on. A chain that the packet ends in is malformed, in a
+ * first fragment too (RFC 7112 5). */
 static enum drop walk_ext(const uint8_t *p, uint32_t total, uint32_t *off, uint8_t *nh,
 			  struct pkt_info *out)
 {

@@ -1,4 +1,5 @@
-/* One look at an IP packet: addresses, upper protocol, ports, fragments. What the SPD matches on. */
+/* One look at an IP packet: addresses, upper protocol, ports, fragments. What the SPD matches on.
+ */
 #ifndef PACKET_PARSE_H
 #define PACKET_PARSE_H
 
@@ -12,10 +13,11 @@
 
 /*
  * What tells one flow from another; compared and hashed as five 64-bit words, so every byte is set.
- * Ports are in host byte order. For ICMP and ICMPv6 sport is 0 and dport is type << 8 | code; for the
- * Mobility Header (135) dport is MH type << 8 (RFC 4301 4.4.1.1). Where ports are not
- * available (non-initial fragment, upper header cut off, or a protocol that has none) FLOW_OPAQUE is
- * set and both are 0. FLOW_LATER is set by who knows the ports of a non-initial fragment from its first (packet/fragtab.h).
+ * Ports are in host byte order. For ICMP and ICMPv6 sport is 0 and dport is type << 8 | code; for
+ * the Mobility Header (135) dport is MH type << 8 (RFC 4301 4.4.1.1). Where ports are not available
+ * (non-initial fragment, upper header cut off, or a protocol that has none) FLOW_OPAQUE is set and
+ * both are 0. FLOW_LATER is set by who knows the ports of a non-initial fragment from its first
+ * (packet/fragtab.h).
  */
 struct flow_key {
 	uint8_t src[16]; /* network byte order; IPv4 in the first four, the rest zero */
@@ -42,19 +44,21 @@ enum {
 
 struct pkt_info {
 	struct flow_key key;
-	uint32_t len;    /* IP total length in bytes; may be less than the memory it lies in (TFC padding) */
+	uint32_t len;    /* IP total length in bytes; may be less than the memory it lies in (TFC
+			    padding) */
 	uint16_t l4_off; /* from the IP header to the upper header (or to the fragment's data) */
 	uint8_t tos;     /* TOS or traffic class octet: DSCP << 2 | ECN */
 	uint8_t flags;   /* PKT_* */
 };
 
 /*
- * Parses the IPv4 or IPv6 packet in p[0..len). The IP total length must be <= len; more bytes may follow.
- * Checks: version, IHL, total length, IPv6 extension header chain (hop-by-hop, routing,
+ * Parses the IPv4 or IPv6 packet in p[0..len). The IP total length must be <= len; more bytes may
+ * follow. Checks: version, IHL, total length, IPv6 extension header chain (hop-by-hop, routing,
  * destination options, fragment; at most 16). AH and ESP count as next layer protocols, as RFC 4301
  * 4.4.1.1 wants it. The IPv4 header checksum is NOT checked here.
  * A TCP/UDP header that the packet is too short for gives FLOW_OPAQUE, not an error.
- * Returns DROP_NONE, or DROP_SHORT, DROP_NOT_IP, DROP_BAD_LENGTH, DROP_BAD_HEADER. Never reads past len.
+ * Returns DROP_NONE, or DROP_SHORT, DROP_NOT_IP, DROP_BAD_LENGTH, DROP_BAD_HEADER. Never reads past
+ * len.
  */
 enum drop pkt_parse(const uint8_t *p, size_t len, struct pkt_info *out) warn_unused;
 
@@ -65,14 +69,16 @@ struct ip_addr flow_key_dst(const struct flow_key *k);
 
 static inline bool flow_key_eq(const struct flow_key *a, const struct flow_key *b)
 {
-	const uint64_t *x = (const uint64_t *)(const void *)a, *y = (const uint64_t *)(const void *)b;
+	const uint64_t *x = (const uint64_t *)(const void *)a,
+		       *y = (const uint64_t *)(const void *)b;
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
 }
 
 /* May they be equal? False only when they are not. */
 static inline bool flow_key_like(const struct flow_key *a, const struct flow_key *b)
 {
-	const uint64_t *x = (const uint64_t *)(const void *)a, *y = (const uint64_t *)(const void *)b;
+	const uint64_t *x = (const uint64_t *)(const void *)a,
+		       *y = (const uint64_t *)(const void *)b;
 	return ((x[0] ^ y[0]) | (x[2] ^ y[2]) | (x[4] ^ y[4])) == 0;
 }
 

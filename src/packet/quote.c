@@ -1,13 +1,15 @@
 /*
- * An ICMP error comes in; which packet it is about comes out. Quotes are cut off anywhere, so the quoted packet is parsed from a
- * copy whose length field says what is there.
+ * An ICMP error comes in; which packet it is about comes out. Quotes are cut off anywhere, so the
+ * quoted packet is parsed from a copy whose length field says what is there.
  */
 #include "packet/quote.h"
 
 #include <netinet/in.h>
 
 #define ICMP_HDR 8u
-#define QUOTE_MAX 256u /* bytes of a quote that are looked at: any usual header chain and the ports behind it */
+#define QUOTE_MAX                                                                                  \
+	256u /* bytes of a quote that are looked at: any usual header chain and the ports behind   \
+		it */
 
 bool icmp_is_error(const struct flow_key *k)
 {
@@ -17,7 +19,8 @@ bool icmp_is_error(const struct flow_key *k)
 		return false;
 	if (k->proto == IPPROTO_ICMPV6 && k->ver == 6)
 		return type >= 1 && type < 128;
-	return k->proto == IPPROTO_ICMP && k->ver == 4 && (type == 3 || type == 4 || type == 11 || type == 12);
+	return k->proto == IPPROTO_ICMP && k->ver == 4 &&
+	       (type == 3 || type == 4 || type == 11 || type == 12);
 }
 
 static unsigned of4(unsigned type, unsigned code)
@@ -49,7 +52,10 @@ static unsigned of4(unsigned type, unsigned code)
 
 static unsigned of6(unsigned type)
 {
-	static const uint8_t known[] = { [1] = ICMP_OF_UNREACHABLE, [2] = ICMP_OF_TOO_BIG, [3] = ICMP_OF_TIME, [4] = ICMP_OF_PARAMETER };
+	static const uint8_t known[] = { [1] = ICMP_OF_UNREACHABLE,
+					 [2] = ICMP_OF_TOO_BIG,
+					 [3] = ICMP_OF_TIME,
+					 [4] = ICMP_OF_PARAMETER };
 
 	if (type == 137)
 		return ICMP_OF_REDIRECT;
@@ -85,8 +91,11 @@ bool icmp_quote_read(int ver, const uint8_t *icmp, uint32_t len, struct icmp_quo
 
 	if (len < ICMP_HDR + hdr)
 		return false;
-	*out = (struct icmp_quote) { .type = icmp[0], .code = icmp[1], .ip = icmp + ICMP_HDR, .len = len - ICMP_HDR };
-	if (ver == 4 ? out->type != 3 && out->type != 4 && out->type != 11 && out->type != 12 : out->type == 0 || out->type > 127)
+	*out = (struct icmp_quote){
+		.type = icmp[0], .code = icmp[1], .ip = icmp + ICMP_HDR, .len = len - ICMP_HDR
+	};
+	if (ver == 4 ? out->type != 3 && out->type != 4 && out->type != 11 && out->type != 12
+		     : out->type == 0 || out->type > 127)
 		return false;
 	if (out->ip[0] >> 4 != ver)
 		return false;
@@ -100,8 +109,8 @@ bool icmp_quote_read(int ver, const uint8_t *icmp, uint32_t len, struct icmp_quo
 
 static bool has_ports(uint8_t proto)
 {
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_DCCP ||
-	       proto == IPPROTO_UDPLITE;
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
 }
 
 bool icmp_quote_info(const struct icmp_quote *q, struct pkt_info *info)
@@ -117,7 +126,8 @@ bool icmp_quote_info(const struct icmp_quote *q, struct pkt_info *info)
 		store_be16(copy + 4, (uint16_t)(n - 40));
 	if (pkt_parse(copy, n, info) != DROP_NONE)
 		return false;
-	if (k->flags & FLOW_OPAQUE && !(info->flags & PKT_FRAG_LATER) && has_ports(k->proto) && n >= info->l4_off + 4u) {
+	if (k->flags & FLOW_OPAQUE && !(info->flags & PKT_FRAG_LATER) && has_ports(k->proto) &&
+	    n >= info->l4_off + 4u) {
 		k->sport = load_be16(copy + info->l4_off);
 		k->dport = load_be16(copy + info->l4_off + 2);
 		k->flags = 0;
@@ -144,7 +154,9 @@ bool icmp_quote_sa(const struct icmp_quote *q, struct icmp_quote_sa *out)
 
 	if (!icmp_quote_key(q, &k, &at) || (load_be16(q->ip + 6) & 0x1fff && k.ver == 4))
 		return false;
-	*out = (struct icmp_quote_sa) { .proto = k.proto, .src = flow_key_src(&k), .dst = flow_key_dst(&k) };
+	*out = (struct icmp_quote_sa){ .proto = k.proto,
+				       .src = flow_key_src(&k),
+				       .dst = flow_key_dst(&k) };
 	if (k.proto == IPPROTO_UDP) {
 		out->udp = true;
 		out->proto = IPPROTO_ESP;

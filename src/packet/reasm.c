@@ -1,6 +1,7 @@
 /*
- * A fragment's data goes to its place in the datagram's memory, its range among those that are there. The first fragment's header goes right
- * in front of the data, made into that of the whole packet. When one range is left, from the start to the end, the packet is complete.
+ * A fragment's data goes to its place in the datagram's memory, its range among those that are
+ * there. The first fragment's header goes right in front of the data, made into that of the whole
+ * packet. When one range is left, from the start to the end, the packet is complete.
  */
 #include "packet/reasm.h"
 
@@ -13,7 +14,9 @@
 #include "packet/fragtab.h"
 #include "packet/pieces.h"
 
-#define HEAD 1024u /* room for the header in front of the data; IPv6: what comes before the fragment header */
+#define HEAD                                                                                       \
+	1024u /* room for the header in front of the data; IPv6: what comes before the fragment    \
+		 header */
 #define DATA_MAX 65536u
 #define ROOM (HEAD + DATA_MAX + REASM_TAIL)
 
@@ -39,10 +42,12 @@ struct reasm_entry {
 
 int reasm_init(struct reasm *r)
 {
-	size_t mem = (size_t)REASM_DATAGRAMS * ROOM, all = mem + REASM_DATAGRAMS * sizeof(struct reasm_entry);
+	size_t mem = (size_t)REASM_DATAGRAMS * ROOM,
+	       all = mem + REASM_DATAGRAMS * sizeof(struct reasm_entry);
 
 	memset(r, 0, sizeof(*r));
-	void *p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, all, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	r->mem = p;
@@ -53,7 +58,8 @@ int reasm_init(struct reasm *r)
 void reasm_fini(struct reasm *r)
 {
 	if (r->mem)
-		munmap(r->mem, (size_t)REASM_DATAGRAMS * ROOM + REASM_DATAGRAMS * sizeof(struct reasm_entry));
+		munmap(r->mem, (size_t)REASM_DATAGRAMS * ROOM +
+				   REASM_DATAGRAMS * sizeof(struct reasm_entry));
 	r->mem = NULL;
 	r->entry = NULL;
 }
@@ -74,12 +80,14 @@ static void end_of(struct reasm *r, struct reasm_entry *e, int state)
 	e->state = state;
 }
 
-/* ---- which datagram -------------------------------------------------------------------------------- */
+/* ---- which datagram
+ * -------------------------------------------------------------------------------- */
 
 static bool same(const struct reasm_entry *e, uint32_t id, const struct flow_key *k)
 {
-	return (e->state == WAITS || e->state == DEAD) && e->id == id && e->ver == k->ver && (k->ver == 6 || e->proto == k->proto) &&
-	       memcmp(e->src, k->src, 16) == 0 && memcmp(e->dst, k->dst, 16) == 0;
+	return (e->state == WAITS || e->state == DEAD) && e->id == id && e->ver == k->ver &&
+	       (k->ver == 6 || e->proto == k->proto) && memcmp(e->src, k->src, 16) == 0 &&
+	       memcmp(e->dst, k->dst, 16) == 0;
 }
 
 static struct reasm_entry *find(const struct reasm *r, uint32_t id, const struct flow_key *k)
@@ -96,11 +104,13 @@ bool reasm_knows(const struct reasm *r, const uint8_t *ip, const struct pkt_info
 {
 	struct frag_place at;
 
-	return atomic_load_explicit(&r->n, memory_order_relaxed) && frag_place(ip, info, &at) == DROP_NONE && find(r, at.id, &info->key);
+	return atomic_load_explicit(&r->n, memory_order_relaxed) &&
+	       frag_place(ip, info, &at) == DROP_NONE && find(r, at.id, &info->key);
 }
 
 /* A free place, or that of the oldest that is incomplete; NULL: all are complete, and in use. */
-static struct reasm_entry *make(struct reasm *r, uint32_t id, const struct flow_key *k, uint64_t now_ns, unsigned *lost)
+static struct reasm_entry *make(struct reasm *r, uint32_t id, const struct flow_key *k,
+				uint64_t now_ns, unsigned *lost)
 {
 	struct reasm_entry *to = NULL;
 
@@ -119,23 +129,28 @@ static struct reasm_entry *make(struct reasm *r, uint32_t id, const struct flow_
 		*lost += to->frags;
 		end_of(r, to, FREE);
 	}
-	*to = (struct reasm_entry) { .state = WAITS, .ns = now_ns, .id = id, .proto = k->proto, .ver = k->ver };
+	*to = (struct reasm_entry){
+		.state = WAITS, .ns = now_ns, .id = id, .proto = k->proto, .ver = k->ver
+	};
 	memcpy(to->src, k->src, 16);
 	memcpy(to->dst, k->dst, 16);
 	atomic_fetch_add_explicit(&r->n, 1, memory_order_relaxed);
 	return to;
 }
 
-/* ---- its pieces ------------------------------------------------------------------------------------ */
+/* ---- its pieces
+ * ------------------------------------------------------------------------------------ */
 
 /* Is it one that is there already, to the byte? */
-static bool repeats(const struct reasm_entry *e, const struct frag_place *at, const uint8_t *from, const uint8_t *data)
+static bool repeats(const struct reasm_entry *e, const struct frag_place *at, const uint8_t *from,
+		    const uint8_t *data)
 {
 	uint32_t hi = at->off + at->len;
 
 	for (unsigned i = 0; i < e->n; i++)
 		if (e->range[i].lo <= at->off && hi <= e->range[i].hi)
-			return at->more == !(e->end && hi == e->end) && pieces_same(&e->pieces, at->off, hi, e->range[i].hi) &&
+			return at->more == !(e->end && hi == e->end) &&
+			       pieces_same(&e->pieces, at->off, hi, e->range[i].hi) &&
 			       memcmp(data + at->off, from, at->len) == 0;
 	return false;
 }
@@ -155,7 +170,8 @@ static enum drop enter(struct reasm_entry *e, uint32_t lo, uint32_t hi)
 	bool closes = next < e->n && e->range[next].lo == hi;
 	if (joins && closes) {
 		e->range[i].hi = e->range[next].hi;
-		memmove(&e->range[next], &e->range[next + 1], (--e->n - next) * sizeof(e->range[0]));
+		memmove(&e->range[next], &e->range[next + 1],
+			(--e->n - next) * sizeof(e->range[0]));
 	} else if (joins) {
 		e->range[i].hi = hi;
 	} else if (closes) {
@@ -170,7 +186,8 @@ static enum drop enter(struct reasm_entry *e, uint32_t lo, uint32_t hi)
 	return DROP_NONE;
 }
 
-/* The header of the whole packet from its first fragment's; it lacks the length. 0: there is no room for it. */
+/* The header of the whole packet from its first fragment's; it lacks the length. 0: there is no
+ * room for it. */
 static uint32_t take_head(const uint8_t *ip, const struct pkt_info *info, uint8_t *data)
 {
 	uint32_t n = info->l4_off, next_at = 6, at = 40;
@@ -210,8 +227,8 @@ static bool finish(struct reasm_entry *e, uint8_t *data)
 }
 
 /* DROP_NONE, or why the datagram (or, with *again, this fragment alone) is no good. */
-static enum drop add(struct reasm_entry *e, const uint8_t *ip, const struct pkt_info *info, const struct frag_place *at, uint8_t *data,
-		     bool *again)
+static enum drop add(struct reasm_entry *e, const uint8_t *ip, const struct pkt_info *info,
+		     const struct frag_place *at, uint8_t *data, bool *again)
 {
 	uint32_t hi = at->off + at->len;
 	const uint8_t *from = ip + info->len - at->len;
@@ -222,7 +239,8 @@ static enum drop add(struct reasm_entry *e, const uint8_t *ip, const struct pkt_
 	if (*again)
 		return DROP_FRAG_OVERLAP;
 	/* nothing lies behind the end, and there is one end */
-	bool beyond = e->end ? hi > e->end || (!at->more && hi != e->end) : !at->more && e->n && e->range[e->n - 1].hi > hi;
+	bool beyond = e->end ? hi > e->end || (!at->more && hi != e->end)
+			     : !at->more && e->n && e->range[e->n - 1].hi > hi;
 	enum drop d = beyond ? DROP_FRAG_OVERLAP : enter(e, at->off, hi);
 	if (d != DROP_NONE)
 		return d;
@@ -236,8 +254,9 @@ static enum drop add(struct reasm_entry *e, const uint8_t *ip, const struct pkt_
 	return DROP_NONE;
 }
 
-enum reasm_do reasm_add(struct reasm *r, const uint8_t *ip, const struct pkt_info *info, uint64_t now_ns, uint8_t **packet, uint32_t *len,
-			enum drop *why, unsigned *lost)
+enum reasm_do reasm_add(struct reasm *r, const uint8_t *ip, const struct pkt_info *info,
+			uint64_t now_ns, uint8_t **packet, uint32_t *len, enum drop *why,
+			unsigned *lost)
 {
 	struct frag_place at;
 	bool again = false;
@@ -289,7 +308,8 @@ unsigned reasm_sweep(struct reasm *r, uint64_t now_ns)
 {
 	unsigned lost = 0;
 
-	for (unsigned i = 0; i < REASM_DATAGRAMS && atomic_load_explicit(&r->n, memory_order_relaxed); i++) {
+	for (unsigned i = 0;
+	     i < REASM_DATAGRAMS && atomic_load_explicit(&r->n, memory_order_relaxed); i++) {
 		struct reasm_entry *e = &r->entry[i];
 		if ((e->state != WAITS && e->state != DEAD) || now_ns - e->ns <= REASM_LIVE_NS)
 			continue;

@@ -60,7 +60,8 @@ uint32_t tcp_reset(const uint8_t *ip, const struct pkt_info *info, uint8_t *out)
 		return 0;
 	const uint8_t *in = ip + info->l4_off;
 	uint8_t flags = in[13];
-	/* of a first fragment without ACK the segment's length is not known, so there is no ACK to give */
+	/* of a first fragment without ACK the segment's length is not known, so there is no ACK to
+	 * give */
 	if ((flags & TCP_RST) || ((info->flags & PKT_FRAG_FIRST) && !(flags & TCP_ACK)))
 		return 0;
 
@@ -83,8 +84,8 @@ uint32_t tcp_reset(const uint8_t *ip, const struct pkt_info *info, uint8_t *out)
 	return off + TCP_HDR;
 }
 
-/* Replaces the 16-bit number at offset at of the TCP header. At an odd offset it straddles two words of the
- * sum; exchanging its bytes gives the same difference. */
+/* Replaces the 16-bit number at offset at of the TCP header. At an odd offset it straddles two
+ * words of the sum; exchanging its bytes gives the same difference. */
 static void replace16(uint8_t *t, uint32_t at, uint16_t v, bool fix_check)
 {
 	uint16_t before, after, check;

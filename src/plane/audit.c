@@ -1,6 +1,6 @@
 /*
- * Auditable events of the packet path. A packet that is dropped enters, with the reason for it; what
- * the RFCs want to know of it leaves by a bounded ring, and the control thread words it
+ * Auditable events of the packet path. A packet that is dropped enters, with the reason for it;
+ * what the RFCs want to know of it leaves by a bounded ring, and the control thread words it
  * (control/audit.c). Which event a drop is, says a table; the packet says the rest. Most packets
  * that are dropped in a flood end at the pace check, before anything of them is looked at.
  */
@@ -39,9 +39,10 @@ static const uint8_t event_of_out[DROP_REASONS] = {
 	[DROP_LABEL_FORMAT] = AUDIT_LABEL,
 };
 
-/* ---- the ring --------------------------------------------------------------------------------- */
+/* ---- the ring -------------------------------------------------------------------------------- */
 
-/* The slot for an event, to be filled and then handed to tell(); NULL: there are enough of it just now. */
+/* The slot for an event, to be filled and then handed to tell(); NULL: there are enough of it just
+ * now. */
 static struct audit_event *begin(struct worker *w, enum audit id, enum drop why)
 {
 	struct audit_ring *r = &w->audit;
@@ -59,7 +60,9 @@ static struct audit_event *begin(struct worker *w, enum audit id, enum drop why)
 	}
 	r->pace[id].n++;
 	struct audit_event *e = &r->slot[head % AUDIT_RING_SIZE];
-	*e = (struct audit_event){ .ns = w->now_ns, .id = (uint16_t)id, .reason = (uint8_t)why, .have = AUDIT_F_REASON };
+	*e = (struct audit_event){
+		.ns = w->now_ns, .id = (uint16_t)id, .reason = (uint8_t)why, .have = AUDIT_F_REASON
+	};
 	return e;
 }
 
@@ -95,7 +98,7 @@ uint64_t plane_audit_swallowed(const struct plane *p, enum audit id)
 	return n;
 }
 
-/* ---- what is known of a packet ---------------------------------------------------------------- */
+/* ---- what is known of a packet --------------------------------------------------------------- */
 
 static void set_spi(struct audit_event *e, uint8_t proto, uint32_t spi)
 {
@@ -132,9 +135,10 @@ static void set_outer(struct audit_event *e, const struct sock_rx *rx)
 	}
 }
 
-/* Addresses and flow label of the IP header in front of the IPsec header; or, where there is none or it is the
- * outermost, what the socket says. */
-static void set_header(struct audit_event *e, const uint8_t *ip, uint32_t len, const struct sock_rx *rx)
+/* Addresses and flow label of the IP header in front of the IPsec header; or, where there is none
+ * or it is the outermost, what the socket says. */
+static void set_header(struct audit_event *e, const uint8_t *ip, uint32_t len,
+		       const struct sock_rx *rx)
 {
 	if (ip && len >= 20 && ip[0] >> 4 == 4) {
 		e->src.addr = ip_addr_from_v4(ip + 12);
@@ -160,7 +164,7 @@ static void set_inner(struct audit_event *e, const struct flow_key *k)
 	e->inner_dst = (struct endpoint){ flow_key_dst(k), opaque ? 0 : k->dport };
 }
 
-/* ---- which event ------------------------------------------------------------------------------ */
+/* ---- which event ----------------------------------------------------------------------------- */
 
 /* An ICMP error, not a query: it quotes the packet it is about. */
 static bool icmp_error(const struct flow_key *k)
@@ -171,13 +175,15 @@ static bool icmp_error(const struct flow_key *k)
 		return false;
 	if (k->proto == IPPROTO_ICMPV6)
 		return type < 128;
-	return k->proto == IPPROTO_ICMP && (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+	return k->proto == IPPROTO_ICMP &&
+	       (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
 }
 
 /* It came through its SA, and is refused for what it is. */
 static bool about_inner(enum drop why)
 {
-	return why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE || why == DROP_LABEL || why == DROP_LABEL_FORMAT;
+	return why == DROP_POLICY_IN || why == DROP_ICMP_QUOTE || why == DROP_LABEL ||
+	       why == DROP_LABEL_FORMAT;
 }
 
 static bool names(const struct policy *pol, struct sa *const *sa, unsigned n)
@@ -190,9 +196,11 @@ static bool names(const struct policy *pol, struct sa *const *sa, unsigned n)
 }
 
 /* What it is that policy does not let in, which came through sa[0..n). */
-static enum audit refused(const struct worker *w, struct sa *const *sa, unsigned n, const struct pkt_info *info)
+static enum audit refused(const struct worker *w, struct sa *const *sa, unsigned n,
+			  const struct pkt_info *info)
 {
-	const struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_IN, &info->key) : NULL;
+	const struct policy *pol =
+	    w->view->spd ? spd_lookup(w->view->spd, DIR_IN, &info->key) : NULL;
 
 	if (info->flags & PKT_FRAG_LATER)
 		return AUDIT_LATER_FRAGMENT;
@@ -204,7 +212,7 @@ static enum audit refused(const struct worker *w, struct sa *const *sa, unsigned
 	return AUDIT_SA_SELECTORS;
 }
 
-/* ---- for the other files ---------------------------------------------------------------------- */
+/* ---- for the other files --------------------------------------------------------------------- */
 
 void audit_in(struct worker *w, const struct in_pkt *p, enum drop why)
 {
@@ -220,7 +228,9 @@ void audit_in(struct worker *w, const struct in_pkt *p, enum drop why)
 	if (p->esp) {
 		set_spi(e, IPPROTO_ESP, load_be32(p->esp));
 		/* the whole number is known once its SA has been looked at */
-		set_seq(e, why == DROP_REPLAY || why == DROP_AUTH || about_inner(why) ? p->seq : load_be32(p->esp + 4));
+		set_seq(e, why == DROP_REPLAY || why == DROP_AUTH || about_inner(why)
+			       ? p->seq
+			       : load_be32(p->esp + 4));
 	} else { /* a fragment that had to wait */
 		set_spi(e, p->sa->proto, p->sa->spi);
 	}
@@ -235,9 +245,11 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 {
 	enum audit id = event_of_in[why];
 	bool inner = about_inner(why) && info;
-	bool through = sa && p->n_sa && p->sa[p->n_sa - 1] == sa; /* else its header is still there */
+	bool through =
+	    sa && p->n_sa && p->sa[p->n_sa - 1] == sa; /* else its header is still there */
 
-	if (why == DROP_TRANSPORT && !through && info && (info->key.proto == IPPROTO_ESP || info->key.proto == IPPROTO_AH))
+	if (why == DROP_TRANSPORT && !through && info &&
+	    (info->key.proto == IPPROTO_ESP || info->key.proto == IPPROTO_AH))
 		id = AUDIT_FRAGMENT;
 	if (id == AUDIT_SA_SELECTORS && inner)
 		id = refused(w, p->sa, p->n_sa, info);
@@ -249,7 +261,8 @@ void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa,
 		if (p->rx) /* else a fragment that had to wait */
 			set_seq(e, p->seq);
 		set_outer(e, p->rx);
-		if (!(e->have & AUDIT_F_ADDRS) && sa->mode == SA_TRANSPORT) /* a bridge's: the header is that of the packet */
+		if (!(e->have & AUDIT_F_ADDRS) &&
+		    sa->mode == SA_TRANSPORT) /* a bridge's: the header is that of the packet */
 			set_header(e, p->ip, p->len, NULL);
 	} else {
 		set_header(e, p->ip, p->len, p->rx);
@@ -289,7 +302,9 @@ static void set_ipsec(struct audit_event *e, const uint8_t *ip, const struct pkt
 
 void audit_part(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why)
 {
-	struct audit_event *e = begin(w, why == DROP_FRAG_OVERLAP || why == DROP_FRAG_FULL ? AUDIT_FRAGMENT : AUDIT_MALFORMED, why);
+	struct audit_event *e = begin(
+	    w, why == DROP_FRAG_OVERLAP || why == DROP_FRAG_FULL ? AUDIT_FRAGMENT : AUDIT_MALFORMED,
+	    why);
 
 	if (!e)
 		return;
@@ -314,7 +329,8 @@ void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *inf
 	tell(w);
 }
 
-void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info, enum drop why)
+void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info,
+		    enum drop why)
 {
 	struct audit_event *e = begin(w, AUDIT_LATER_FRAGMENT, why);
 
@@ -325,14 +341,17 @@ void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info
 	tell(w);
 }
 
-void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why)
+void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
+	       const struct sa *sa, enum drop why)
 {
 	enum audit id = event_of_out[why];
 
 	if (info && info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) &&
-	    (why == DROP_TRANSPORT || why == DROP_FRAG_OVERLAP || why == DROP_FRAG_FULL)) /* the others: of one that whole.c was to join */
+	    (why == DROP_TRANSPORT || why == DROP_FRAG_OVERLAP ||
+	     why == DROP_FRAG_FULL)) /* the others: of one that whole.c was to join */
 		id = AUDIT_FRAGMENT;
-	else if (id == AUDIT_DISCARD && info && icmp_error(&info->key) && why != DROP_POLICY_DISCARD && why != DROP_POLICY_REJECT)
+	else if (id == AUDIT_DISCARD && info && icmp_error(&info->key) &&
+		 why != DROP_POLICY_DISCARD && why != DROP_POLICY_REJECT)
 		id = AUDIT_ICMP_NO_SA;
 	struct audit_event *e = id == AUDIT_NONE ? NULL : begin(w, id, why);
 	if (!e)
@@ -344,7 +363,9 @@ void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
 		set_seq(e, atomic_load_explicit(&sa->seq, memory_order_relaxed));
 		if (path) {
 			e->have |= AUDIT_F_ADDRS;
-			e->src.addr = path->src.ver ? path->src : sa->conf->src; /* ver 0: the system's choice */
+			e->src.addr = path->src.ver
+					  ? path->src
+					  : sa->conf->src; /* ver 0: the system's choice */
 			e->dst = path->dst;
 		}
 	}
@@ -355,7 +376,8 @@ void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
 	tell(w);
 }
 
-void audit_icmp(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why)
+void audit_icmp(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
+		const struct sa *sa, enum drop why)
 {
 	struct audit_event *e = begin(w, AUDIT_ICMP_ERROR, why);
 

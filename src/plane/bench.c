@@ -1,11 +1,13 @@
 /*
- * Memory to memory. One plane without device or sockets; each worker's thread fills the outbound batch itself and, in place of
- * sending, receives what was sealed:
+ * Memory to memory. One plane without device or sockets; each worker's thread fills the outbound
+ * batch itself and, in place of sending, receives what was sealed:
  *
- *   fill -> outbound_batch() -> [flush: frames become datagrams -> inbound_datagrams() -> deliver: counted]
+ *   fill -> outbound_batch() -> [flush: frames become datagrams -> inbound_datagrams() -> deliver:
+ *   counted]
  *
- * The packets are UDP from 10.1.w.1 to 172.16/12; the destination chooses policy and SA. They are the same 256 packets in the same
- * memory for any number of SAs, with another destination written into them each time: making them costs the same.
+ * The packets are UDP from 10.1.w.1 to 172.16/12; the destination chooses policy and SA. They are
+ * the same 256 packets in the same memory for any number of SAs, with another destination written
+ * into them each time: making them costs the same.
  */
 #include "plane/bench.h"
 
@@ -39,15 +41,24 @@ struct bench_thread {
 	uint64_t elapsed_ns;
 	uint32_t own;         /* SAs of this thread: every o->workers'th */
 	uint32_t next;        /* of them, the next packet's */
-	uint32_t step;        /* from one to the next: far, so that no neighbour in memory is the next one */
+	uint32_t
+	    step; /* from one to the next: far, so that no neighbour in memory is the next one */
 	pthread_t thread;
 };
 
-static int new_sa(const struct bench *b, unsigned i, enum ipsec_dir dir, struct span encr, struct span integ, struct sa **out,
-		  char *why, size_t whylen)
+static int new_sa(const struct bench *b, unsigned i, enum ipsec_dir dir, struct span encr,
+		  struct span integ, struct sa **out, char *why, size_t whylen)
 {
-	struct sa_conf c = { .proto = SA_ESP, .mode = SA_TUNNEL, .dir = dir, .spi = 0x10000 + i, .encap = SA_ENCAP_UDP,
-			     .suite = b->o->suite, .replay_window = REPLAY_WINDOW_DEFAULT, .esn = true, .dscp = -1, .ecn = true,
+	struct sa_conf c = { .proto = SA_ESP,
+			     .mode = SA_TUNNEL,
+			     .dir = dir,
+			     .spi = 0x10000 + i,
+			     .encap = SA_ENCAP_UDP,
+			     .suite = b->o->suite,
+			     .replay_window = REPLAY_WINDOW_DEFAULT,
+			     .esn = true,
+			     .dscp = -1,
+			     .ecn = true,
 			     .path_mtu = 65535 };
 	struct endpoint peer = { ip_addr_from_v4(peer_v4), 4500 };
 	struct ip_addr none = { 0 };
@@ -83,8 +94,8 @@ static struct ip_range net(const char *text)
 	return r;
 }
 
-static struct policy *new_policy(unsigned order, unsigned dirs, struct ip_range local, struct ip_range remote, struct sa *out,
-				 struct sa *in)
+static struct policy *new_policy(unsigned order, unsigned dirs, struct ip_range local,
+				 struct ip_range remote, struct sa *out, struct sa *in)
 {
 	struct policy *p = calloc(1, sizeof(*p));
 	char name[32];
@@ -125,11 +136,14 @@ static int make_spd(struct bench *b, struct spd **out, double *seconds)
 	int rc = p ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; p && i < b->o->policies; i++, k++)
-		p[k] = new_policy(k, POLICY_DIR_OUT, net("10.9.0.0/16"), host(sa_address(i)), NULL, NULL);
+		p[k] = new_policy(k, POLICY_DIR_OUT, net("10.9.0.0/16"), host(sa_address(i)), NULL,
+				  NULL);
 	for (unsigned i = 0; p && i < b->o->sas; i++) {
-		p[k] = new_policy(k, POLICY_DIR_OUT, net("10.1.0.0/16"), host(sa_address(i)), b->out[i], NULL);
+		p[k] = new_policy(k, POLICY_DIR_OUT, net("10.1.0.0/16"), host(sa_address(i)),
+				  b->out[i], NULL);
 		k++;
-		p[k] = new_policy(k, POLICY_DIR_IN, host(sa_address(i)), net("10.1.0.0/16"), NULL, b->in[i]);
+		p[k] = new_policy(k, POLICY_DIR_IN, host(sa_address(i)), net("10.1.0.0/16"), NULL,
+				  b->in[i]);
 		k++;
 	}
 	uint64_t t = clock_now_ns();
@@ -143,7 +157,8 @@ static int make_spd(struct bench *b, struct spd **out, double *seconds)
 /* One packet per place of the batch, laid out as outbound_read() does. */
 static void make_packets(struct worker *w, uint32_t size)
 {
-	uint32_t stride = (CACHE_LINE + size + ESP_TAIL_MAX + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
+	uint32_t stride =
+	    (CACHE_LINE + size + ESP_TAIL_MAX + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
 	unsigned n = READ_ARENA / stride < BATCH_PKTS ? READ_ARENA / stride : BATCH_PKTS;
 
 	w->n_out = n;
@@ -164,8 +179,8 @@ static void make_packets(struct worker *w, uint32_t size)
 	}
 }
 
-/* Each thread has SAs of its own, as flows of different peers would: two threads on one SA get in each other's replay window when one of
- * them is put to sleep. */
+/* Each thread has SAs of its own, as flows of different peers would: two threads on one SA get in
+ * each other's replay window when one of them is put to sleep. */
 static void fill(struct bench_thread *t, unsigned n)
 {
 	struct worker *w = t->w;
@@ -201,7 +216,8 @@ static void count_out(struct worker *w)
 	running->packets += w->n_frame;
 }
 
-/* What was sealed comes back: runs of frames of one size as datagrams with many packets, as UDP_GRO brings them. */
+/* What was sealed comes back: runs of frames of one size as datagrams with many packets, as UDP_GRO
+ * brings them. */
 static void loop_back(struct worker *w)
 {
 	unsigned n = 0;
@@ -237,8 +253,8 @@ static void one_batch(struct bench_thread *t, unsigned n, uint64_t now)
 }
 
 /*
- * Before the clock starts, the flows go round until the flow tables have found their size and know them: what a new flow costs is
- * another question (new_flows). A few keep pushing each other out.
+ * Before the clock starts, the flows go round until the flow tables have found their size and know
+ * them: what a new flow costs is another question (new_flows). A few keep pushing each other out.
  */
 static void settle(struct bench_thread *t, unsigned n)
 {
@@ -282,7 +298,8 @@ static void *pipeline_thread(void *arg)
 	return NULL;
 }
 
-static int measure_pipeline(struct bench *b, unsigned workers, bool both, struct bench_rate *r, char *why, size_t whylen)
+static int measure_pipeline(struct bench *b, unsigned workers, bool both, struct bench_rate *r,
+			    char *why, size_t whylen)
 {
 	struct bench_thread t[PLANE_MAX_WORKERS] = { 0 };
 	uint64_t dropped = 0;
@@ -304,7 +321,8 @@ static int measure_pipeline(struct bench *b, unsigned workers, bool both, struct
 	plane_stats(b->plane, &s);
 	for (unsigned d = 0; d < DROP_REASONS; d++) {
 		if (s.drop.n[d])
-			snprintf(why, whylen, "%llu packets dropped: %s", (unsigned long long)s.drop.n[d], drop_info(d)->why);
+			snprintf(why, whylen, "%llu packets dropped: %s",
+				 (unsigned long long)s.drop.n[d], drop_info(d)->why);
 		dropped += s.drop.n[d];
 	}
 	return dropped ? -EIO : 0;
@@ -318,7 +336,8 @@ struct cipher_thread {
 	pthread_t thread;
 };
 
-static void cipher_op(struct crypt_op *op, bool seal, const struct sa *sa, uint8_t *mem, uint32_t stride, uint32_t text, uint64_t seq)
+static void cipher_op(struct crypt_op *op, bool seal, const struct sa *sa, uint8_t *mem,
+		      uint32_t stride, uint32_t text, uint64_t seq)
 {
 	uint8_t *esp = mem + stride;
 
@@ -345,7 +364,8 @@ static int run_cipher(struct cipher_thread *t, struct crypt_op *op, uint8_t *mem
 		uint64_t start = clock_now_ns(), now = start, n = 0;
 		while (now - start < b->o->millis * NS_PER_MS) {
 			for (unsigned i = 0; i < RAW_OPS; i++)
-				cipher_op(&op[i], seal, sa, mem + (size_t)stride * 2 * i, stride, text, n + i + 1);
+				cipher_op(&op[i], seal, sa, mem + (size_t)stride * 2 * i, stride,
+					  text, n + i + 1);
 			(seal ? crypt_seal : crypt_open)(ctx, op, RAW_OPS);
 			n += RAW_OPS;
 			now = clock_now_ns();
@@ -403,7 +423,8 @@ static int measure_cipher(struct bench *b, unsigned threads, struct bench_rates 
 }
 
 /* The four figures, in the order of the fields. */
-static int measure(struct bench *b, unsigned workers, struct bench_rates *r, void (*progress)(const char *what), char *why, size_t whylen)
+static int measure(struct bench *b, unsigned workers, struct bench_rates *r,
+		   void (*progress)(const char *what), char *why, size_t whylen)
 {
 	char what[64];
 
@@ -480,16 +501,20 @@ static void tear_down(struct bench *b)
 	plane_free(&b->plane);
 }
 
-int bench_run(const struct bench_opts *opts, struct bench_result *r, void (*progress)(const char *what), char *why, size_t whylen)
+int bench_run(const struct bench_opts *opts, struct bench_result *r,
+	      void (*progress)(const char *what), char *why, size_t whylen)
 {
 	struct bench_opts own = *opts, *o = &own;
 	struct bench b = { .o = o };
 
 	*r = (struct bench_result) { 0 };
 	snprintf(why, whylen, "out of memory");
-	if (o->size < 28 || o->size > 16384 || o->sas == 0 || o->sas > 0x100000 || o->workers == 0 ||
-	    o->workers > PLANE_MAX_WORKERS || o->policies > 0x100000) {
-		snprintf(why, whylen, "sizes are 28 to 16384 bytes, SAs 1 to 1048576, policies up to 1048576, workers 1 to %d", PLANE_MAX_WORKERS);
+	if (o->size < 28 || o->size > 16384 || o->sas == 0 || o->sas > 0x100000 ||
+	    o->workers == 0 || o->workers > PLANE_MAX_WORKERS || o->policies > 0x100000) {
+		snprintf(why, whylen,
+			 "sizes are 28 to 16384 bytes, SAs 1 to 1048576, policies up to 1048576, "
+			 "workers 1 to %d",
+			 PLANE_MAX_WORKERS);
 		return -EINVAL;
 	}
 	if (own.sas < own.workers)

@@ -1,7 +1,7 @@
 /*
- * The packet pipeline without a network: packets made in memory go out through parse, flow table, SPD, SAD, ESP and cipher, and the
- * ESP packets made of them come straight back in. Beside it the ciphers alone, in the same run, so that the ratio means
- * something on any machine.
+ * The packet pipeline without a network: packets made in memory go out through parse, flow table,
+ * SPD, SAD, ESP and cipher, and the ESP packets made of them come straight back in. Beside it the
+ * ciphers alone, in the same run, so that the ratio means something on any machine.
  */
 #ifndef PLANE_BENCH_H
 #define PLANE_BENCH_H
@@ -16,7 +16,7 @@
 struct bench_opts {
 	struct esp_suite suite;
 	uint32_t size;        /* inner IP packet, bytes: 28 and more */
-	unsigned sas;         /* pairs of SAs; flows are spread over them; at least one for each worker */
+	unsigned sas; /* pairs of SAs; flows are spread over them; at least one for each worker */
 	unsigned policies;    /* outbound policies besides those that match */
 	unsigned workers;     /* threads, each with flows of its own */
 	unsigned millis;      /* of each measurement */
@@ -34,15 +34,17 @@ struct bench_rates {
 };
 
 struct bench_result {
-	struct bench_rates all, one;    /* by all workers at once; by one alone, measured right after (the same when there is one) */
+	struct bench_rates all, one; /* by all workers at once; by one alone, measured right after
+					(the same when there is one) */
 	double spd_load_s;              /* compiling the policies */
 	size_t spd_bytes;
 	double sa_bytes, key_bytes;     /* of one SA, without and of its key tables */
 	const char *backend;
 };
 
-/* progress is called with a few words before each measurement; may be NULL. 0, or -errno with a sentence. */
-int bench_run(const struct bench_opts *opts, struct bench_result *r, void (*progress)(const char *what), char *why,
-	      size_t whylen) warn_unused;
+/* progress is called with a few words before each measurement; may be NULL. 0, or -errno with a
+ * sentence. */
+int bench_run(const struct bench_opts *opts, struct bench_result *r,
+	      void (*progress)(const char *what), char *why, size_t whylen) warn_unused;
 
 #endif

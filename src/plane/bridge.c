@@ -1,7 +1,7 @@
 /*
- * The bridge's packet path; see bridge.h for which way frames go. A batch is received, each frame parsed once, and then either put to the
- * other port as it is, or handed to what packets of a TUN device go through as well. Frames lie in the receive buffers until all of the
- * batch is sent.
+ * The bridge's packet path; see bridge.h for which way frames go. A batch is received, each frame
+ * parsed once, and then either put to the other port as it is, or handed to what packets of a TUN
+ * device go through as well. Frames lie in the receive buffers until all of the batch is sent.
  */
 #include "plane/bridge.h"
 
@@ -70,7 +70,8 @@ static struct virtio_net_hdr vnet_behind(const struct port_rx *rx, const struct 
 {
 	struct virtio_net_hdr v = rx->vnet;
 
-	v.csum_start = (uint16_t)(v.csum_start - (v.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? f->off : 0));
+	v.csum_start =
+	    (uint16_t)(v.csum_start - (v.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? f->off : 0));
 	v.hdr_len = (uint16_t)(v.hdr_len > f->off ? v.hdr_len - f->off : 0);
 	return v;
 }
@@ -92,7 +93,7 @@ static void count_bypass(struct worker *w, uint32_t len)
 	w->c.bypass_bytes += len;
 }
 
-/* ---- from the protected side ------------------------------------------------------------------ */
+/* ---- from the protected side ----------------------------------------------------------------- */
 
 static void take_out(struct worker *w, unsigned i)
 {
@@ -105,7 +106,8 @@ static void take_out(struct worker *w, unsigned i)
 	b->from[w->n_out++] = (uint8_t)i;
 }
 
-/* The place of the frame that a packet of the batch lies in; -1 when it lies elsewhere: it was kept for an SA, or for its first fragment. */
+/* The place of the frame that a packet of the batch lies in; -1 when it lies elsewhere: it was kept
+ * for an SA, or for its first fragment. */
 static int place_of(const struct worker *w, const struct out_pkt *p)
 {
 	const struct bridge *b = w->bridge;
@@ -133,13 +135,15 @@ void bridge_bypass(struct worker *w, const struct out_pkt *p)
 	count_bypass(w, p->info.len);
 }
 
-/* The header that a protected packet leaves with: of the frame it was. What waited for its SA lies elsewhere, and goes where packets to its
- * destination went. */
-static const struct frame *head_for(const struct worker *w, const struct out_frame *f, struct frame *found)
+/* The header that a protected packet leaves with: of the frame it was. What waited for its SA lies
+ * elsewhere, and goes where packets to its destination went. */
+static const struct frame *head_for(const struct worker *w, const struct out_frame *f,
+				    struct frame *found)
 {
 	const struct bridge *b = w->bridge;
 	int at = place_of(w, &w->out[f->from]);
-	struct ip_addr to = f->esp[0] >> 4 == 4 ? ip_addr_from_v4(f->esp + 16) : ip_addr_from_v6(f->esp + 24);
+	struct ip_addr to =
+	    f->esp[0] >> 4 == 4 ? ip_addr_from_v4(f->esp + 16) : ip_addr_from_v6(f->esp + 24);
 
 	if (likely(at >= 0))
 		return &b->frame[at];
@@ -166,11 +170,11 @@ void bridge_send(struct worker *w)
 	bridge_flush(w); /* they lie in the frame arena, which is used again */
 }
 
-/* ---- from the open side ----------------------------------------------------------------------- */
+/* ---- from the open side ---------------------------------------------------------------------- */
 
 /*
- * In place of a host: what routers say about our packets comes to its address, and only we know what it is about. The control thread
- * compares it with the SAs (RFC 2401 B.3.4).
+ * In place of a host: what routers say about our packets comes to its address, and only we know
+ * what it is about. The control thread compares it with the SAs (RFC 2401 B.3.4).
  */
 static void too_big_in(struct worker *w, const struct in_pkt *in)
 {
@@ -180,7 +184,8 @@ static void too_big_in(struct worker *w, const struct in_pkt *in)
 	struct icmp_quote q;
 
 	if (!csum_l4_ok(in->ip, i->l4_off, i->len, i->key.proto) ||
-	    !icmp_quote_read(i->key.ver, in->ip + i->l4_off, i->len - i->l4_off, &q) || !icmp_quote_sa(&q, &sa) || sa.udp)
+	    !icmp_quote_read(i->key.ver, in->ip + i->l4_off, i->len - i->l4_off, &q) ||
+	    !icmp_quote_sa(&q, &sa) || sa.udp)
 		return;
 	e.proto = sa.proto;
 	e.spi = sa.spi;
@@ -194,12 +199,15 @@ static void too_big_in(struct worker *w, const struct in_pkt *in)
 /* An IP packet that is not protected, or not for the host behind us: what does the policy say? */
 static void clear_in(struct worker *w, unsigned i, struct in_pkt *in)
 {
-	if (unlikely(in->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !fragments_in_clear(w, in->ip, &in->info))
+	if (unlikely(in->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) &&
+	    !fragments_in_clear(w, in->ip, &in->info))
 		return;
 	in->hash = flow_key_hash(&in->info.key, w->in_flows.seed);
 	const struct policy *pol = inbound_flow(w, in)->verdict;
 	bool ipsec = in->info.key.proto == IPPROTO_ESP || in->info.key.proto == IPPROTO_AH;
-	enum drop why = pol && pol->action == POLICY_BYPASS ? pick_in(pol, NULL, 0, in->ip, &in->info) : DROP_NONE;
+	enum drop why = pol && pol->action == POLICY_BYPASS
+			    ? pick_in(pol, NULL, 0, in->ip, &in->info)
+			    : DROP_NONE;
 
 	unsigned kind = icmp_error_of(&in->info.key);
 	if (kind == ICMP_OF_TOO_BIG && w->bridge->host && icmp_error_accepted(w, kind, true))
@@ -234,13 +242,15 @@ static void take_in(struct worker *w, unsigned i)
 
 	if (d != DROP_NONE) {
 		worker_drop(w, d);
-	} else if (unlikely(b->host && in.info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !whole_in(w, &in)) {
+	} else if (unlikely(b->host && in.info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) &&
+		   !whole_in(w, &in)) {
 		return;
 	} else if (w->plane->bump && bump_ike(w, i, &in)) {
 		return;
 	} else if (b->host && nest_wants(w, in.ip, &in.info)) {
 		/* w->rx[i] stands for the frame: no address in it, but its place */
-		w->nest[w->n_nest++] = (struct nest_pkt) { .ip = in.ip, .len = in.info.len, .rx = &w->rx[i] };
+		w->nest[w->n_nest++] =
+		    (struct nest_pkt){ .ip = in.ip, .len = in.info.len, .rx = &w->rx[i] };
 		w->c.in_wire_packets++;
 		w->c.in_wire_bytes += in.info.len - in.info.l4_off;
 	} else {
@@ -248,7 +258,7 @@ static void take_in(struct worker *w, unsigned i)
 	}
 }
 
-/* ---- both ------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 /* The answer to what we asked for ourselves. */
 static bool is_answer(const struct bridge *b, const struct frame *f)
@@ -274,7 +284,8 @@ static void one_frame(struct worker *w, enum bridge_side side, unsigned i)
 	}
 	if (w->plane->bump)
 		bump_learn(w->plane->bump, side, f, rx->p + f->off, f->len);
-	enum bridge_rule rule = atomic_load_explicit(&w->plane->rule[f->kind], memory_order_relaxed);
+	enum bridge_rule rule =
+	    atomic_load_explicit(&w->plane->rule[f->kind], memory_order_relaxed);
 	if (rule == BRIDGE_POLICY) {
 		if (side == BRIDGE_PROTECTED)
 			take_out(w, i);
@@ -290,7 +301,8 @@ static void one_frame(struct worker *w, enum bridge_side side, unsigned i)
 
 void bridge_frames(struct worker *w, enum bridge_side side)
 {
-	_Static_assert(PORT_BATCH <= SOCK_RX_MAX && PORT_BATCH <= NEST_MAX && PORT_BATCH <= BATCH_PKTS && PORT_BATCH <= UINT8_MAX,
+	_Static_assert(PORT_BATCH <= SOCK_RX_MAX && PORT_BATCH <= NEST_MAX &&
+			   PORT_BATCH <= BATCH_PKTS && PORT_BATCH <= UINT8_MAX,
 		       "a batch of frames fits");
 	struct bridge *b = w->bridge;
 
@@ -317,7 +329,7 @@ void bridge_receive(struct worker *w, enum bridge_side side)
 	bridge_frames(w, side);
 }
 
-/* ---- to the protected side -------------------------------------------------------------------- */
+/* ---- to the protected side ------------------------------------------------------------------- */
 
 /* Asks where a host is, now and then; its answer is learned. */
 static void ask(struct worker *w, const struct ip_addr *addr)
@@ -334,7 +346,8 @@ static void ask(struct worker *w, const struct ip_addr *addr)
 	bridge_flush(w); /* frame is here */
 }
 
-/* Several hosts at once: their address follows from that of the group (RFC 1112 6.4, RFC 2464 7). */
+/* Several hosts at once: their address follows from that of the group (RFC 1112 6.4, RFC 2464 7).
+ */
 static bool group_frame(const struct bridge *b, const struct ip_addr *to, struct frame *f)
 {
 	static const uint8_t all[FRAME_MAC_LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -342,9 +355,11 @@ static bool group_frame(const struct bridge *b, const struct ip_addr *to, struct
 
 	memset(f, 0, sizeof(*f));
 	if (to->ver == 6 && a[0] == 0xff) {
-		memcpy(f->head, (uint8_t[]) { 0x33, 0x33, a[12], a[13], a[14], a[15] }, FRAME_MAC_LEN);
+		memcpy(f->head, (uint8_t[]){ 0x33, 0x33, a[12], a[13], a[14], a[15] },
+		       FRAME_MAC_LEN);
 	} else if (to->ver == 4 && a[0] >= 224 && a[0] < 240) {
-		memcpy(f->head, (uint8_t[]) { 0x01, 0, 0x5e, a[1] & 0x7f, a[2], a[3] }, FRAME_MAC_LEN);
+		memcpy(f->head, (uint8_t[]){ 0x01, 0, 0x5e, a[1] & 0x7f, a[2], a[3] },
+		       FRAME_MAC_LEN);
 	} else if (to->ver == 4 && memcmp(a, all, 4) == 0) {
 		memcpy(f->head, all, sizeof(all));
 	} else {
@@ -356,7 +371,8 @@ static bool group_frame(const struct bridge *b, const struct ip_addr *to, struct
 	return true;
 }
 
-/* The header for an inner packet: host: of the frame it came in; gateway: of the host that has its destination. */
+/* The header for an inner packet: host: of the frame it came in; gateway: of the host that has its
+ * destination. */
 static bool frame_for(struct worker *w, const struct in_pkt *p, struct frame *f)
 {
 	static const uint8_t nobody[FRAME_MAC_LEN];
@@ -390,12 +406,13 @@ static void flush_slot(struct worker *w, unsigned k)
 		return;
 	s->used = false;
 	gro_close(&s->run);
-	port_put(&b->tx[BRIDGE_PROTECTED], &s->run.vnet, b->gro_frame[k].head, b->gro_frame[k].head_len, s->run.iov + 1,
-		 s->run.n_iov - 1, s->run.segs);
+	port_put(&b->tx[BRIDGE_PROTECTED], &s->run.vnet, b->gro_frame[k].head,
+		 b->gro_frame[k].head_len, s->run.iov + 1, s->run.n_iov - 1, s->run.segs);
 }
 
 /* Larger than a frame: in fragments, as its sender had sent it, or would have been told to. */
-static void deliver_large(struct worker *w, const struct in_pkt *p, const struct frame *f, uint32_t mtu)
+static void deliver_large(struct worker *w, const struct in_pkt *p, const struct frame *f,
+			  uint32_t mtu)
 {
 	static __thread uint8_t part[UINT16_MAX];
 	bool may = p->info.key.ver == 4 ? !(p->info.flags & PKT_DF) : w->bridge->host;
@@ -409,7 +426,8 @@ static void deliver_large(struct worker *w, const struct in_pkt *p, const struct
 	w->c.fragmented++;
 	for (unsigned i = 0; i < n; i++) {
 		struct iovec data = { part, frag_make(p->ip, p->info.len, mtu, i, id, part) };
-		port_put(&w->bridge->tx[BRIDGE_PROTECTED], &plain, f->head, f->head_len, &data, 1, 1);
+		port_put(&w->bridge->tx[BRIDGE_PROTECTED], &plain, f->head, f->head_len, &data, 1,
+			 1);
 		bridge_flush(w); /* part is used again */
 	}
 }
@@ -429,7 +447,8 @@ void bridge_deliver(struct worker *w)
 			worker_drop(w, DROP_NO_NEIGHBOUR);
 			continue;
 		}
-		if (s->used && flow_key_eq(&s->key, &p->info.key) && f.head_len == b->gro_frame[k].head_len &&
+		if (s->used && flow_key_eq(&s->key, &p->info.key) &&
+		    f.head_len == b->gro_frame[k].head_len &&
 		    memcmp(f.head, b->gro_frame[k].head, f.head_len) == 0) {
 			int joined = gro_join(&s->run, p->ip, &p->info);
 			if (joined == GRO_LAST)

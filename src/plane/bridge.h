@@ -1,10 +1,13 @@
 /*
  * A worker's part of a bridge: frames of two ports instead of packets of a TUN device.
  *
- *   protected -> open   rules; IP through outbound_batch(). What is bypassed goes on as the frame it came in. What is protected leaves by the
+ *   protected -> open   rules; IP through outbound_batch(). What is bypassed goes on as the frame
+ *                       it came in. What is protected leaves by the
  *                       sockets (gateway) or as a frame behind the header of the one it was (host).
- *   open -> protected   rules; IPsec for the host behind us through nest.c (host); other IP must be what a policy lets in in the clear.
- *   sockets             inbound.c and nest.c (gateway); inner packets go to the host that has their address (neighbour.c)
+ *   open -> protected   rules; IPsec for the host behind us through nest.c (host); other IP must be
+ *                       what a policy lets in in the clear.
+ *   sockets             inbound.c and nest.c (gateway); inner packets go to the host that has their
+ *                       address (neighbour.c)
  */
 #ifndef PLANE_BRIDGE_H
 #define PLANE_BRIDGE_H

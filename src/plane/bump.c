@@ -1,4 +1,5 @@
-/* IKE from and to the host's address; see bump.h. Frames that are not for us are not changed, and cost a look at their ports. */
+/* IKE from and to the host's address; see bump.h. Frames that are not for us are not changed, and
+ * cost a look at their ports. */
 #include "plane/bump.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ void bump_free(struct bump **bp)
 	*bp = NULL;
 }
 
-/* ---- which messages are ours -------------------------------------------------------------------- */
+/* ---- which messages are ours ----------------------------------------------------------------- */
 
 static _Atomic uint64_t *spi_set(struct bump *b, uint64_t spi)
 {
@@ -77,7 +78,8 @@ static void spi_enter(struct bump *b, uint64_t spi)
 	atomic_store_explicit(&set[at], spi, memory_order_relaxed);
 }
 
-static bool of_connection(const struct bump *b, const struct ip_addr *local, const struct ip_addr *remote)
+static bool of_connection(const struct bump *b, const struct ip_addr *local,
+			  const struct ip_addr *remote)
 {
 	const struct bump_ends *e = rcu_dereference(b->ends);
 
@@ -102,9 +104,11 @@ int plane_set_ike_ends(struct plane *p, const struct plane_ike_ends *v, unsigned
 	return 0;
 }
 
-/* ---- in ------------------------------------------------------------------------------------------- */
+/* ---- in
+ * ------------------------------------------------------------------------------------------- */
 
-void bump_learn(struct bump *b, enum bridge_side side, const struct frame *f, const uint8_t *p, uint32_t len)
+void bump_learn(struct bump *b, enum bridge_side side, const struct frame *f, const uint8_t *p,
+		uint32_t len)
 {
 	/* hosts answer who asks for them; otherwise nobody on the open side says where he is */
 	bool answers = f->kind == FRAME_ARP || f->kind == FRAME_ND;
@@ -124,9 +128,10 @@ static bool intact(const struct worker *w, unsigned i, const struct in_pkt *p)
 	       csum_l4_ok(p->ip, p->info.l4_off, p->info.len, IPPROTO_UDP);
 }
 
-/* The message in the UDP packet: where it begins in *at, and its length; 0 when there is none. *port: ours that it came to. first: a fragment,
- * whose rest follows. */
-static uint32_t message(const struct worker *w, const struct in_pkt *p, bool first, uint32_t *at, uint16_t *port)
+/* The message in the UDP packet: where it begins in *at, and its length; 0 when there is none.
+ * *port: ours that it came to. first: a fragment, whose rest follows. */
+static uint32_t message(const struct worker *w, const struct in_pkt *p, bool first, uint32_t *at,
+			uint16_t *port)
 {
 	const struct plane_opts *o = &w->plane->opts;
 	const uint8_t *udp = p->ip + p->info.l4_off;
@@ -152,7 +157,8 @@ static uint32_t message(const struct worker *w, const struct in_pkt *p, bool fir
 }
 
 /* at: of the message in the packet. */
-static bool is_ours(struct worker *w, struct in_pkt *p, uint32_t at, const struct ip_addr *local, const struct ip_addr *remote)
+static bool is_ours(struct worker *w, struct in_pkt *p, uint32_t at, const struct ip_addr *local,
+		    const struct ip_addr *remote)
 {
 	struct bump *b = w->plane->bump;
 
@@ -160,7 +166,8 @@ static bool is_ours(struct worker *w, struct in_pkt *p, uint32_t at, const struc
 		return true;
 	if (!of_connection(b, local, remote))
 		return false;
-	/* without the responder's SPI it begins something; with one it may be of the host's own IKE, if a policy lets that pass */
+	/* without the responder's SPI it begins something; with one it may be of the host's own
+	 * IKE, if a policy lets that pass */
 	p->hash = flow_key_hash(&p->info.key, w->in_flows.seed);
 	const struct policy *pol = inbound_flow(w, p)->verdict;
 	return load_be64(p->ip + at + 8) == 0 || !pol || pol->action != POLICY_BYPASS;
@@ -200,10 +207,13 @@ bool bump_ike(struct worker *w, unsigned i, struct in_pkt *p)
 	return true;
 }
 
-/* ---- out ------------------------------------------------------------------------------------------ */
+/* ---- out
+ * ------------------------------------------------------------------------------------------ */
 
-/* Asks where the peer is, in the host's name and to the host's address: the answer is the host's, too, and does it no harm. */
-static void ask(struct bump *b, const struct ip_addr *peer, const struct ip_addr *host, const struct frame *own)
+/* Asks where the peer is, in the host's name and to the host's address: the answer is the host's,
+ * too, and does it no harm. */
+static void ask(struct bump *b, const struct ip_addr *peer, const struct ip_addr *host,
+		const struct frame *own)
 {
 	uint8_t frame[NEIGHBOUR_ASK_MAX];
 	uint64_t now = clock_now_ns();
@@ -224,11 +234,13 @@ static void ask(struct bump *b, const struct ip_addr *peer, const struct ip_addr
 }
 
 /* The header of a frame to the peer. False: nobody has said where it is. */
-static bool way_to(struct bump *b, const struct ip_addr *peer, const struct ip_addr *host, struct frame *f)
+static bool way_to(struct bump *b, const struct ip_addr *peer, const struct ip_addr *host,
+		   struct frame *f)
 {
 	static const uint8_t nobody[FRAME_MAC_LEN];
 	struct frame own;
-	bool known = neighbours_find(b->ways, host, &own), found = neighbours_find(b->ways, peer, f);
+	bool known = neighbours_find(b->ways, host, &own),
+	     found = neighbours_find(b->ways, peer, f);
 
 	if (found && memcmp(frame_src(f), nobody, sizeof(nobody)) == 0) {
 		found = known;
@@ -240,7 +252,8 @@ static bool way_to(struct bump *b, const struct ip_addr *peer, const struct ip_a
 }
 
 /* IP and UDP in front of the datagram at ip + the headers' length; the packet's length. */
-static uint32_t headers(struct bump *b, const struct endpoint *local, const struct endpoint *remote, uint32_t len, uint8_t *ip)
+static uint32_t headers(struct bump *b, const struct endpoint *local, const struct endpoint *remote,
+			uint32_t len, uint8_t *ip)
 {
 	bool v6 = remote->addr.ver == 6;
 	uint32_t hdr = v6 ? 40 : 20;
@@ -290,11 +303,13 @@ static int put(struct bump *b, const struct frame *f, const uint8_t *ip, uint32_
 	return failed ? -EIO : full ? -EAGAIN : 0;
 }
 
-int plane_send_bump(struct plane *p, const struct endpoint *local, const struct endpoint *remote, bool marker, struct span datagram)
+int plane_send_bump(struct plane *p, const struct endpoint *local, const struct endpoint *remote,
+		    bool marker, struct span datagram)
 {
 	static uint8_t packet[40 + UDP_LEN + MARKER_LEN + UINT16_MAX]; /* the control thread's */
 	struct bump *b = p->bump;
-	uint32_t head = (remote->addr.ver == 6 ? 40 : 20) + UDP_LEN, len = (uint32_t)datagram.len + (marker ? MARKER_LEN : 0);
+	uint32_t head = (remote->addr.ver == 6 ? 40 : 20) + UDP_LEN,
+		 len = (uint32_t)datagram.len + (marker ? MARKER_LEN : 0);
 	struct frame f;
 
 	if (!b || local->addr.ver != remote->addr.ver)

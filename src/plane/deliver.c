@@ -1,6 +1,7 @@
 /*
- * Inner packets to the TUN device. Packets of one flow that follow each other are joined into a super-packet and written with
- * one system call; a few flows are joined at the same time, and the order within a flow is kept.
+ * Inner packets to the TUN device. Packets of one flow that follow each other are joined into a
+ * super-packet and written with one system call; a few flows are joined at the same time, and the
+ * order within a flow is kept.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -11,7 +12,8 @@ static void write_iov(struct worker *w, const struct iovec *iov, int n, unsigned
 {
 	w->c.tun_writes++;
 	if (unlikely(writev(w->tun_fd, iov, n) < 0))
-		w->c.drop.n[errno == EAGAIN || errno == ENOBUFS ? DROP_TUN_FULL : DROP_TUN_WRITE] += packets;
+		w->c.drop.n[errno == EAGAIN || errno == ENOBUFS ? DROP_TUN_FULL : DROP_TUN_WRITE] +=
+		    packets;
 }
 
 static void flush_slot(struct worker *w, struct gro_slot *s)

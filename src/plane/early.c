@@ -1,8 +1,10 @@
 /*
- * ESP packets that are here before their SA. A responder may send by a new SA as soon as it has answered; its packets can overtake the
- * answer, or be here while that is still being checked. While keying waits for some SA (plane_expect()), packets with an SPI that nobody
- * has are kept a moment: few, in fixed places, unopened. When SAs were installed they go the way of all others; what still has none after
- * a second is dropped as it would have been at once. Strangers can fill the places, which costs what they have always cost: early packets.
+ * ESP packets that are here before their SA. A responder may send by a new SA as soon as it has
+ * answered; its packets can overtake the answer, or be here while that is still being checked.
+ * While keying waits for some SA (plane_expect()), packets with an SPI that nobody has are kept a
+ * moment: few, in fixed places, unopened. When SAs were installed they go the way of all others;
+ * what still has none after a second is dropped as it would have been at once. Strangers can fill
+ * the places, which costs what they have always cost: early packets.
  */
 #include "base/clock.h"
 #include "plane/internal.h"
@@ -72,7 +74,8 @@ static void take(struct worker *w, bool udp)
 
 	for (unsigned i = 0; i < EARLY_PACKETS; i++) {
 		const struct early_pkt *k = &w->early.pkt[i];
-		if (!k->used || k->udp != udp || !sad_lookup(plane_sad(w->plane), load_be32(k->rx.data), SA_ESP))
+		if (!k->used || k->udp != udp ||
+		    !sad_lookup(plane_sad(w->plane), load_be32(k->rx.data), SA_ESP))
 			continue;
 		w->rx[n] = k->rx;
 		from[n++] = i;

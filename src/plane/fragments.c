@@ -1,9 +1,11 @@
 /*
- * Fragments of inner packets, in both directions, while some policy names ports (RFC 4301 7). A fragment comes in with what
- * pkt_parse() has seen of it, and goes on with a key that has the ports of its datagram's first fragment, so that flow table, SPD
- * and selectors need to know nothing of fragments. In this order:
+ * Fragments of inner packets, in both directions, while some policy names ports (RFC 4301 7). A
+ * fragment comes in with what pkt_parse() has seen of it, and goes on with a key that has the ports
+ * of its datagram's first fragment, so that flow table, SPD and selectors need to know nothing of
+ * fragments. In this order:
  *
- *   opaque    a policy that names opaque ports matches first: it is for later fragments as they are (7.2)
+ *   opaque    a policy that names opaque ports matches first: it is for later fragments as they are
+ *             (7.2)
  *   stateful  what the first fragment said (7.3, 7.4); overlaps are dropped
  *   wait      the first has not come: kept, and worked on right after the batch that brings it
  *
@@ -13,7 +15,8 @@
 #include "packet/fragtab.h"
 #include "plane/worker.h"
 
-/* SAs that a waiting fragment came through: it holds no pointers, since they may be gone when its first comes. */
+/* SAs that a waiting fragment came through: it holds no pointers, since they may be gone when its
+ * first comes. */
 struct came_by {
 	uint64_t installed_ns;
 	uint32_t spi; /* 0: no more */
@@ -24,7 +27,8 @@ struct note {
 };
 _Static_assert(sizeof(struct note) <= FRAG_NOTE, "fits");
 
-/* May a later fragment go by the policy that names opaque ports? An IPv4 one that would replace part of a TCP header may not (RFC 3128). */
+/* May a later fragment go by the policy that names opaque ports? An IPv4 one that would replace
+ * part of a TCP header may not (RFC 3128). */
 static enum frag_do hidden(const uint8_t *ip, const struct pkt_info *info, enum drop *why)
 {
 	struct frag_place p;
@@ -35,8 +39,8 @@ static enum frag_do hidden(const uint8_t *ip, const struct pkt_info *info, enum 
 	return *why == DROP_NONE ? FRAG_GO : FRAG_DROP;
 }
 
-static enum frag_do complete_key(struct worker *w, enum ipsec_dir dir, const uint8_t *ip, struct pkt_info *info, uint32_t tag,
-				 enum drop *why)
+static enum frag_do complete_key(struct worker *w, enum ipsec_dir dir, const uint8_t *ip,
+				 struct pkt_info *info, uint32_t tag, enum drop *why)
 {
 	const struct spd *spd = w->view->spd;
 
@@ -47,10 +51,12 @@ static enum frag_do complete_key(struct worker *w, enum ipsec_dir dir, const uin
 		if (pol && policy_names_opaque(pol, dir, &info->key))
 			return hidden(ip, info, why);
 	}
-	return fragtab_see(dir == DIR_OUT ? &w->frag_out : &w->frag_in, ip, info, tag, w->now_ns, why);
+	return fragtab_see(dir == DIR_OUT ? &w->frag_out : &w->frag_in, ip, info, tag, w->now_ns,
+			   why);
 }
 
-/* ---- out ------------------------------------------------------------------------------------------- */
+/* ---- out
+ * ------------------------------------------------------------------------------------------- */
 
 bool fragments_out(struct worker *w, struct out_pkt *p, unsigned i)
 {
@@ -96,11 +102,14 @@ unsigned fragments_out_take(struct worker *w)
 	return w->n_out;
 }
 
-/* ---- in -------------------------------------------------------------------------------------------- */
+/* ---- in
+ * -------------------------------------------------------------------------------------------- */
 
 static struct came_by came_by(const struct sa *sa)
 {
-	return (struct came_by) { .installed_ns = sa->installed_ns, .spi = sa->spi, .proto = sa->proto };
+	return (struct came_by){ .installed_ns = sa->installed_ns,
+				 .spi = sa->spi,
+				 .proto = sa->proto };
 }
 
 /* Fragments of one datagram come through one SA, or through SAs of one child. */
@@ -109,7 +118,8 @@ static uint32_t tag_of(const struct sa *sa)
 	return sa->reqid ? sa->reqid : ~sa->spi;
 }
 
-bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, struct sa *const *sa, unsigned n_sa)
+bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, struct sa *const *sa,
+		  unsigned n_sa)
 {
 	struct sa *last = sa[n_sa - 1];
 	enum drop why = DROP_NONE;
@@ -159,8 +169,8 @@ static unsigned find_sas(struct worker *w, const struct note *note, struct sa *s
 	return n;
 }
 
-/* One that waited: into w->in, when its SAs still are what they were and nothing is wrong with it now. `nested`: those that came through AH or
- * several SAs are meant, or the others. */
+/* One that waited: into w->in, when its SAs still are what they were and nothing is wrong with it
+ * now. `nested`: those that came through AH or several SAs are meant, or the others. */
 static void arrive(struct worker *w, const struct frag_kept *k, bool nested)
 {
 	struct nest_pkt p = { .ip = w->frag_in.mem + k->off, .len = k->len };

@@ -1,7 +1,9 @@
 /*
- * Packets that wait for an SA: a policy of keying protects them, and there is none yet. They are kept where they are found, in the
- * worker's own memory, in order, few and not for long; when something changes they go through outbound_batch() as if just read. Each is
- * looked at again by the policies that hold then: it leaves protected, or stays, or is dropped, but never leaves in the clear.
+ * Packets that wait for an SA: a policy of keying protects them, and there is none yet. They are
+ * kept where they are found, in the worker's own memory, in order, few and not for long; when
+ * something changes they go through outbound_batch() as if just read. Each is looked at again by
+ * the policies that hold then: it leaves protected, or stays, or is dropped, but never leaves in
+ * the clear.
  */
 #include "base/clock.h"
 #include "plane/worker.h"
@@ -17,14 +19,17 @@ static bool asked_lately(const struct worker *w, const struct flow_key *key, uin
 	unsigned n = atomic_load_explicit(&h->n, memory_order_relaxed);
 
 	for (unsigned i = 0; i < n; i++)
-		if (h->pkt[i].reqid == reqid && w->now_ns - h->pkt[i].ns < ACQUIRE_EVERY_NS && flow_key_eq(&h->pkt[i].key, key))
+		if (h->pkt[i].reqid == reqid && w->now_ns - h->pkt[i].ns < ACQUIRE_EVERY_NS &&
+		    flow_key_eq(&h->pkt[i].key, key))
 			return true;
 	return false;
 }
 
 static void raise_acquire(struct worker *w, const struct out_pkt *p, const struct policy *pol)
 {
-	struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .reqid = pol->reqid, .flow = p->info.key };
+	struct ipsec_event e = {
+		.type = EV_ACQUIRE, .policy = pol->order, .reqid = pol->reqid, .flow = p->info.key
+	};
 	uint64_t last = atomic_load_explicit(&pol->route->acquire_ns, memory_order_relaxed);
 
 	if (pol->each) { /* as many as may wait, and of each flow one at a time */
@@ -34,8 +39,8 @@ static void raise_acquire(struct worker *w, const struct out_pkt *p, const struc
 	}
 	if (last && w->now_ns - last < ACQUIRE_EVERY_NS)
 		return;
-	if (atomic_compare_exchange_strong_explicit(&pol->route->acquire_ns, &last, w->now_ns, memory_order_relaxed,
-						    memory_order_relaxed))
+	if (atomic_compare_exchange_strong_explicit(&pol->route->acquire_ns, &last, w->now_ns,
+						    memory_order_relaxed, memory_order_relaxed))
 		worker_event(w, &e);
 }
 
@@ -79,7 +84,8 @@ static enum held look(const struct worker *w, const struct held_pkt *k)
 		return pol->n_out ? HELD_GOES : HELD_ENDS;
 	if (atomic_load_explicit(&pol->route->bundle, memory_order_acquire))
 		return HELD_GOES;
-	if (pol->reqid == k->reqid && atomic_load_explicit(&pol->route->released, memory_order_acquire) != k->released)
+	if (pol->reqid == k->reqid &&
+	    atomic_load_explicit(&pol->route->released, memory_order_acquire) != k->released)
 		return HELD_ENDS;
 	return HELD_STAYS;
 }

@@ -1,11 +1,13 @@
 /*
- * IKE on the encapsulation port. It has a socket of its own there (RFC 3948 2.2 wants it to come from the port that ESP comes
- * from), so that however much ESP waits in the workers' sockets, in either direction, IKE and keepalives find room.
+ * IKE on the encapsulation port. It has a socket of its own there (RFC 3948 2.2 wants it to come
+ * from the port that ESP comes from), so that however much ESP waits in the workers' sockets, in
+ * either direction, IKE and keepalives find room.
  *
- * In: the first worker, which looks at that socket first in each of its turns, copies messages into its ring and makes ike_fd
- * readable; the control thread takes them from there. A worker and not the control thread reads it because the kernel's UDP_GRO may
- * join messages and ESP of one peer into one buffer, whose first packet says where it goes: so any worker may find messages,
- * and this socket ESP. Out: the control thread sends by it.
+ * In: the first worker, which looks at that socket first in each of its turns, copies messages into
+ * its ring and makes ike_fd readable; the control thread takes them from there. A worker and not
+ * the control thread reads it because the kernel's UDP_GRO may join messages and ESP of one peer
+ * into one buffer, whose first packet says where it goes: so any worker may find messages, and this
+ * socket ESP. Out: the control thread sends by it.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -15,15 +17,16 @@
 #define MARKER_LEN 4
 #define IKE_HEADER_LEN 28 /* RFC 7296 3.1 */
 
-/* ---- the ring ------------------------------------------------------------------------------------- */
+/* ---- the ring
+ * ------------------------------------------------------------------------------------- */
 
 static struct ike_record *record_at(struct ike_ring *r, uint32_t pos)
 {
 	return (struct ike_record *)(void *)(r->mem + pos % IKE_RING_BYTES);
 }
 
-bool ike_ring_push(struct ike_ring *r, const struct endpoint *remote, const struct endpoint *local, const uint8_t *p,
-		   uint32_t len)
+bool ike_ring_push(struct ike_ring *r, const struct endpoint *remote, const struct endpoint *local,
+		   const uint8_t *p, uint32_t len)
 {
 	uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
 	uint32_t used = head - atomic_load_explicit(&r->tail, memory_order_acquire);
@@ -70,7 +73,8 @@ void ike_ring_pop(struct ike_ring *r)
 	atomic_store_explicit(&r->tail, tail + record_at(r, tail)->size, memory_order_release);
 }
 
-/* ---- the worker's --------------------------------------------------------------------------------- */
+/* ---- the worker's
+ * --------------------------------------------------------------------------------- */
 
 static void wake(struct plane *p)
 {
@@ -80,7 +84,8 @@ static void wake(struct plane *p)
 		(void)!write(p->ike_fd, &one, sizeof(one));
 }
 
-void ike_hand_over(struct worker *w, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p, uint32_t len)
+void ike_hand_over(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, uint32_t len)
 {
 	if (!w->ike.mem)
 		worker_drop(w, DROP_NO_IKE);
@@ -101,7 +106,8 @@ void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32
 		ike_hand_over(w, &local, &remote, p + MARKER_LEN, len - MARKER_LEN);
 }
 
-/* ---- the control thread's ------------------------------------------------------------------------- */
+/* ---- the control thread's
+ * ------------------------------------------------------------------------- */
 
 int plane_ike_fd(const struct plane *p)
 {
@@ -114,10 +120,12 @@ unsigned plane_ike_take(struct plane *p, plane_ike_cb *cb, void *arg, unsigned m
 	unsigned n = 0;
 
 	(void)!read(p->ike_fd, &seen, sizeof(seen));
-	/* a full barrier: what a worker queued before it saw the flag still set must be seen below */
+	/* a full barrier: what a worker queued before it saw the flag still set must be seen below
+	 */
 	(void)atomic_exchange(&p->ike_pending, false);
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		/* another worker first each time, so that a flood on one does not silence the others */
+		/* another worker first each time, so that a flood on one does not silence the
+		 * others */
 		struct ike_ring *r = &p->worker[(i + p->ike_first) % p->n_workers]->ike;
 		struct ike_record *rec;
 		while (n < max && (rec = ike_ring_peek(r))) {
@@ -139,7 +147,8 @@ struct sock *plane_control_sock(struct plane *p, uint8_t ver)
 	return own->fd >= 0 ? own : shared->fd >= 0 ? shared : NULL;
 }
 
-int plane_send_ike(struct plane *p, const struct endpoint *local, const struct endpoint *remote, struct span datagram)
+int plane_send_ike(struct plane *p, const struct endpoint *local, const struct endpoint *remote,
+		   struct span datagram)
 {
 	static uint8_t message[MARKER_LEN + UINT16_MAX]; /* the control thread's */
 	struct sock_path path;
@@ -155,7 +164,8 @@ int plane_send_ike(struct plane *p, const struct endpoint *local, const struct e
 	return sock_send_one(s, &path, message, MARKER_LEN + (uint32_t)datagram.len);
 }
 
-int plane_send_keepalive_to(struct plane *p, const struct endpoint *local, const struct endpoint *remote)
+int plane_send_keepalive_to(struct plane *p, const struct endpoint *local,
+			    const struct endpoint *remote)
 {
 	static uint8_t keepalive = 0xff;
 	struct sock_path path;

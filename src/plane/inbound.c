@@ -6,7 +6,8 @@
  *   look up    the SA by SPI; lengths; is the sequence number possibly new (RFC 4303 3.4.3)
  *   open       one crypto call for all
  *   accept     replay window, lifetimes, trailer, ECN; the peer's address, if it moved
- *   check      the inner packet (of an ICMP error that nobody knows, what it quotes) against the SA's own selectors and the SPD (RFC 4301 5.2 step 4)
+ *   check      the inner packet (of an ICMP error that nobody knows, what it quotes) against the
+ *              SA's own selectors and the SPD (RFC 4301 5.2 step 4)
  *   deliver    deliver.c
  *
  * Nothing of an SA changes before its packet is authenticated.
@@ -21,7 +22,10 @@
 
 void inbound_sa_drop(struct worker *w, struct sa *sa, enum drop why)
 {
-	unsigned slot = why == DROP_REPLAY ? SA_DROP_REPLAY : why == DROP_AUTH ? SA_DROP_AUTH : why == DROP_POLICY_IN ? SA_DROP_POLICY : SA_DROP_OTHER;
+	unsigned slot = why == DROP_REPLAY      ? SA_DROP_REPLAY
+			: why == DROP_AUTH      ? SA_DROP_AUTH
+			: why == DROP_POLICY_IN ? SA_DROP_POLICY
+						: SA_DROP_OTHER;
 
 	worker_drop(w, why);
 	atomic_fetch_add_explicit(&sa->drops[slot], 1, memory_order_relaxed);
@@ -35,7 +39,8 @@ static void refuse(struct worker *w, const struct in_pkt *p, enum drop why)
 }
 
 /* Enters an ESP packet into the batch. */
-static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag, uint8_t *esp, uint32_t len)
+static void in_add(struct worker *w, const struct sock_rx *rx, uint32_t from_tag, uint8_t *esp,
+		   uint32_t len)
 {
 	if (unlikely(len < ESP_HDR_LEN)) {
 		worker_drop(w, DROP_SHORT);
@@ -72,14 +77,16 @@ static uint32_t ext_room(const struct sock_rx *rx)
 	return (n + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
 }
 
-/* What goes to a group may have an SA for this destination, or this source. Only where there are such SAs. */
+/* What goes to a group may have an SA for this destination, or this source. Only where there are
+ * such SAs. */
 static void look_up_groups(struct worker *w, const struct sad *sad, unsigned first, unsigned end)
 {
 	for (unsigned i = first; i < end; i++) {
 		struct in_pkt *p = &w->in[i];
 		struct endpoint from;
 
-		if (!ip_addr_is_multicast(&p->rx->to) || endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &from) < 0)
+		if (!ip_addr_is_multicast(&p->rx->to) ||
+		    endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &from) < 0)
 			continue;
 		p->sa = sad_lookup_group(sad, load_be32(p->esp), SA_ESP, &p->rx->to, &from.addr);
 		if (p->sa)
@@ -119,7 +126,8 @@ static void follow_some(const struct worker *w, unsigned first, unsigned end)
 	}
 }
 
-/* Fills the ops from place m on; packets that fail leave the batch. Returns the place behind the last op. */
+/* Fills the ops from place m on; packets that fail leave the batch. Returns the place behind the
+ * last op. */
 static unsigned admit_some(struct worker *w, unsigned first, unsigned end, unsigned m, bool udp)
 {
 	for (unsigned i = first; i < end; i++) {
@@ -147,7 +155,8 @@ static unsigned admit_some(struct worker *w, unsigned first, unsigned end, unsig
 			continue;
 		}
 		if (unlikely(sa->mode == SA_TRANSPORT)) {
-			/* opened where there is room for an IP header in front, and those behind it; a batch fits in */
+			/* opened where there is room for an IP header in front, and those behind
+			 * it; a batch fits in */
 			uint32_t ext = ext_room(p->rx);
 			uint8_t *room = side_room(w, ext + w->op[m].len);
 			w->op[m].dst = room ? room + ext : NULL;
@@ -164,8 +173,8 @@ static unsigned admit_some(struct worker *w, unsigned first, unsigned end, unsig
 }
 
 /*
- * Looks up the SAs and fills the ops; packets that fail leave the batch. The three steps take turns, each a stage behind the one before it, as in
- * outbound.c.
+ * Looks up the SAs and fills the ops; packets that fail leave the batch. The three steps take
+ * turns, each a stage behind the one before it, as in outbound.c.
  */
 static void look_up_all(struct worker *w, bool udp)
 {
@@ -176,19 +185,24 @@ static void look_up_all(struct worker *w, bool udp)
 		if (at >= BATCH_STAGE)
 			follow_some(w, at - BATCH_STAGE, batch_end(at, n));
 		if (at >= 2 * BATCH_STAGE)
-			m = admit_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n), m, udp);
+			m = admit_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n), m,
+				       udp);
 	}
 	w->n_in = m;
 }
 
-/* The peer may have moved, or a NAT may have given it another port: say so once an authenticated packet shows it. */
+/* The peer may have moved, or a NAT may have given it another port: say so once an authenticated
+ * packet shows it. */
 static void peer_moved(struct worker *w, const struct in_pkt *p)
 {
-	struct ipsec_event e = { .type = EV_PEER_ADDR, .spi = p->sa->spi, .reqid = p->sa->reqid, .sa = p->sa };
+	struct ipsec_event e = {
+		.type = EV_PEER_ADDR, .spi = p->sa->spi, .reqid = p->sa->reqid, .sa = p->sa
+	};
 
 	if (p->sa->group)
 		return;
-	/* only the newest packet tells where the peer is: an old one may have been held back or replayed from elsewhere */
+	/* only the newest packet tells where the peer is: an old one may have been held back or
+	 * replayed from elsewhere */
 	if (p->seq < atomic_load_explicit(&p->sa->replay.top, memory_order_relaxed))
 		return;
 	if (endpoint_from_sockaddr((const struct sockaddr *)&p->rx->from, &e.peer) < 0)
@@ -215,14 +229,19 @@ enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struc
 static enum drop join_header(struct in_pkt *p, uint8_t *text, const struct esp_text *t)
 {
 	const struct sock_rx *rx = p->rx;
-	struct transport_head h = { .ip = rx->hdr_len ? rx->data - rx->hdr_len : NULL, .len = rx->hdr_len, .dst = rx->to,
-				    .tos = rx->tos, .ext = rx->ext, .n_ext = rx->n_ext };
+	struct transport_head h = { .ip = rx->hdr_len ? rx->data - rx->hdr_len : NULL,
+				    .len = rx->hdr_len,
+				    .dst = rx->to,
+				    .tos = rx->tos,
+				    .ext = rx->ext,
+				    .n_ext = rx->n_ext };
 	struct endpoint from;
 
 	if (endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) < 0)
 		return DROP_TRANSPORT;
 	h.src = from.addr;
-	uint32_t hdr = h.src.ver == h.dst.ver ? transport_join(&h, text, t->len, t->next_header) : 0;
+	uint32_t hdr =
+	    h.src.ver == h.dst.ver ? transport_join(&h, text, t->len, t->next_header) : 0;
 	if (hdr == 0)
 		return DROP_TRANSPORT;
 	p->ip = text - hdr;
@@ -249,7 +268,8 @@ static enum drop decapsulate(struct in_pkt *p, const struct crypt_op *op)
 	if (unlikely(t.next_header != IPPROTO_IPIP && t.next_header != IPPROTO_IPV6))
 		return DROP_NEXT_HEADER;
 	p->ip = op->dst;
-	d = pkt_parse(p->ip, t.len, &p->info); /* what follows the inner packet is TFC padding (RFC 4303 2.7) */
+	d = pkt_parse(p->ip, t.len,
+		      &p->info); /* what follows the inner packet is TFC padding (RFC 4303 2.7) */
 	if (unlikely(d != DROP_NONE))
 		return d;
 	if (unlikely((t.next_header == IPPROTO_IPIP) != (p->info.key.ver == 4)))
@@ -259,7 +279,8 @@ static enum drop decapsulate(struct in_pkt *p, const struct crypt_op *op)
 	return DROP_NONE;
 }
 
-/* After the cipher: replay window, lifetimes in runs of one SA, trailer. Survivors are hashed for the flow table. */
+/* After the cipher: replay window, lifetimes in runs of one SA, trailer. Survivors are hashed for
+ * the flow table. */
 static void accept_all(struct worker *w)
 {
 	unsigned m = 0;
@@ -278,7 +299,8 @@ static void accept_all(struct worker *w)
 			refuse(w, p, DROP_REPLAY);
 			continue;
 		}
-		if (unlikely(p->from_tag != atomic_load_explicit(&sa->peer_tag, memory_order_relaxed)))
+		if (unlikely(p->from_tag !=
+			     atomic_load_explicit(&sa->peer_tag, memory_order_relaxed)))
 			peer_moved(w, p);
 		enum drop d = decapsulate(p, &w->op[i]);
 		if (unlikely(d != DROP_NONE)) {
@@ -315,7 +337,8 @@ static void accept_all(struct worker *w)
 static struct flow_entry *classify_miss(struct worker *w, const struct in_pkt *p)
 {
 	struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_IN, &p->info.key) : NULL;
-	struct flow_entry *f = flow_table_add(&w->in_flows, &p->info.key, p->hash, w->view->gen, w->batch);
+	struct flow_entry *f =
+	    flow_table_add(&w->in_flows, &p->info.key, p->hash, w->view->gen, w->batch);
 
 	f->verdict = pol;
 	f->hint = NULL;
@@ -332,11 +355,13 @@ bool inbound_preserved(const struct sa *sa, const struct sock_rx *rx, const stru
 
 	if (!sa->preserve)
 		return true;
-	return endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) == 0 && from.addr.ver == k->ver &&
-	       memcmp(from.addr.b, k->src, 16) == 0 && rx->to.ver == k->ver && memcmp(rx->to.b, k->dst, 16) == 0;
+	return endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) == 0 &&
+	       from.addr.ver == k->ver && memcmp(from.addr.b, k->src, 16) == 0 &&
+	       rx->to.ver == k->ver && memcmp(rx->to.b, k->dst, 16) == 0;
 }
 
-/* The policy must demand protection and name the SA, or its reqid; the SA's own selectors, when it has any, must match too. */
+/* The policy must demand protection and name the SA, or its reqid; the SA's own selectors, when it
+ * has any, must match too. */
 bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const struct flow_key *k)
 {
 	const struct sa_conf *conf = sa->conf;
@@ -345,7 +370,8 @@ bool inbound_may_carry(const struct policy *pol, const struct sa *sa, const stru
 	if (!pol || pol->action != POLICY_PROTECT)
 		return false;
 	/* of several SAs, all must have been passed: nest.c checks that */
-	ok = pol->reqid ? pol->reqid == sa->reqid && conf->bundle_n <= 1 : (pol->n_in == 1 && pol->in[0] == sa) || pick_has(pol, sa);
+	ok = pol->reqid ? pol->reqid == sa->reqid && conf->bundle_n <= 1
+			: (pol->n_in == 1 && pol->in[0] == sa) || pick_has(pol, sa);
 	if (!ok || conf->n_sel == 0)
 		return ok;
 	for (unsigned i = 0; i < conf->n_sel; i++)
@@ -365,7 +391,8 @@ static enum drop by_its_quote(struct worker *w, const struct policy *own, const 
 	return pick_in(pol, &p->sa, 1, p->ip, &p->info);
 }
 
-/* The SA and the policy have not met on this flow, or it is of ICMP errors: each of those is looked at. */
+/* The SA and the policy have not met on this flow, or it is of ICMP errors: each of those is looked
+ * at. */
 static enum drop look_closer(struct worker *w, struct flow_entry *f, const struct in_pkt *p)
 {
 	unsigned kind = icmp_error_of(&p->info.key);
@@ -378,7 +405,8 @@ static enum drop look_closer(struct worker *w, struct flow_entry *f, const struc
 		return DROP_ICMP_TYPE;
 	}
 	const struct policy *pol = f->verdict;
-	enum drop d = by_itself ? pick_in(pol, &p->sa, 1, p->ip, &p->info) : by_its_quote(w, pol, p);
+	enum drop d =
+	    by_itself ? pick_in(pol, &p->sa, 1, p->ip, &p->info) : by_its_quote(w, pol, p);
 	if (d != DROP_NONE)
 		return d;
 	if (kind)
@@ -397,7 +425,8 @@ static void clamp_mss(struct worker *w, struct in_pkt *p, const struct policy *p
 	uint32_t mtu = atomic_load_explicit(&out->inner_mtu, memory_order_relaxed);
 	uint32_t headers = p->info.key.ver == 4 ? 40 : 60;
 	if (mtu > headers &&
-	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers), false))
+	    tcp_clamp_mss(p->ip, &p->info,
+			  (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers), false))
 		w->c.mss_clamped++;
 }
 
@@ -420,12 +449,14 @@ void inbound_check(struct worker *w)
 
 		if (i + BATCH_LOOK < w->n_in && p[BATCH_LOOK].hash != p[BATCH_LOOK - 1].hash)
 			flow_table_look(&w->in_flows, &p[BATCH_LOOK].info.key, p[BATCH_LOOK].hash);
-		if (unlikely((uint8_t)(p->info.key.proto - IPPROTO_ESP) <= IPPROTO_AH - IPPROTO_ESP) &&
+		if (unlikely((uint8_t)(p->info.key.proto - IPPROTO_ESP) <=
+			     IPPROTO_AH - IPPROTO_ESP) &&
 		    nest_wants(w, p->ip, &p->info)) {
 			nest_add(w, p);
 			continue;
 		}
-		struct flow_entry *f = flow_table_find(&w->in_flows, &p->info.key, p->hash, w->view->gen);
+		struct flow_entry *f =
+		    flow_table_find(&w->in_flows, &p->info.key, p->hash, w->view->gen);
 
 		if (unlikely(!f))
 			f = classify_miss(w, p);
@@ -467,7 +498,8 @@ static void in_batch(struct worker *w, bool udp, void (*deliver)(struct worker *
 		fragments_in_release(w, deliver);
 }
 
-/* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not, and hands IKE messages on. */
+/* RFC 3948 2: is this datagram on the encapsulation port ESP? Counts what is not, and hands IKE
+ * messages on. */
 static bool is_esp(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len)
 {
 	if (unlikely(len == 1 && p[0] == 0xff)) {

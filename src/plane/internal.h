@@ -29,7 +29,8 @@ struct plane {
 	_Atomic bool ike_pending;
 	_Atomic unsigned expected; /* SAs that keying waits for: early.c */
 	unsigned ike_first;       /* worker whose messages are taken first */
-	struct sock ike_sock[2];  /* for control traffic on the encapsulation port, IPv4 and IPv6: ike.c; fd -1: none */
+	struct sock ike_sock[2];  /* for control traffic on the encapsulation port, IPv4 and IPv6:
+				     ike.c; fd -1: none */
 	struct out_route **route; /* by reqid, chained; route_room is a power of two */
 	unsigned route_room, n_routes;
 	struct plane_later *later;/* freed after the next grace period */
@@ -48,12 +49,14 @@ void plane_wake_control(struct plane *p);
 
 /* ---- ike.c ---- */
 
-/* Where the control thread sends from our encapsulation port. NULL: there is no socket of this version. */
+/* Where the control thread sends from our encapsulation port. NULL: there is no socket of this
+ * version. */
 struct sock *plane_control_sock(struct plane *p, uint8_t ver);
 
 /* ---- route.c ---- */
 
-/* Publishes the same SPD under a new generation: flow tables ask again. p->view->gen differs from p->gen when there was no memory. */
+/* Publishes the same SPD under a new generation: flow tables ask again. p->view->gen differs from
+ * p->gen when there was no memory. */
 void plane_view_bump(struct plane *p);
 /* Frees `what` once no worker can look at it any more. NULL is allowed. */
 void plane_free_later(struct plane *p, void *what, void (*freer)(void *));

@@ -73,7 +73,8 @@ static void slot_write(struct slot *s, const union entry *e)
 {
 	uint32_t seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
 
-	if (seq & 1 || !atomic_compare_exchange_strong_explicit(&s->seq, &seq, seq + 1, memory_order_acquire, memory_order_relaxed))
+	if (seq & 1 || !atomic_compare_exchange_strong_explicit(
+			   &s->seq, &seq, seq + 1, memory_order_acquire, memory_order_relaxed))
 		return;
 	atomic_thread_fence(memory_order_release);
 	for (unsigned i = 0; i < ARRAY_LEN(e->w); i++)
@@ -151,7 +152,8 @@ void neighbours_learn(struct neighbours *n, const struct frame *f, const uint8_t
 	enter(n, &e);
 }
 
-void neighbours_learn_way(struct neighbours *n, const struct frame *f, const uint8_t *p, uint32_t len)
+void neighbours_learn_way(struct neighbours *n, const struct frame *f, const uint8_t *p,
+			  uint32_t len)
 {
 	union entry e = { .w = { 0 } };
 
@@ -194,7 +196,7 @@ bool neighbours_find(const struct neighbours *n, const struct ip_addr *addr, str
 	return false;
 }
 
-/* ---- asking ----------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static uint32_t ask4(const uint8_t addr[4], const uint8_t mac[FRAME_MAC_LEN], uint8_t *out)
 {
@@ -211,7 +213,9 @@ static uint32_t ask4(const uint8_t addr[4], const uint8_t mac[FRAME_MAC_LEN], ui
 
 static uint32_t ask6(const uint8_t addr[16], const uint8_t mac[FRAME_MAC_LEN], uint8_t *out)
 {
-	static const uint8_t group[13] = { 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff }; /* solicited nodes */
+	static const uint8_t group[13] = {
+		0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff
+	}; /* solicited nodes */
 	uint8_t *ip = out + 14, *icmp = ip + 40;
 
 	memset(out, 0, 14 + 64);
@@ -232,13 +236,14 @@ static uint32_t ask6(const uint8_t addr[16], const uint8_t mac[FRAME_MAC_LEN], u
 	return 14 + 64;
 }
 
-uint32_t neighbour_ask(const struct ip_addr *addr, const uint8_t mac[FRAME_MAC_LEN], uint8_t out[NEIGHBOUR_ASK_MAX])
+uint32_t neighbour_ask(const struct ip_addr *addr, const uint8_t mac[FRAME_MAC_LEN],
+		       uint8_t out[NEIGHBOUR_ASK_MAX])
 {
 	return addr->ver == 4 ? ask4(addr->b, mac, out) : ask6(addr->b, mac, out);
 }
 
-uint32_t neighbour_ask_from(const struct ip_addr *addr, const struct ip_addr *from, const uint8_t mac[FRAME_MAC_LEN],
-			    uint8_t out[NEIGHBOUR_ASK_MAX])
+uint32_t neighbour_ask_from(const struct ip_addr *addr, const struct ip_addr *from,
+			    const uint8_t mac[FRAME_MAC_LEN], uint8_t out[NEIGHBOUR_ASK_MAX])
 {
 	uint32_t len = neighbour_ask(addr, mac, out);
 	uint8_t *ip = out + 14, *option = out + len;

@@ -1,13 +1,15 @@
 /*
- * Inbound packets that are protected more than once, or by AH. Whole packets enter, IP header in front: from AH sockets, and from inbound.c
- * what has come out of ESP and holds AH or ESP for us again. A round takes one IPsec header off each of them:
+ * Inbound packets that are protected more than once, or by AH. Whole packets enter, IP header in
+ * front: from AH sockets, and from inbound.c what has come out of ESP and holds AH or ESP for us
+ * again. A round takes one IPsec header off each of them:
  *
  *   find      the header, its SA; replay pre-check
  *   check     one crypto call for all ESP, one for all AH
  *   accept    replay window, lifetimes, header off; the SA's own selectors
  *
- * What is a plain packet then is checked against the policy: it must have come through exactly the SAs that the policy
- * names, in their order (RFC 4301 5.2, RFC 2401 5.2.1). The rest goes into the next round.
+ * What is a plain packet then is checked against the policy: it must have come through exactly the
+ * SAs that the policy names, in their order (RFC 4301 5.2, RFC 2401 5.2.1). The rest goes into the
+ * next round.
  */
 #include "base/clock.h"
 #include "ipsec/ah.h"
@@ -33,8 +35,10 @@ uint8_t *side_room(struct worker *w, uint32_t len)
 	return p;
 }
 
-/* sa: the one that refuses it; NULL: none, and it counts for the last it came through, if any. info NULL: it has not been parsed. */
-static void drop(struct worker *w, struct nest_pkt *p, struct sa *sa, enum drop why, const struct pkt_info *info)
+/* sa: the one that refuses it; NULL: none, and it counts for the last it came through, if any. info
+ * NULL: it has not been parsed. */
+static void drop(struct worker *w, struct nest_pkt *p, struct sa *sa, enum drop why,
+		 const struct pkt_info *info)
 {
 	audit_nest(w, p, sa, why, info);
 	if (!sa && p->n_sa)
@@ -72,7 +76,8 @@ static struct sa *look_up(const struct worker *w, const uint8_t *ip, const struc
 
 bool nest_wants(const struct worker *w, const uint8_t *ip, const struct pkt_info *info)
 {
-	return is_ipsec(info->key.proto) && !(info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && nest_knows(w, ip, info);
+	return is_ipsec(info->key.proto) && !(info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) &&
+	       nest_knows(w, ip, info);
 }
 
 bool nest_knows(const struct worker *w, const uint8_t *ip, const struct pkt_info *info)
@@ -106,9 +111,11 @@ void nest_add(struct worker *w, const struct in_pkt *p)
 	n->sa[0] = p->sa;
 }
 
-/* ---- from the wire -------------------------------------------------------------------------------- */
+/* ---- from the wire
+ * -------------------------------------------------------------------------------- */
 
-/* An IPv6 packet as it was before the system took its headers off. Returns its length, 0 when it would be too long. */
+/* An IPv6 packet as it was before the system took its headers off. Returns its length, 0 when it
+ * would be too long. */
 static uint32_t rebuild6(const struct sock_rx *rx, const struct endpoint *from, uint8_t *out)
 {
 	uint32_t off = 40, next_at = 6;
@@ -138,7 +145,8 @@ static enum drop from_wire(struct worker *w, const struct sock_rx *rx)
 
 	if (rx->truncated)
 		return DROP_TRUNCATED;
-	if (rx->len < AH_FIXED || endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) < 0)
+	if (rx->len < AH_FIXED ||
+	    endpoint_from_sockaddr((const struct sockaddr *)&rx->from, &from) < 0)
 		return DROP_SHORT;
 	for (unsigned i = 0; i < rx->n_ext; i++)
 		ext += rx->ext[i].len;
@@ -187,7 +195,8 @@ void nest_socket(struct worker *w, struct sock *s, void (*deliver)(struct worker
 	nest_datagrams(w, (unsigned)n, deliver);
 }
 
-/* ---- a round -------------------------------------------------------------------------------------- */
+/* ---- a round
+ * -------------------------------------------------------------------------------------- */
 
 struct round {
 	unsigned n_op, n_auth;
@@ -227,9 +236,11 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 		drop(w, p, NULL, d, NULL);
 		return;
 	}
-	/* wherever it stands: a peer may put destination options in front of it as well (RFC 4302 3.1.1) */
+	/* wherever it stands: a peer may put destination options in front of it as well (RFC
+	 * 4302 3.1.1) */
 	if (!is_ipsec(info.key.proto) || info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) {
-		p->at = is_ipsec(info.key.proto) && !(info.flags & PKT_FRAG_LATER) ? info.l4_off : 0;
+		p->at =
+		    is_ipsec(info.key.proto) && !(info.flags & PKT_FRAG_LATER) ? info.l4_off : 0;
 		p->proto = info.key.proto;
 		drop(w, p, NULL, DROP_TRANSPORT, &info);
 		return;
@@ -253,7 +264,8 @@ static void find(struct worker *w, struct round *r, struct nest_pkt *p)
 	else if (p->proto == SA_AH)
 		d = find_ah(w, r, p, sa);
 	else
-		d = esp_open_op(sa, p->ip + p->at, p->len - p->at, &p->seq, &w->op[p->op = r->n_op]);
+		d = esp_open_op(sa, p->ip + p->at, p->len - p->at, &p->seq,
+				&w->op[p->op = r->n_op]);
 	if (d != DROP_NONE) {
 		drop(w, p, sa, d, &info);
 		return;
@@ -267,11 +279,13 @@ static bool same_addresses(const uint8_t *outer, const uint8_t *inner)
 {
 	bool v4 = version_of(outer) == 4;
 
-	return version_of(outer) == version_of(inner) && memcmp(outer + (v4 ? 12 : 8), inner + (v4 ? 12 : 8), v4 ? 8 : 32) == 0;
+	return version_of(outer) == version_of(inner) &&
+	       memcmp(outer + (v4 ? 12 : 8), inner + (v4 ? 12 : 8), v4 ? 8 : 32) == 0;
 }
 
 /* Takes the header off: [text, text + len) is what was protected, next its first header. */
-static enum drop unwrap(struct nest_pkt *p, const struct sa *sa, uint8_t *text, uint32_t len, uint8_t next)
+static enum drop unwrap(struct nest_pkt *p, const struct sa *sa, uint8_t *text, uint32_t len,
+			uint8_t next)
 {
 	struct pkt_info info;
 	uint8_t tos = version_of(p->ip) == 4 ? p->ip[1] : (uint8_t)(p->ip[0] << 4 | p->ip[1] >> 4);
@@ -303,7 +317,8 @@ static enum drop unwrap(struct nest_pkt *p, const struct sa *sa, uint8_t *text, 
 	return DROP_NONE;
 }
 
-static enum drop accept_one(struct worker *w, const struct round *r, struct nest_pkt *p, struct pkt_info *info)
+static enum drop accept_one(struct worker *w, const struct round *r, struct nest_pkt *p,
+			    struct pkt_info *info)
 {
 	struct sa *sa = p->sa[p->n_sa - 1];
 	const struct crypt_op *op = &w->op[p->op];
@@ -327,7 +342,8 @@ static enum drop accept_one(struct worker *w, const struct round *r, struct nest
 	}
 	if (d == DROP_NONE)
 		d = pkt_parse(p->ip, p->len, info);
-	if (d == DROP_NONE && sa->mode == SA_TRANSPORT && info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
+	if (d == DROP_NONE && sa->mode == SA_TRANSPORT &&
+	    info->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER))
 		d = DROP_TRANSPORT;
 	/* an ICMP error may belong to it by what it quotes: nest_arrive() */
 	if (d == DROP_NONE && !selected(sa, &info->key) && !icmp_is_error(&info->key))
@@ -337,7 +353,8 @@ static enum drop accept_one(struct worker *w, const struct round *r, struct nest
 	return d;
 }
 
-/* Exactly what the policy demands: its SAs from the innermost on are those passed from the last on. */
+/* Exactly what the policy demands: its SAs from the innermost on are those passed from the last on.
+ */
 static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 {
 	if (!pol || pol->action != POLICY_PROTECT)
@@ -348,14 +365,17 @@ static bool demanded(const struct policy *pol, const struct nest_pkt *p)
 	for (unsigned i = 0; same && i < p->n_sa; i++) {
 		const struct sa *sa = p->sa[p->n_sa - 1 - i];
 		const struct sa_conf *c = sa->conf;
-		same = pol->reqid ? sa->reqid == pol->reqid && (c->bundle_n ? c->bundle_n : 1) == p->n_sa && c->bundle_at == i
-				  : pol->in[i] == sa;
+		same = pol->reqid
+			   ? sa->reqid == pol->reqid &&
+				 (c->bundle_n ? c->bundle_n : 1) == p->n_sa && c->bundle_at == i
+			   : pol->in[i] == sa;
 	}
 	return same;
 }
 
 /* By itself, or as an ICMP error by what it quotes. */
-static enum drop may_pass(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
+static enum drop may_pass(struct worker *w, const struct policy *own, const struct nest_pkt *p,
+			  const struct pkt_info *info)
 {
 	const struct sa *last = p->sa[p->n_sa - 1];
 	struct flow_key back;
@@ -368,7 +388,8 @@ static enum drop may_pass(struct worker *w, const struct policy *own, const stru
 	return pick_in(pol, p->sa, p->n_sa, p->ip, info);
 }
 
-static enum drop refusal(struct worker *w, const struct policy *own, const struct nest_pkt *p, const struct pkt_info *info)
+static enum drop refusal(struct worker *w, const struct policy *own, const struct nest_pkt *p,
+			 const struct pkt_info *info)
 {
 	unsigned kind = icmp_error_of(&info->key);
 	enum drop d = DROP_NONE;
@@ -396,7 +417,8 @@ void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *in
 	}
 	const struct policy *pol = f->verdict;
 	const struct sa *out = pol && pol->mss_clamp ? policy_first_out(pol) : NULL;
-	uint32_t headers = info->key.ver == 4 ? 40 : 60, mtu = out ? atomic_load_explicit(&out->inner_mtu, memory_order_relaxed) : 0;
+	uint32_t headers = info->key.ver == 4 ? 40 : 60,
+		 mtu = out ? atomic_load_explicit(&out->inner_mtu, memory_order_relaxed) : 0;
 	if (info->flags & PKT_TCP_SYN && mtu > headers &&
 	    tcp_clamp_mss(in->ip, &in->info, (uint16_t)(mtu - headers), false))
 		w->c.mss_clamped++;
@@ -427,7 +449,8 @@ void nest_run(struct worker *w, void (*deliver)(struct worker *w))
 				drop(w, p, p->sa[p->n_sa - 1], d, &info);
 			else if (nest_wants(w, p->ip, &info))
 				w->nest[m++] = *p;
-			else if (info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) && !fragments_in(w, p->ip, &info, p->sa, p->n_sa))
+			else if (info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER) &&
+				 !fragments_in(w, p->ip, &info, p->sa, p->n_sa))
 				continue;
 			else
 				nest_arrive(w, p, &info);

@@ -1,11 +1,15 @@
 /*
  * From the TUN device to the wire. A batch goes through these steps:
  *
- *   read       packets and super-packets into the read arena, until the device is empty or the arena full
- *   parse      each once; fragments.c completes the keys of fragments, whole.c joins those for transport mode
+ *   read       packets and super-packets into the read arena, until the device is empty or the
+ *              arena full
+ *   parse      each once; fragments.c completes the keys of fragments, whole.c joins those for
+ *              transport mode
  *   classify   flow table, and on a miss the SPD: protect, bypass, discard or reject
- *   fit        is the SA alive; what does not fit its path: ICMP back, or fragments, or an outer packet the kernel may fragment
- *   frame      sequence numbers for a run of packets of one SA at once; split super-packets; lay the ESP packets out
+ *   fit        is the SA alive; what does not fit its path: ICMP back, or fragments, or an outer
+ *              packet the kernel may fragment
+ *   frame      sequence numbers for a run of packets of one SA at once; split super-packets; lay
+ *              the ESP packets out
  *              back to back in the frame arena, so that one system call can send many
  *   seal       one crypto call for all frames
  *   send       send.c
@@ -31,7 +35,8 @@ unsigned outbound_read(struct worker *w)
 	uint32_t used = 0;
 
 	w->n_out = 0;
-	while (w->n_out < BATCH_PKTS && used + CACHE_LINE + TUN_READ_MAX + ESP_TAIL_MAX <= READ_ARENA) {
+	while (w->n_out < BATCH_PKTS &&
+	       used + CACHE_LINE + TUN_READ_MAX + ESP_TAIL_MAX <= READ_ARENA) {
 		/* the virtio header lies right before the packet, which starts on a cache line */
 		uint8_t *ip = w->read_arena + used + CACHE_LINE;
 		ssize_t n = read(w->tun_fd, ip - TUN_VNET_LEN, TUN_READ_MAX);
@@ -71,7 +76,8 @@ static void parse_some(struct worker *w, unsigned first, unsigned end)
 			p->ip = NULL;
 			continue;
 		}
-		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) && !whole_out(w, p, i)) {
+		if (unlikely(p->info.flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) &&
+		    !whole_out(w, p, i)) {
 			p->ip = NULL;
 			continue;
 		}
@@ -90,7 +96,8 @@ static bool goes_alone(const struct worker *w, struct sa *const *sa, unsigned n)
 static struct flow_entry *classify_miss(struct worker *w, const struct out_pkt *p)
 {
 	struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_OUT, &p->info.key) : NULL;
-	struct flow_entry *f = flow_table_add(&w->out_flows, &p->info.key, p->hash, w->view->gen, w->batch);
+	struct flow_entry *f =
+	    flow_table_add(&w->out_flows, &p->info.key, p->hash, w->view->gen, w->batch);
 
 	f->verdict = pol;
 	if (!pol)
@@ -127,7 +134,9 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 	} else if (pol->action == POLICY_PROTECT && pol->route) {
 		hold_add(w, p, pol);
 	} else if (pol->action == POLICY_PROTECT) {
-		struct ipsec_event e = { .type = EV_ACQUIRE, .policy = pol->order, .flow = p->info.key };
+		struct ipsec_event e = { .type = EV_ACQUIRE,
+					 .policy = pol->order,
+					 .flow = p->info.key };
 		worker_event_paced(w, &e, pol);
 		refuse(w, p, DROP_NO_SA);
 	} else if (w->bridge) {
@@ -139,7 +148,8 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 			worker_drop(w, d);
 			return;
 		}
-		for (unsigned i = 0; i < g.segs; i++) { /* the side arena is free until all are framed */
+		for (unsigned i = 0; i < g.segs;
+		     i++) { /* the side arena is free until all are framed */
 			gso_segment(&g, i, w->side_arena);
 			if (!send_clear(w, p, w->side_arena, gso_segment_len(&g, i)))
 				break;
@@ -147,7 +157,8 @@ static void not_protected(struct worker *w, struct out_pkt *p, const struct poli
 	}
 }
 
-/* True when the packet's segments fit the SA's path; else deals with it, as far as that needs no frames. */
+/* True when the packet's segments fit the SA's path; else deals with it, as far as that needs no
+ * frames. */
 static bool fits(struct worker *w, struct out_pkt *p, uint32_t mtu)
 {
 	const struct sa *sa = p->sa;
@@ -155,28 +166,34 @@ static bool fits(struct worker *w, struct out_pkt *p, uint32_t mtu)
 
 	if (p->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
 		/* what the device says is checked when the packet is split */
-		uint32_t tcp = p->info.l4_off + 12u < p->info.len ? (p->ip[p->info.l4_off + 12] >> 4) * 4u : 0;
-		size = p->info.l4_off + p->vnet.gso_size + (p->info.key.proto == IPPROTO_UDP ? 8 : tcp);
+		uint32_t tcp =
+		    p->info.l4_off + 12u < p->info.len ? (p->ip[p->info.l4_off + 12] >> 4) * 4u : 0;
+		size = p->info.l4_off + p->vnet.gso_size +
+		       (p->info.key.proto == IPPROTO_UDP ? 8 : tcp);
 	}
 	if (size <= mtu)
 		return true;
 	/* an outer packet in fragments is still one packet, with an IP length */
 	bool one_outer = size + sa->overhead_max <= UINT16_MAX;
 	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
-	if (sa->mode == SA_TRANSPORT && one_outer && (may_fragment || (p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP))) {
-		/* only whole packets are protected (RFC 4303 3.1.1): what was told to make smaller ones would make fragments */
+	if (sa->mode == SA_TRANSPORT && one_outer &&
+	    (may_fragment || (p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP))) {
+		/* only whole packets are protected (RFC 4303 3.1.1): what was told to make smaller
+		 * ones would make fragments */
 		p->outer_df = false;
 		return true;
 	}
 	if (may_fragment && sa->mode == SA_TUNNEL) {
 		/* later fragments of ours are no more welcome than others */
-		if ((sa->fragment == SA_FRAG_AFTER || p->policy->whole_only) && sa->df != SA_DF_SET && one_outer)
+		if ((sa->fragment == SA_FRAG_AFTER || p->policy->whole_only) &&
+		    sa->df != SA_DF_SET && one_outer)
 			p->outer_df = false;
 		else
 			p->fragment = true;
 		return true;
 	}
-	/* IPv6 hosts rely on every link carrying 1280 bytes, and take no smaller answer (RFC 8200 5, RFC 2473 7.1) */
+	/* IPv6 hosts rely on every link carrying 1280 bytes, and take no smaller answer (RFC 8200
+	 * 5, RFC 2473 7.1) */
 	bool must_carry = p->info.key.ver == 6 && size <= IP6_MIN_MTU;
 	if ((sa->df == SA_DF_CLEAR && one_outer) || must_carry) {
 		p->outer_df = false;
@@ -194,7 +211,8 @@ static void clamp_mss(struct worker *w, struct out_pkt *p, uint32_t mtu)
 	uint32_t headers = p->info.key.ver == 4 ? 40 : 60;
 
 	if (mtu > headers &&
-	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers),
+	    tcp_clamp_mss(p->ip, &p->info,
+			  (uint16_t)(mtu - headers > 65535 ? 65535 : mtu - headers),
 			  p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		w->c.mss_clamped++;
 }
@@ -205,7 +223,8 @@ static bool picked(struct worker *w, struct out_pkt *p)
 	struct sa *const *sa;
 	unsigned n;
 
-	if (!p->policy || !p->policy->pick || p->policy->action == POLICY_DISCARD || p->policy->action == POLICY_REJECT)
+	if (!p->policy || !p->policy->pick || p->policy->action == POLICY_DISCARD ||
+	    p->policy->action == POLICY_REJECT)
 		return false;
 	enum drop d = pick_out(p->policy, p->ip, &p->info, &sa, &n);
 	if (d != DROP_NONE) {
@@ -222,8 +241,8 @@ static bool picked(struct worker *w, struct out_pkt *p)
 }
 
 /*
- * An ICMP error that no policy is for, about a packet of one that protects: it goes by the SA of that, when there is one. None is
- * made for it (RFC 4301 6.2).
+ * An ICMP error that no policy is for, about a packet of one that protects: it goes by the SA of
+ * that, when there is one. None is made for it (RFC 4301 6.2).
  */
 static bool by_its_quote(struct worker *w, struct out_pkt *p)
 {
@@ -254,13 +273,16 @@ static void classify_some(struct worker *w, unsigned first, unsigned end, unsign
 	for (unsigned i = first; i < end; i++) {
 		struct out_pkt *p = &w->out[i];
 
-		if (i + BATCH_LOOK < parsed && p[BATCH_LOOK].ip && p[BATCH_LOOK].hash != p[BATCH_LOOK - 1].hash)
+		if (i + BATCH_LOOK < parsed && p[BATCH_LOOK].ip &&
+		    p[BATCH_LOOK].hash != p[BATCH_LOOK - 1].hash)
 			flow_table_look(&w->out_flows, &p[BATCH_LOOK].info.key, p[BATCH_LOOK].hash);
 		if (unlikely(!p->ip))
 			continue;
 		if (unlikely(icmp_told))
-			icmp_error_tell(w, icmp_error_of(&p->info.key), p->ip, &p->info, NULL, DROP_NONE);
-		struct flow_entry *f = flow_table_find(&w->out_flows, &p->info.key, p->hash, w->view->gen);
+			icmp_error_tell(w, icmp_error_of(&p->info.key), p->ip, &p->info, NULL,
+					DROP_NONE);
+		struct flow_entry *f =
+		    flow_table_find(&w->out_flows, &p->info.key, p->hash, w->view->gen);
 		if (unlikely(!f))
 			f = classify_miss(w, p);
 		flow_entry_touch(f, w->batch);
@@ -276,8 +298,9 @@ static void classify_some(struct worker *w, unsigned first, unsigned end, unsign
 }
 
 /*
- * Transport mode: a whole packet between the SA's ends goes as it is, when its header is one that the system makes just like that; with
- * options in front of what is protected its header is made in wrap.c.
+ * Transport mode: a whole packet between the SA's ends goes as it is, when its header is one that
+ * the system makes just like that; with options in front of what is protected its header is made in
+ * wrap.c.
  */
 static bool may_go_as_it_is(struct worker *w, struct out_pkt *p)
 {
@@ -285,7 +308,8 @@ static bool may_go_as_it_is(struct worker *w, struct out_pkt *p)
 	const struct flow_key *k = &p->info.key;
 	uint32_t next_at, split = transport_split(p->ip, &p->info, &next_at);
 	bool between_ends = path && path->src.ver == k->ver && path->dst.addr.ver == k->ver &&
-			    memcmp(path->src.b, k->src, 16) == 0 && memcmp(path->dst.addr.b, k->dst, 16) == 0;
+			    memcmp(path->src.b, k->src, 16) == 0 &&
+			    memcmp(path->dst.addr.b, k->dst, 16) == 0;
 
 	if (likely(between_ends && split == (k->ver == 4 ? 20u : 40u)))
 		return true;
@@ -298,7 +322,8 @@ static bool may_go_as_it_is(struct worker *w, struct out_pkt *p)
 	return false;
 }
 
-/* What the SA says: is it alive, does the packet fit, which DF bit. Packets that cannot go on lose their SA. */
+/* What the SA says: is it alive, does the packet fit, which DF bit. Packets that cannot go on lose
+ * their SA. */
 static void fit_some(struct worker *w, unsigned first, unsigned end)
 {
 	const struct sa *last = NULL;
@@ -323,7 +348,8 @@ static void fit_some(struct worker *w, unsigned first, unsigned end)
 			continue;
 		}
 		p->fragment = false;
-		p->outer_df = sa->df == SA_DF_COPY ? (p->info.flags & PKT_DF) != 0 : sa->df == SA_DF_SET;
+		p->outer_df =
+		    sa->df == SA_DF_COPY ? (p->info.flags & PKT_DF) != 0 : sa->df == SA_DF_SET;
 		uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 		if (unlikely(p->info.flags & PKT_TCP_SYN) && p->policy->mss_clamp)
 			clamp_mss(w, p, mtu);
@@ -354,10 +380,12 @@ static void seal(struct worker *w, void (*flush)(struct worker *w))
 	w->frame_used = 0;
 }
 
-_Static_assert(FRAME_ARENA >= 65536 + 512, "the largest inner packet fits an empty arena, with what ESP adds");
+_Static_assert(FRAME_ARENA >= 65536 + 512,
+	       "the largest inner packet fits an empty arena, with what ESP adds");
 
 /* Room for one more ESP packet around inner_len bytes; makes some by sending what is there. */
-static uint8_t *frame_room(struct worker *w, const struct sa *sa, uint32_t inner_len, void (*flush)(struct worker *w))
+static uint8_t *frame_room(struct worker *w, const struct sa *sa, uint32_t inner_len,
+			   void (*flush)(struct worker *w))
 {
 	uint32_t need = esp_wire_len(sa, inner_len) + ESP_TAIL_MAX;
 
@@ -366,8 +394,10 @@ static uint8_t *frame_room(struct worker *w, const struct sa *sa, uint32_t inner
 	return w->frame_arena + w->frame_used;
 }
 
-/* Enters the frame whose inner packet is text[0..inner_len): in the arena already, or still where it was read. */
-static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, uint8_t *text, uint32_t inner_len, uint64_t seq)
+/* Enters the frame whose inner packet is text[0..inner_len): in the arena already, or still where
+ * it was read. */
+static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, uint8_t *text,
+		      uint32_t inner_len, uint64_t seq)
 {
 	struct sa *sa = p->sa;
 	uint8_t next = p->info.key.ver == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
@@ -389,16 +419,20 @@ static void frame_add(struct worker *w, const struct out_pkt *p, uint8_t *esp, u
 	f->esp = esp;
 	f->len = esp_text_off(sa) + text_len + sa->icv_len;
 	f->inner_len = inner_len;
-	f->tos = likely(sa->mode == SA_TUNNEL) ? ecn_encap(p->info.tos, sa->dscp, sa->ecn) : p->info.tos;
+	f->tos =
+	    likely(sa->mode == SA_TUNNEL) ? ecn_encap(p->info.tos, sa->dscp, sa->ecn) : p->info.tos;
 	f->df = p->outer_df;
 	f->whole = false;
 	w->n_frame++;
 	w->frame_used += f->len;
 }
 
-static void seq_exhausted(struct worker *w, struct sa *sa, const struct out_pkt *p, uint64_t packets)
+static void seq_exhausted(struct worker *w, struct sa *sa, const struct out_pkt *p,
+			  uint64_t packets)
 {
-	struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
+	struct ipsec_event e = {
+		.type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa
+	};
 
 	worker_event_paced(w, &e, sa);
 	w->c.drop.n[DROP_SEQ_EXHAUSTED] += packets;
@@ -408,15 +442,18 @@ static void seq_exhausted(struct worker *w, struct sa *sa, const struct out_pkt 
 /* Most numbers are used: keying is told once, while there is time for another SA. */
 static void seq_low(struct worker *w, struct sa *sa)
 {
-	struct ipsec_event e = { .type = EV_SOFT_EXPIRE, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
+	struct ipsec_event e = {
+		.type = EV_SOFT_EXPIRE, .spi = sa->spi, .reqid = sa->reqid, .sa = sa
+	};
 
 	if (sa_seq_low(sa))
 		worker_event(w, &e);
 }
 
-/* An IPv4 packet (or every segment of one) too big for the path, as fragments. Takes its sequence numbers one by one: this is rare. */
-static void frame_fragments(struct worker *w, const struct out_pkt *p, const uint8_t *ip, uint32_t len, uint32_t mtu,
-			    void (*flush)(struct worker *w))
+/* An IPv4 packet (or every segment of one) too big for the path, as fragments. Takes its sequence
+ * numbers one by one: this is rare. */
+static void frame_fragments(struct worker *w, const struct out_pkt *p, const uint8_t *ip,
+			    uint32_t len, uint32_t mtu, void (*flush)(struct worker *w))
 {
 	unsigned n = frag4_count(ip, len, mtu);
 	uint64_t seq;
@@ -437,12 +474,15 @@ static void frame_fragments(struct worker *w, const struct out_pkt *p, const uin
 	}
 }
 
-/* A packet that needs no splitting: its checksum is completed where it lies, and the cipher reads it from there. */
-static void frame_plain(struct worker *w, struct out_pkt *p, const struct gso *g, uint64_t seq, void (*flush)(struct worker *w))
+/* A packet that needs no splitting: its checksum is completed where it lies, and the cipher reads
+ * it from there. */
+static void frame_plain(struct worker *w, struct out_pkt *p, const struct gso *g, uint64_t seq,
+			void (*flush)(struct worker *w))
 {
 	if (g->csum) {
 		uint8_t *start = p->ip + g->csum_start;
-		uint16_t sum = (uint16_t)~csum_fold(csum_add(0, start, p->info.len - g->csum_start));
+		uint16_t sum =
+		    (uint16_t)~csum_fold(csum_add(0, start, p->info.len - g->csum_start));
 		if (sum == 0 && p->info.key.proto == IPPROTO_UDP)
 			sum = 0xffff;
 		memcpy(start + g->csum_offset, &sum, 2);
@@ -451,7 +491,8 @@ static void frame_plain(struct worker *w, struct out_pkt *p, const struct gso *g
 	frame_add(w, p, esp, p->ip, p->info.len, seq);
 }
 
-static void frame_segments(struct worker *w, struct out_pkt *p, const struct gso *g, uint64_t seq, void (*flush)(struct worker *w))
+static void frame_segments(struct worker *w, struct out_pkt *p, const struct gso *g, uint64_t seq,
+			   void (*flush)(struct worker *w))
 {
 	for (uint32_t i = 0; i < g->segs; i++) {
 		uint32_t len = gso_segment_len(g, i);
@@ -463,7 +504,8 @@ static void frame_segments(struct worker *w, struct out_pkt *p, const struct gso
 }
 
 /* Fragments a packet, or each segment of a super-packet of datagrams. */
-static void frame_too_big(struct worker *w, struct out_pkt *p, const struct gso *g, uint32_t mtu, void (*flush)(struct worker *w))
+static void frame_too_big(struct worker *w, struct out_pkt *p, const struct gso *g, uint32_t mtu,
+			  void (*flush)(struct worker *w))
 {
 	uint8_t segment[65536];
 
@@ -474,7 +516,8 @@ static void frame_too_big(struct worker *w, struct out_pkt *p, const struct gso 
 }
 
 /* Frames a run of packets of one SA: out[first..end). Numbers are taken once for all of them. */
-static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flush)(struct worker *w))
+static void frame_run(struct worker *w, unsigned first, unsigned end,
+		      void (*flush)(struct worker *w))
 {
 	struct sa *sa = w->out[first].sa;
 	uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
@@ -527,7 +570,8 @@ static void frame_run(struct worker *w, unsigned first, unsigned end, void (*flu
 	}
 }
 
-static void frame_some(struct worker *w, unsigned first, unsigned end, void (*flush)(struct worker *w))
+static void frame_some(struct worker *w, unsigned first, unsigned end,
+		       void (*flush)(struct worker *w))
 {
 	for (unsigned i = first; i < end;) {
 		if (!w->out[i].sa) {
@@ -543,8 +587,9 @@ static void frame_some(struct worker *w, unsigned first, unsigned end, void (*fl
 }
 
 /*
- * The steps up to framing take turns, each a stage behind the one before it: what a step has asked the memory for arrives while the
- * others work on their packets. With many flows and SAs nothing is in the cache, and waiting would be half of the time.
+ * The steps up to framing take turns, each a stage behind the one before it: what a step has asked
+ * the memory for arrives while the others work on their packets. With many flows and SAs nothing is
+ * in the cache, and waiting would be half of the time.
  */
 static void work_on(struct worker *w, void (*flush)(struct worker *w))
 {
@@ -553,7 +598,8 @@ static void work_on(struct worker *w, void (*flush)(struct worker *w))
 	for (unsigned at = 0; at < n + 2 * BATCH_STAGE; at += BATCH_STAGE) {
 		parse_some(w, at, batch_end(at + BATCH_STAGE, n));
 		if (at >= BATCH_STAGE)
-			classify_some(w, at - BATCH_STAGE, batch_end(at, n), batch_end(at + BATCH_STAGE, n));
+			classify_some(w, at - BATCH_STAGE, batch_end(at, n),
+				      batch_end(at + BATCH_STAGE, n));
 		if (at >= 2 * BATCH_STAGE) {
 			fit_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n));
 			frame_some(w, at - 2 * BATCH_STAGE, batch_end(at - BATCH_STAGE, n), flush);

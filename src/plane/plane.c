@@ -28,7 +28,8 @@ static int watch(struct worker *w, int fd, unsigned end)
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-/* What the sockets of a worker have in common. Each takes its share of SPIs; every raw socket would get a copy of all packets. */
+/* What the sockets of a worker have in common. Each takes its share of SPIs; every raw socket would
+ * get a copy of all packets. */
 static struct sock_opts common_opts(const struct worker *w, unsigned v)
 {
 	const struct plane_opts *o = &w->plane->opts;
@@ -108,9 +109,11 @@ static bool start_bridge(struct worker *w)
 	return w->bridge != NULL;
 }
 
-static struct worker *worker_new(struct plane *p, unsigned number, struct tun *tun, char *why, size_t whylen)
+static struct worker *worker_new(struct plane *p, unsigned number, struct tun *tun, char *why,
+				 size_t whylen)
 {
-	struct worker *w = aligned_alloc(CACHE_LINE, (sizeof(*w) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	struct worker *w =
+	    aligned_alloc(CACHE_LINE, (sizeof(*w) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
 
 	if (!w)
 		return NULL;
@@ -138,7 +141,8 @@ static struct worker *worker_new(struct plane *p, unsigned number, struct tun *t
 	return w;
 }
 
-/* After all workers' sockets: its place in the order is what leads IKE to it. The first worker looks at it. */
+/* After all workers' sockets: its place in the order is what leads IKE to it. The first worker
+ * looks at it. */
 static int open_ike(struct plane *p, char *why, size_t whylen)
 {
 	const struct plane_opts *o = &p->opts;
@@ -158,7 +162,8 @@ static int open_ike(struct plane *p, char *why, size_t whylen)
 	return rc;
 }
 
-int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, char *why, size_t whylen)
+int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, char *why,
+	      size_t whylen)
 {
 	struct plane *p = calloc(1, sizeof(*p));
 
@@ -181,7 +186,9 @@ int plane_new(const struct plane_opts *o, struct tun *tun, struct plane **out, c
 		p->hosts = neighbours_new();
 	if (o->ports && o->bump && o->ike)
 		p->bump = bump_new(&o->ports[BRIDGE_OPEN]);
-	bool ok = (p->bump || !o->bump || !o->ike) && (p->hosts || !o->ports || o->bump) && p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view && p->sad;
+	bool ok = (p->bump || !o->bump || !o->ike) && (p->hosts || !o->ports || o->bump) &&
+		  p->stop_fd >= 0 && p->event_fd >= 0 && p->ike_fd >= 0 && p->worker && p->view &&
+		  p->sad;
 	if (ok)
 		p->view->gen = ++p->gen;
 	for (unsigned i = 0; ok && i < o->workers; i++)
@@ -288,7 +295,8 @@ struct spd *plane_set_spd(struct plane *p, struct spd *spd)
 	struct plane_view *old = p->view, *v = malloc(sizeof(*v));
 
 	if (!v || plane_routes_link(p, spd))
-		abort(); /* a few bytes: there is no way on, and half a policy change is worse than none */
+		abort(); /* a few bytes: there is no way on, and half a policy change is worse than
+			    none */
 	if (++p->gen == 0) /* 0 marks free flow entries */
 		p->gen = 1;
 	*v = (struct plane_view) { .spd = spd, .gen = p->gen };
@@ -306,7 +314,8 @@ static void path_free(void *path)
 	sa_path_free(path);
 }
 
-int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, const struct endpoint *dst)
+int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src,
+		   const struct endpoint *dst)
 {
 	struct sa_path *path = calloc(1, sizeof(*path));
 	struct sock_path *sp = calloc(1, sizeof(*sp));
@@ -336,15 +345,21 @@ int plane_set_path(struct plane *p, struct sa *sa, const struct ip_addr *src, co
 }
 
 /*
- * A datagram to a group would come to every socket that has joined: so one does. Raw sockets have their share of SPIs; of
- * those for UDP it is always the first, whatever else comes to it for the same group.
+ * A datagram to a group would come to every socket that has joined: so one does. Raw sockets have
+ * their share of SPIs; of those for UDP it is always the first, whatever else comes to it for the
+ * same group.
  */
-void plane_group_of(const struct plane *p, const struct sa *sa, int ifindex, struct plane_group *out)
+void plane_group_of(const struct plane *p, const struct sa *sa, int ifindex,
+		    struct plane_group *out)
 {
 	const struct sa_conf *c = sa->conf;
 
-	*out = (struct plane_group) { .worker = sa->encap == SA_ENCAP_UDP ? 0 : sa->spi % p->n_workers, .proto = c->proto,
-				      .encap = c->encap, .ifindex = ifindex, .dst = c->dst };
+	*out =
+	    (struct plane_group){ .worker = sa->encap == SA_ENCAP_UDP ? 0 : sa->spi % p->n_workers,
+				  .proto = c->proto,
+				  .encap = c->encap,
+				  .ifindex = ifindex,
+				  .dst = c->dst };
 	if (sa_conf_is_from_one(c))
 		out->src = c->src;
 }
@@ -353,9 +368,12 @@ int plane_join(struct plane *p, const struct plane_group *g, bool join)
 {
 	struct worker *w = p->worker[g->worker];
 	bool v6 = g->dst.ver == 6;
-	struct sock *s = g->encap == SA_ENCAP_UDP ? &w->udp[v6] : g->proto == SA_AH ? &w->ah[v6] : &w->raw[v6];
+	struct sock *s = g->encap == SA_ENCAP_UDP ? &w->udp[v6]
+			 : g->proto == SA_AH      ? &w->ah[v6]
+						  : &w->raw[v6];
 
-	return s->fd < 0 ? -ENOTCONN : sock_join(s, &g->dst, g->src.ver ? &g->src : NULL, g->ifindex, join);
+	return s->fd < 0 ? -ENOTCONN
+			 : sock_join(s, &g->dst, g->src.ver ? &g->src : NULL, g->ifindex, join);
 }
 
 void plane_wake_control(struct plane *p)
@@ -377,7 +395,8 @@ unsigned plane_events(struct plane *p, struct ipsec_event *out, unsigned max)
 	unsigned n = 0;
 
 	(void)!read(p->event_fd, &seen, sizeof(seen));
-	/* a full barrier: what a worker queued before it saw the flag still set must be seen below */
+	/* a full barrier: what a worker queued before it saw the flag still set must be seen below
+	 */
 	(void)atomic_exchange(&p->event_pending, false);
 	for (unsigned i = 0; i < p->n_workers; i++)
 		while (n < max && event_ring_pop(&p->worker[i]->events, &out[n]))

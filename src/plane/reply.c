@@ -4,12 +4,15 @@
 #include "plane/worker.h"
 
 #define ICMP_BURST 50            /* errors at once ... */
-#define ICMP_EVERY_NS (10 * NS_PER_MS) /* ... and one every 10 ms after (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)) */
+#define ICMP_EVERY_NS                                                                              \
+	(10 * NS_PER_MS) /* ... and one every 10 ms after (RFC 1812 4.3.2.8, RFC 4443 2.4 (f)) */
 
 /* A token bucket kept as one time: the moment up to which tokens are spent. */
 static bool may_send(struct worker *w)
 {
-	uint64_t oldest = w->now_ns - (w->now_ns > ICMP_BURST * ICMP_EVERY_NS ? ICMP_BURST * ICMP_EVERY_NS : w->now_ns);
+	uint64_t oldest =
+	    w->now_ns -
+	    (w->now_ns > ICMP_BURST * ICMP_EVERY_NS ? ICMP_BURST * ICMP_EVERY_NS : w->now_ns);
 
 	if (w->icmp_tokens_ns < oldest)
 		w->icmp_tokens_ns = oldest;

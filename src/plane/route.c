@@ -1,9 +1,11 @@
 /*
  * What keying changes while packets flow, without ever waiting for a worker:
  *
- *   switch    a new bundle behind the reqid's route -> a new generation of the view, so that flow tables ask again
+ *   switch    a new bundle behind the reqid's route -> a new generation of the view, so that flow
+ *             tables ask again
  *   retire    an SA leaves the SAD
- *   tick      once a second: a new generation (no flow entry may name what is freed), one grace period, then
+ *   tick      once a second: a new generation (no flow entry may name what is freed), one grace
+ *             period, then
  *             everything that was replaced or retired since the last one is freed
  *
  * All of it is the control thread's; workers only read routes.
@@ -18,7 +20,8 @@
 #define ROUTES_MIN 64u
 #define LATER_MAX 1024u /* more than this is not left to the next tick */
 
-/* ---- freed later ---------------------------------------------------------------------------------- */
+/* ---- freed later
+ * ---------------------------------------------------------------------------------- */
 
 /* Frees everything that waits; a grace period must be over for it. */
 static void free_all(struct plane *p)
@@ -28,13 +31,15 @@ static void free_all(struct plane *p)
 	p->n_later = 0;
 }
 
-/* Events that still wait in the queues keep their SPI and reqid, but point to nothing that is about to go. */
+/* Events that still wait in the queues keep their SPI and reqid, but point to nothing that is about
+ * to go. */
 static void scrub_events(struct plane *p)
 {
 	for (unsigned i = 0; i < p->n_workers; i++) {
 		struct event_ring *r = &p->worker[i]->events;
 		uint32_t head = atomic_load_explicit(&r->head, memory_order_acquire);
-		for (uint32_t at = atomic_load_explicit(&r->tail, memory_order_relaxed); at != head; at++) {
+		for (uint32_t at = atomic_load_explicit(&r->tail, memory_order_relaxed); at != head;
+		     at++) {
 			struct ipsec_event *e = &r->slot[at % EVENT_RING_SIZE];
 			if (e->sa && e->sa->retired)
 				e->sa = NULL;
@@ -45,7 +50,8 @@ static void scrub_events(struct plane *p)
 static void collect(struct plane *p)
 {
 	if (sad_has_retired(p->sad)) {
-		plane_view_bump(p); /* out of memory: the old generation goes on, and so does what it may name */
+		plane_view_bump(p); /* out of memory: the old generation goes on, and so does what
+				       it may name */
 		if (p->view->gen != p->gen)
 			return;
 	}
@@ -112,7 +118,8 @@ void plane_tick(struct plane *p)
 			worker_wake(p->worker[i]);
 }
 
-/* ---- routes --------------------------------------------------------------------------------------- */
+/* ---- routes
+ * --------------------------------------------------------------------------------------- */
 
 static struct out_route **chain(struct plane *p, uint32_t reqid)
 {
@@ -188,7 +195,8 @@ int plane_routes_link(struct plane *p, struct spd *spd)
 	return 0;
 }
 
-/* Forgets routes that no policy refers to and that lead nowhere. After the grace period of the SPD before. */
+/* Forgets routes that no policy refers to and that lead nowhere. After the grace period of the SPD
+ * before. */
 void plane_routes_sweep(struct plane *p)
 {
 	struct spd *spd = p->view->spd;

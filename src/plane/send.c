@@ -1,6 +1,7 @@
 /*
- * Frames to sockets. Frames lie back to back in the arena: a run with the same destination, TOS and DF whose packets are of
- * one size (the last may be shorter) becomes one message, which the kernel cuts up (UDP_SEGMENT).
+ * Frames to sockets. Frames lie back to back in the arena: a run with the same destination, TOS and
+ * DF whose packets are of one size (the last may be shorter) becomes one message, which the kernel
+ * cuts up (UDP_SEGMENT).
  */
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #define MESSAGE_SEGS 64       /* kernels before 5.18 allow no more */
 #define MESSAGE_BYTES 65000   /* UDP over IPv4 carries 65507, raw less what its header needs */
 
-static struct sock *socket_for(struct worker *w, const struct out_frame *f, const struct sa_path *path)
+static struct sock *socket_for(struct worker *w, const struct out_frame *f,
+			       const struct sa_path *path)
 {
 	unsigned v6 = path->dst.addr.ver == 6;
 
@@ -41,7 +43,8 @@ void send_frames(struct worker *w)
 
 	for (unsigned i = 0; i < w->n_frame;) {
 		struct out_frame *f = &w->frame[i];
-		const struct sa_path *path = atomic_load_explicit(&f->sa->path, memory_order_acquire);
+		const struct sa_path *path =
+		    atomic_load_explicit(&f->sa->path, memory_order_acquire);
 		struct sock *s = path && path->prepared ? socket_for(w, f, path) : NULL;
 		if (unlikely(!s || s->fd < 0)) {
 			worker_drop(w, s ? DROP_SEND : DROP_NO_PEER);
@@ -54,14 +57,19 @@ void send_frames(struct worker *w)
 			n = 0;
 		}
 		struct sock_tx *m = &tx[n++];
-		*m = (struct sock_tx) { .path = path->prepared, .data = f->esp, .len = f->len, .seg = (uint16_t)f->len,
-					.n_pkts = 1, .tos = f->whole ? 0 : f->tos, .df = f->df };
+		*m = (struct sock_tx){ .path = path->prepared,
+				       .data = f->esp,
+				       .len = f->len,
+				       .seg = (uint16_t)f->len,
+				       .n_pkts = 1,
+				       .tos = f->whole ? 0 : f->tos,
+				       .df = f->df };
 		w->c.out_wire_packets++;
 		bool last = false;
 		for (i++; i < w->n_frame && !last && !f->whole && m->n_pkts < MESSAGE_SEGS; i++) {
 			struct out_frame *g = &w->frame[i];
-			if (g->sa != f->sa || g->esp != m->data + m->len || g->len > m->seg || g->tos != f->tos ||
-			    g->df != f->df || m->len + g->len > MESSAGE_BYTES)
+			if (g->sa != f->sa || g->esp != m->data + m->len || g->len > m->seg ||
+			    g->tos != f->tos || g->df != f->df || m->len + g->len > MESSAGE_BYTES)
 				break;
 			last = g->len < m->seg;
 			m->len += g->len;
@@ -73,12 +81,14 @@ void send_frames(struct worker *w)
 	send_messages(w, to, tx, n);
 }
 
-/* Into w->clear_way: the MTU of the way to the packet's destination, asked for at most once a second while packets to it are too large. */
+/* Into w->clear_way: the MTU of the way to the packet's destination, asked for at most once a
+ * second while packets to it are too large. */
 static uint32_t clear_mtu(struct worker *w, struct sock *s, const struct out_pkt *p)
 {
 	struct ip_addr to = flow_key_dst(&p->info.key);
 
-	if (w->clear_way.mtu && w->now_ns - w->clear_way.ns < NS_PER_S && ip_addr_eq(&w->clear_way.to, &to))
+	if (w->clear_way.mtu && w->now_ns - w->clear_way.ns < NS_PER_S &&
+	    ip_addr_eq(&w->clear_way.to, &to))
 		return w->clear_way.mtu;
 	int mtu = sock_clear_mtu(s, &to);
 	w->clear_way.to = to;
@@ -87,8 +97,10 @@ static uint32_t clear_mtu(struct worker *w, struct sock *s, const struct out_pkt
 	return w->clear_way.mtu;
 }
 
-/* Larger than the link it is to leave by, which the kernel does not do for us: what a router does with it (RFC 1812 4.2.2.7, 5.2.7.1). */
-static int send_too_big(struct worker *w, struct sock *s, const struct out_pkt *p, const uint8_t *ip, uint32_t len)
+/* Larger than the link it is to leave by, which the kernel does not do for us: what a router does
+ * with it (RFC 1812 4.2.2.7, 5.2.7.1). */
+static int send_too_big(struct worker *w, struct sock *s, const struct out_pkt *p,
+			const uint8_t *ip, uint32_t len)
 {
 	uint32_t mtu = clear_mtu(w, s, p);
 	bool may_fragment = p->info.key.ver == 4 && !(p->info.flags & PKT_DF);
@@ -98,7 +110,8 @@ static int send_too_big(struct worker *w, struct sock *s, const struct out_pkt *
 		reply_too_big(w, p, mtu);
 		return -EMSGSIZE;
 	}
-	uint8_t *at = w->side_arena + SIDE_PACKET; /* the packet may lie in front: it was cut from a super-packet */
+	uint8_t *at = w->side_arena +
+		      SIDE_PACKET; /* the packet may lie in front: it was cut from a super-packet */
 	if (n < 2 || mtu > SIDE_ARENA - SIDE_PACKET)
 		return -EINVAL;
 	w->c.fragmented++;

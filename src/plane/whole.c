@@ -1,14 +1,18 @@
 /*
- * Fragments where only whole packets can be protected, or have been: transport mode. Out: fragments of a datagram that such an SA is for are put
- * together (RFC 4303 3.1.1). In, in place of a host: fragments of ESP, AH and IKE that the way has made (3.4.1), before anything else looks
- * at them. What comes of it goes on as if it had come so; what is too large again afterwards leaves in fragments (wrap.c, bridge.c).
+ * Fragments where only whole packets can be protected, or have been: transport mode. Out: fragments
+ * of a datagram that such an SA is for are put together (RFC 4303 3.1.1). In, in place of a host:
+ * fragments of ESP, AH and IKE that the way has made (3.4.1), before anything else looks at them.
+ * What comes of it goes on as if it had come so; what is too large again afterwards leaves in
+ * fragments (wrap.c, bridge.c).
  */
 #include "plane/bridge.h"
 #include "plane/bump.h"
 #include "plane/internal.h"
 
-/* Adds it to its datagram; *done: ip and info are that of the whole packet now. Returns why it was dropped. */
-static enum drop join(struct worker *w, struct reasm *r, uint8_t **ip, struct pkt_info *info, bool *done)
+/* Adds it to its datagram; *done: ip and info are that of the whole packet now. Returns why it was
+ * dropped. */
+static enum drop join(struct worker *w, struct reasm *r, uint8_t **ip, struct pkt_info *info,
+		      bool *done)
 {
 	enum drop why = DROP_NONE;
 	unsigned lost;
@@ -29,7 +33,8 @@ static enum drop join(struct worker *w, struct reasm *r, uint8_t **ip, struct pk
 /* The SA that protects it, when that takes whole packets only; else NULL. */
 static const struct sa *by_transport(const struct worker *w, const struct out_pkt *p)
 {
-	const struct policy *pol = w->view->spd ? spd_lookup(w->view->spd, DIR_OUT, &p->info.key) : NULL;
+	const struct policy *pol =
+	    w->view->spd ? spd_lookup(w->view->spd, DIR_OUT, &p->info.key) : NULL;
 	const struct sa *sa = pol && pol->action == POLICY_PROTECT ? policy_first_out(pol) : NULL;
 
 	return sa && sa->mode == SA_TRANSPORT ? sa : NULL;
@@ -60,8 +65,10 @@ bool whole_in(struct worker *w, struct in_pkt *p)
 
 	p->joined = false;
 	if (!reasm_knows(&w->reasm_in, p->ip, &p->info)) {
-		bool ours = ipsec && !(p->info.flags & PKT_FRAG_LATER) && nest_knows(w, p->ip, &p->info);
-		if (!ours && ipsec) { /* of those whose first is still to come, what no policy lets pass can only be ours */
+		bool ours =
+		    ipsec && !(p->info.flags & PKT_FRAG_LATER) && nest_knows(w, p->ip, &p->info);
+		if (!ours && ipsec) { /* of those whose first is still to come, what no policy lets
+					 pass can only be ours */
 			p->hash = flow_key_hash(k, w->in_flows.seed);
 			const struct policy *pol = inbound_flow(w, p)->verdict;
 			ours = !pol || pol->action != POLICY_BYPASS;

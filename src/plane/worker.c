@@ -1,6 +1,7 @@
 /*
- * The loop of a worker: ask which ends are readable, sleeping if none is; then a batch from each of those, so that neither
- * direction starves the other. Between batches it holds no reference to what RCU protects.
+ * The loop of a worker: ask which ends are readable, sleeping if none is; then a batch from each of
+ * those, so that neither direction starves the other. Between batches it holds no reference to what
+ * RCU protects.
  */
 #include "plane/worker.h"
 
@@ -70,7 +71,8 @@ static void begin_batch(struct worker *w)
 	w->batch++;
 }
 
-/* A batch from each end that has something, IKE and the open side first. Ends that have nothing cost no system call. */
+/* A batch from each end that has something, IKE and the open side first. Ends that have nothing
+ * cost no system call. */
 static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 {
 	bool ready[WORKER_ENDS] = { false };
@@ -93,7 +95,9 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 		if (atomic_load_explicit(&w->early.n, memory_order_relaxed))
 			early_take(w);
 	}
-	if (unlikely(ready[WORKER_WAKE] && atomic_load_explicit(&w->hold.n, memory_order_relaxed)) && hold_take(w) > 0)
+	if (unlikely(ready[WORKER_WAKE] &&
+		     atomic_load_explicit(&w->hold.n, memory_order_relaxed)) &&
+	    hold_take(w) > 0)
 		outbound_batch(w, w->flush);
 	if (unlikely(ready[WORKER_WAKE])) { /* fragments that have waited too long */
 		w->c.drop.n[DROP_FRAG_TIMEOUT] += fragtab_sweep(&w->frag_out, w->now_ns);
@@ -109,13 +113,15 @@ static void work_on(struct worker *w, const struct epoll_event *ev, int n)
 		bridge_receive(w, BRIDGE_PROTECTED);
 }
 
-/* Asks which ends are readable; sleeps until one is, or plane_stop() asks, unless the worker is to keep looking. */
+/* Asks which ends are readable; sleeps until one is, or plane_stop() asks, unless the worker is to
+ * keep looking. */
 static int wait_for_work(struct worker *w, struct epoll_event *ev, bool keep_looking)
 {
 	if (keep_looking) {
 		int n = epoll_wait(w->epoll_fd, ev, WORKER_ENDS, 0);
 		urcu_qsbr_quiescent_state();
-		/* the kernel wakes who gets our packet on this CPU, expecting us to sleep: let him run */
+		/* the kernel wakes who gets our packet on this CPU, expecting us to sleep: let him
+		 * run */
 		if (n == 0)
 			(void)sched_yield();
 		return n;
@@ -147,7 +153,8 @@ void *worker_main(void *arg)
 
 static void *arena_new(size_t len)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -170,8 +177,8 @@ int worker_init(struct worker *w, struct plane *p, unsigned number)
 	w->ike.mem = p->opts.ike ? arena_new(IKE_RING_BYTES) : NULL;
 	w->rxq = sock_rxq_new(SOCK_RX_MAX, RX_BUFFER);
 	w->crypt = crypt_ctx_new(number);
-	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem || !w->early.mem || !w->side_arena || w->wake_fd < 0 ||
-	    (p->opts.ike && !w->ike.mem))
+	if (!w->read_arena || !w->frame_arena || !w->rxq || !w->crypt || !w->hold.mem ||
+	    !w->early.mem || !w->side_arena || w->wake_fd < 0 || (p->opts.ike && !w->ike.mem))
 		return -ENOMEM;
 	int rc = flow_table_init(&w->out_flows, random_u64());
 	if (rc == 0)

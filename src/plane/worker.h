@@ -1,6 +1,7 @@
 /*
- * One worker thread: its TUN queue, its sockets, its packet memory, and the batch it is working on. Everything in here belongs to
- * the worker alone, but the counters (read by the control thread) and the event ring (read by it).
+ * One worker thread: its TUN queue, its sockets, its packet memory, and the batch it is working on.
+ * Everything in here belongs to the worker alone, but the counters (read by the control thread) and
+ * the event ring (read by it).
  *
  *   outbound.c   TUN -> policy -> ESP frames          send.c     frames -> sockets
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
@@ -9,7 +10,7 @@
  *   fragments.c  which flow a fragment belongs to     whole.c    fragments made into packets
  *   audit.c      what of a dropped packet is auditable
  *   worker.c     the loop                             plane.c    what the control thread calls
- *   bridge.c     frames of two ports, in place of TUN route.c    what keying changes while packets flow
+ *   bridge.c     frames of two ports, in place of TUN route.c    what keying changes meanwhile
  *   bump.c       IKE with the address of the host behind a bridge
  */
 #ifndef PLANE_WORKER_H
@@ -53,7 +54,8 @@
 #define EARLY_HEAD 64u      /* in front of it, for an IPv4 header */
 /* Where texts are opened that get another header in front: all that one batch can hold. */
 #define RX_BUFFER 65536u
-#define SIDE_ARENA (2 * (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE)))
+#define SIDE_ARENA                                                                                 \
+	(2 * (SOCK_RX_MAX * RX_BUFFER + BATCH_FRAMES * (TRANSPORT_HEAD_MAX + CACHE_LINE)))
 #define SIDE_PACKET 65536u /* of it, for one packet that leaves in the clear */
 #define GRO_FLOWS 8         /* flows that are joined at the same time; a power of two */
 
@@ -66,7 +68,7 @@ struct plane_view {
 /* A packet or super-packet read from TUN. */
 struct out_pkt {
 	struct virtio_net_hdr vnet;
-	uint8_t *ip;          /* inner IP header; ESP_TAIL_MAX bytes behind the packet are ours to write */
+	uint8_t *ip; /* inner IP header; ESP_TAIL_MAX bytes behind the packet are ours to write */
 	struct sa *sa;        /* protect: the SA; NULL when it has been dealt with */
 	uint64_t hash;
 	struct pkt_info info;
@@ -75,7 +77,7 @@ struct out_pkt {
 	bool fragment;        /* too big for the path: goes as IPv4 fragments */
 	bool wrap;            /* goes through several SAs, or AH: wrap.c */
 	bool joined;          /* made of fragments: whole.c */
-	bool here;            /* joined, or its last fragment: the frame it came in is one of this batch */
+	bool here; /* joined, or its last fragment: the frame it came in is one of this batch */
 };
 
 /* An ESP packet in the frame arena, in sending order. */
@@ -165,10 +167,19 @@ struct gro_slot {
 	struct gro_run run;
 };
 
-/* What a worker's epoll watches; UDP, RAW, AH and IKE are followed by their IPv6 twins, PORT by that
- * of the open side. */
-enum worker_end { WORKER_STOP, WORKER_WAKE, WORKER_TUN, WORKER_UDP, WORKER_RAW = WORKER_UDP + 2, WORKER_AH = WORKER_RAW + 2,
-		  WORKER_PORT = WORKER_AH + 2, WORKER_IKE = WORKER_PORT + 2, WORKER_ENDS = WORKER_IKE + 2 };
+/* What a worker's epoll watches; UDP, RAW, AH and IKE are followed by their IPv6 twins, PORT by
+ * that of the open side. */
+enum worker_end {
+	WORKER_STOP,
+	WORKER_WAKE,
+	WORKER_TUN,
+	WORKER_UDP,
+	WORKER_RAW = WORKER_UDP + 2,
+	WORKER_AH = WORKER_RAW + 2,
+	WORKER_PORT = WORKER_AH + 2,
+	WORKER_IKE = WORKER_PORT + 2,
+	WORKER_ENDS = WORKER_IKE + 2
+};
 
 struct worker {
 	struct plane *plane;
@@ -178,11 +189,12 @@ struct worker {
 
 	/* ends */
 	int tun_fd;
-	unsigned tun_can;         /* GRO_* the device, or the bridge's protected port, takes from us */
+	unsigned tun_can; /* GRO_* the device, or the bridge's protected port, takes from us */
 	struct bridge *bridge;    /* instead of TUN; NULL: none */
-	bool whole;               /* all that is protected leaves behind the IP header it came with: wrap.c */
+	bool whole; /* all that is protected leaves behind the IP header it came with: wrap.c */
 	void (*flush)(struct worker *w);   /* where w->frame[] goes: send_frames(), bridge_send() */
-	void (*deliver)(struct worker *w); /* where w->in[] goes: deliver_packets(), bridge_deliver() */
+	/* where w->in[] goes: deliver_packets(), bridge_deliver() */
+	void (*deliver)(struct worker *w);
 	struct sock udp[2], raw[2], ah[2], clear[2]; /* [0] IPv4, [1] IPv6; fd -1: not open */
 	struct sock_rxq *rxq;
 	int epoll_fd;
@@ -207,7 +219,7 @@ struct worker {
 	unsigned n_frame;
 	struct crypt_op op[BATCH_FRAMES];
 	unsigned n_wrap;          /* packets of the batch marked so */
-	bool again;               /* the batch has been kept for SAs, and goes its way a second time */
+	bool again; /* the batch has been kept for SAs, and goes its way a second time */
 
 	/* inbound batch */
 	struct sock_rx rx[SOCK_RX_MAX];
@@ -219,7 +231,8 @@ struct worker {
 	unsigned n_nest;
 	struct gro_slot gro[GRO_FLOWS];
 
-	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the packet in question */
+	struct ip_addr icmp4, icmp6; /* where ICMP errors come from; ver 0: the destination of the
+					packet in question */
 	struct {
 		struct ip_addr to;
 		uint64_t ns;
@@ -235,7 +248,7 @@ struct worker {
 	struct {
 		const void *about;
 		uint64_t ns;
-	} told[EV_TYPES];         /* what the last event of each type was about, and when it was raised */
+	} told[EV_TYPES]; /* what the last event of each type was about, and when it was raised */
 };
 
 /* Packets that one step works on before it is the next one's turn. */
@@ -256,17 +269,20 @@ static inline void worker_drop(struct worker *w, enum drop why)
 
 /* outbound.c: reads a batch from TUN; how many packets it got. */
 unsigned outbound_read(struct worker *w);
-/* What a packet of len bytes takes of the read arena: its virtio header lies on the line before it, padding and trailer go behind. */
+/* What a packet of len bytes takes of the read arena: its virtio header lies on the line before it,
+ * padding and trailer go behind. */
 static inline uint32_t outbound_room(uint32_t len)
 {
 	return (CACHE_LINE + len + ESP_TAIL_MAX + CACHE_LINE - 1) & ~(uint32_t)(CACHE_LINE - 1);
 }
-/* Works on w->out[0..n_out): afterwards w->frame[0..n_frame) are sealed. Sends as often as the arena fills up: `flush` is called with the frames ready. */
+/* Works on w->out[0..n_out): afterwards w->frame[0..n_frame) are sealed. Sends as often as the
+ * arena fills up: `flush` is called with the frames ready. */
 void outbound_batch(struct worker *w, void (*flush)(struct worker *w));
 /* send.c: w->frame[0..n_frame) to the sockets; empties the frame arena. */
 void send_frames(struct worker *w);
-/* An inner packet in the clear: p, or the segment ip[0..len) of it. What is larger than its link goes in fragments where it may; else its
- * sender is told. False: the same is true for all segments of p. */
+/* An inner packet in the clear: p, or the segment ip[0..len) of it. What is larger than its link
+ * goes in fragments where it may; else its sender is told. False: the same is true for all segments
+ * of p. */
 bool send_clear(struct worker *w, const struct out_pkt *p, const uint8_t *ip, uint32_t len);
 
 /* inbound.c: receives from one socket and works on what came; packets that pass go to `deliver`. */
@@ -283,14 +299,16 @@ void bridge_bypass(struct worker *w, const struct out_pkt *p);
 /* The same as deliver_own(). */
 void bridge_reply(struct worker *w, const struct out_pkt *about, const uint8_t *ip, uint32_t len);
 
-/* Counts a group of packets of an SA, stamps it as used now, and tells of a lifetime that ran out. Returns sa_count()'s bits. */
+/* Counts a group of packets of an SA, stamps it as used now, and tells of a lifetime that ran out.
+ * Returns sa_count()'s bits. */
 unsigned worker_count(struct worker *w, struct sa *sa, uint64_t packets, uint64_t bytes);
 
 /* reply.c: what goes back to the inner sender. */
 void reply_too_big(struct worker *w, const struct out_pkt *p, uint32_t mtu);
 void reply_reject(struct worker *w, const struct out_pkt *p);
 
-/* wrap.c: the packets of the batch that are marked, through all their SAs; frames go to `flush` as often as there are many. */
+/* wrap.c: the packets of the batch that are marked, through all their SAs; frames go to `flush` as
+ * often as there are many. */
 void wrap_batch(struct worker *w, void (*flush)(struct worker *w));
 
 /* nest.c: receives from an AH socket and works on what came. */
@@ -307,7 +325,8 @@ void nest_add(struct worker *w, const struct in_pkt *p);
 void nest_arrive(struct worker *w, struct nest_pkt *p, const struct pkt_info *info);
 /* Works on what was entered, until nothing is left. */
 void nest_run(struct worker *w, void (*deliver)(struct worker *w));
-/* Room for len bytes in the side arena, TRANSPORT_HEAD_MAX free bytes in front of it; NULL when it is used up. */
+/* Room for len bytes in the side arena, TRANSPORT_HEAD_MAX free bytes in front of it; NULL when it
+ * is used up. */
 uint8_t *side_room(struct worker *w, uint32_t len);
 
 /* inbound.c, for nest.c: */
@@ -323,40 +342,49 @@ struct flow_entry *inbound_flow(struct worker *w, const struct in_pkt *p);
 /* Takes the outer ECN field over into the inner packet. DROP_NONE or DROP_ECN. */
 enum drop inbound_ecn(const struct sa *sa, uint8_t outer_tos, uint8_t *ip, struct pkt_info *info);
 
-/* whole.c: a fragment from the protected side, w->out[i]. True: it goes on, as it is or made whole with those before it. False: dealt with. */
+/* whole.c: a fragment from the protected side, w->out[i]. True: it goes on, as it is or made whole
+ * with those before it. False: dealt with. */
 bool whole_out(struct worker *w, struct out_pkt *p, unsigned i);
 /* The same for one from a bridge's open side, in place of a host. */
 bool whole_in(struct worker *w, struct in_pkt *p);
 /* bridge.c: does the packet lie in a frame of this batch? */
 bool bridge_holds(const struct worker *w, const struct out_pkt *p);
 
-/* hold.c: a packet that pol protects and for which there is no SA: kept (or dropped when there is no room), and keying is told. */
+/* hold.c: a packet that pol protects and for which there is no SA: kept (or dropped when there is
+ * no room), and keying is told. */
 void hold_add(struct worker *w, const struct out_pkt *p, const struct policy *pol);
-/* Fills w->out with the kept packets that may go now, drops those that are given up; how many may go. */
+/* Fills w->out with the kept packets that may go now, drops those that are given up; how many may
+ * go. */
 unsigned hold_take(struct worker *w);
 
-/* early.c: keeps a packet with an SPI that nobody has, when keying waits for an SA. False: it is not kept. */
+/* early.c: keeps a packet with an SPI that nobody has, when keying waits for an SA. False: it is
+ * not kept. */
 bool early_add(struct worker *w, const struct in_pkt *p, bool udp);
 /* Works on the kept packets whose SA has come, and drops those that have waited too long. */
 void early_take(struct worker *w);
 
-/* fragments.c: gives the fragment at place i of the batch its datagram's ports, where policies ask for them. False when it does not go on: it is kept
- * until the first fragment comes, or was dropped. */
+/* fragments.c: gives the fragment at place i of the batch its datagram's ports, where policies ask
+ * for them. False when it does not go on: it is kept until the first fragment comes, or was
+ * dropped. */
 bool fragments_out(struct worker *w, struct out_pkt *p, unsigned i);
-/* Fills w->out with the kept fragments whose first has come; gives up those that have waited too long. */
+/* Fills w->out with the kept fragments whose first has come; gives up those that have waited too
+ * long. */
 unsigned fragments_out_take(struct worker *w);
 /* The same for a received one, which came through sa[0..n_sa), outermost first. */
-bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, struct sa *const *sa, unsigned n_sa);
+bool fragments_in(struct worker *w, const uint8_t *ip, struct pkt_info *info, struct sa *const *sa,
+		  unsigned n_sa);
 /* The same for what came in the clear; does not wait for the first fragment. */
 bool fragments_in_clear(struct worker *w, const uint8_t *ip, struct pkt_info *info);
 void fragments_in_release(struct worker *w, void (*deliver)(struct worker *w));
 
 /*
- * audit.c: a packet that is dropped, as an auditable event when the reason is one. Inbound: of ESP alone; with its IP header, behind sa[0..n_sa)
- * already, where sa is the one that refuses it (NULL: none does) and info what the parser says of it as it is (NULL: nothing).
+ * audit.c: a packet that is dropped, as an auditable event when the reason is one. Inbound: of ESP
+ * alone; with its IP header, behind sa[0..n_sa) already, where sa is the one that refuses it (NULL:
+ * none does) and info what the parser says of it as it is (NULL: nothing).
  */
 void audit_in(struct worker *w, const struct in_pkt *p, enum drop why);
-void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa, enum drop why, const struct pkt_info *info);
+void audit_nest(struct worker *w, const struct nest_pkt *p, const struct sa *sa, enum drop why,
+		const struct pkt_info *info);
 /* A datagram that is too short, or too broken, to have an SPI. */
 void audit_datagram(struct worker *w, const struct sock_rx *rx, enum drop why);
 /* Inbound, a fragment of a datagram that cannot be put together. */
@@ -364,31 +392,41 @@ void audit_part(struct worker *w, const uint8_t *ip, const struct pkt_info *info
 /* Inbound, in the clear. */
 void audit_clear(struct worker *w, const uint8_t *ip, const struct pkt_info *info, enum drop why);
 /* A fragment that came through sa, and does not fit the others of its packet. */
-void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info, enum drop why);
+void audit_fragment(struct worker *w, const struct sa *sa, const struct pkt_info *info,
+		    enum drop why);
 /* Outbound: sa NULL, none was chosen; ip and info may be NULL. */
-void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
+void audit_out(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
+	       const struct sa *sa, enum drop why);
 /* An ICMP error that is told because of what it is; sa: it came or goes through, NULL for none. */
-void audit_icmp(struct worker *w, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
-/* icmp_error.c: a packet that no policy is for: the policy that it goes by, being an ICMP error about its packets; NULL: none. */
+void audit_icmp(struct worker *w, const uint8_t *ip, const struct pkt_info *info,
+		const struct sa *sa, enum drop why);
+/* icmp_error.c: a packet that no policy is for: the policy that it goes by, being an ICMP error
+ * about its packets; NULL: none. */
 struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p);
-/* The same for one that its SAs may not carry by itself: the policy that its quote belongs to; *back: the key of the traffic that answers what is
- * quoted, which the SAs must be allowed to carry. own: the policy that governs the packet itself, NULL for none. NULL: none, or it is not such a packet. */
-const struct policy *icmp_error_in(struct worker *w, const struct policy *own, const uint8_t *ip, const struct pkt_info *info,
-				   struct flow_key *back);
-/* Why a packet that may not pass does not: POLICY_IN, or ICMP_QUOTE for what icmp_error_in() has looked into. */
+/* The same for one that its SAs may not carry by itself: the policy that its quote belongs to;
+ * *back: the key of the traffic that answers what is quoted, which the SAs must be allowed to
+ * carry. own: the policy that governs the packet itself, NULL for none. NULL: none, or it is not
+ * such a packet. */
+const struct policy *icmp_error_in(struct worker *w, const struct policy *own, const uint8_t *ip,
+				   const struct pkt_info *info, struct flow_key *back);
+/* Why a packet that may not pass does not: POLICY_IN, or ICMP_QUOTE for what icmp_error_in() has
+ * looked into. */
 enum drop icmp_error_refused(const struct policy *own, const struct pkt_info *info);
 
-/* An ICMP error of this kind (enum icmp_of; 0: it is none) came out of an SA, or in the clear: may it pass, as far as its type goes? */
+/* An ICMP error of this kind (enum icmp_of; 0: it is none) came out of an SA, or in the clear: may
+ * it pass, as far as its type goes? */
 bool icmp_error_accepted(const struct worker *w, unsigned kind, bool clear);
 /* Is any kind of them to be told? */
 bool icmp_error_told(const struct worker *w);
 /* Tells of it, if that is wanted; sa NULL: none. why: DROP_ICMP_TYPE, or NONE when it goes on. */
-void icmp_error_tell(struct worker *w, unsigned kind, const uint8_t *ip, const struct pkt_info *info, const struct sa *sa, enum drop why);
+void icmp_error_tell(struct worker *w, unsigned kind, const uint8_t *ip,
+		     const struct pkt_info *info, const struct sa *sa, enum drop why);
 
 /* ike.c: a message behind its marker, p[0..len), for the control thread. */
 void ike_in(struct worker *w, const struct sock_rx *rx, const uint8_t *p, uint32_t len);
 /* The same of a message without a marker, that came to this address and port of ours. */
-void ike_hand_over(struct worker *w, const struct endpoint *local, const struct endpoint *remote, const uint8_t *p, uint32_t len);
+void ike_hand_over(struct worker *w, const struct endpoint *local, const struct endpoint *remote,
+		   const uint8_t *p, uint32_t len);
 
 /* worker.c */
 /* Makes it look at the packets it holds, soon. Any thread. */
@@ -399,8 +437,8 @@ int worker_init(struct worker *w, struct plane *p, unsigned number) warn_unused;
 void worker_fini(struct worker *w);
 /* Tells the control thread; a full ring is a counted drop. */
 void worker_event(struct worker *w, const struct ipsec_event *e);
-/* The same for what every packet could raise again until the control thread has done something about it: at most one event of a
- * type about the same object in a while. */
+/* The same for what every packet could raise again until the control thread has done something
+ * about it: at most one event of a type about the same object in a while. */
 void worker_event_paced(struct worker *w, const struct ipsec_event *e, const void *about);
 
 #endif

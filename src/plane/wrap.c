@@ -1,13 +1,15 @@
 /*
- * Outbound packets that go through several SAs (RFC 4301 E, RFC 2401 4.3), or through AH: the packets of a batch that classification
- * has marked. They are copied out, one by one where they are super-packets, with room in front and behind, and then
- * go through their SAs together, a round for each place in the bundle:
+ * Outbound packets that go through several SAs (RFC 4301 E, RFC 2401 4.3), or through AH: the
+ * packets of a batch that classification has marked. They are copied out, one by one where they are
+ * super-packets, with room in front and behind, and then go through their SAs together, a round for
+ * each place in the bundle:
  *
  *   ESP   text finished, headers in front, one crypto call for all
  *   AH    header in front, a copy with what changes on the way as zeros, one call for all
  *
- * After every round a packet is a complete IP packet again. At the end ESP tunnels go where all ESP goes, their outer header
- * made by the system (but to groups with the inner addresses outside); everything else leaves with the IP header made here, which AH covers.
+ * After every round a packet is a complete IP packet again. At the end ESP tunnels go where all ESP
+ * goes, their outer header made by the system (but to groups with the inner addresses outside);
+ * everything else leaves with the IP header made here, which AH covers.
  */
 #include "base/clock.h"
 #include "base/random.h"
@@ -34,7 +36,7 @@ struct wrap_pkt {
 	uint32_t len;
 	struct sa *const *sa;
 	unsigned n;
-	uint8_t *esp;       /* the last round's, when it is to be sent without the header made here */
+	uint8_t *esp; /* the last round's, when it is to be sent without the header made here */
 	uint32_t esp_len;
 	uint32_t inner_len;
 	unsigned op;        /* of this round */
@@ -76,7 +78,8 @@ static void fix_header(uint8_t *ip, uint32_t len, uint32_t next_at, uint8_t next
 	}
 }
 
-/* An IPv4 ID, never 0: for 0 the system would choose one, behind the back of AH, which covers it. */
+/* An IPv4 ID, never 0: for 0 the system would choose one, behind the back of AH, which covers it.
+ */
 static uint16_t next_id(void)
 {
 	static __thread uint16_t id;
@@ -85,11 +88,13 @@ static uint16_t next_id(void)
 	return id ? id : 1;
 }
 
-/* A new outer header of a tunnel at ip, for the packet inner, whose source it may have (RFC 5374 3.1). */
-static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_t tos, bool df, uint32_t len, const uint8_t *inner,
-			 uint8_t *ip)
+/* A new outer header of a tunnel at ip, for the packet inner, whose source it may have (RFC
+ * 5374 3.1). */
+static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_t tos, bool df,
+			 uint32_t len, const uint8_t *inner, uint8_t *ip)
 {
-	const uint8_t *src = !sa->preserve ? path->src.b : inner + (path->dst.addr.ver == 4 ? 12 : 8);
+	const uint8_t *src =
+	    !sa->preserve ? path->src.b : inner + (path->dst.addr.ver == 4 ? 12 : 8);
 
 	if (path->dst.addr.ver == 4) {
 		memset(ip, 0, 20);
@@ -109,12 +114,14 @@ static void outer_header(const struct sa *sa, const struct sa_path *path, uint8_
 	fix_header(ip, len, path->dst.addr.ver == 4 ? 9 : 6, sa->proto);
 }
 
-/* Is this packet one to the very group that the path leads to? With its address outside it would go elsewhere. */
+/* Is this packet one to the very group that the path leads to? With its address outside it would go
+ * elsewhere. */
 static bool to_group(const struct sa_path *path, const uint8_t *ip)
 {
 	bool v4 = path->dst.addr.ver == 4;
 
-	return version(ip) == path->dst.addr.ver && memcmp(ip + (v4 ? 16 : 24), path->dst.addr.b, v4 ? 4 : 16) == 0;
+	return version(ip) == path->dst.addr.ver &&
+	       memcmp(ip + (v4 ? 16 : 24), path->dst.addr.b, v4 ? 4 : 16) == 0;
 }
 
 /* The largest packet that goes through all of them. */
@@ -123,9 +130,11 @@ static uint32_t bundle_mtu(struct sa *const *sa, unsigned n)
 	uint32_t mtu = UINT16_MAX;
 
 	for (unsigned k = n; k-- > 0;) {
-		const struct sa_path *path = atomic_load_explicit(&sa[k]->path, memory_order_acquire);
+		const struct sa_path *path =
+		    atomic_load_explicit(&sa[k]->path, memory_order_acquire);
 		uint32_t own = atomic_load_explicit(&sa[k]->inner_mtu, memory_order_relaxed);
-		uint32_t left = k + 1 < n ? sa_inner_mtu(sa[k], mtu, path ? path->dst.addr.ver : 6) : own;
+		uint32_t left =
+		    k + 1 < n ? sa_inner_mtu(sa[k], mtu, path ? path->dst.addr.ver : 6) : own;
 		mtu = left < own ? left : own;
 	}
 	return mtu;
@@ -137,19 +146,24 @@ static enum drop take_number(struct worker *w, struct sa *sa, uint32_t len, uint
 	if (!sa_usable(sa) || worker_count(w, sa, 1, len) & SA_HARD)
 		return DROP_SA_EXPIRED;
 	if (!sa_seq_take(sa, 1, seq)) {
-		struct ipsec_event e = { .type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
+		struct ipsec_event e = {
+			.type = EV_SEQ_EXHAUSTED, .spi = sa->spi, .reqid = sa->reqid, .sa = sa
+		};
 		worker_event_paced(w, &e, sa);
 		audit_out(w, NULL, NULL, sa, DROP_SEQ_EXHAUSTED);
 		return DROP_SEQ_EXHAUSTED;
 	}
 	if (*seq >= sa_seq_soft(sa) && sa_seq_low(sa)) {
-		struct ipsec_event e = { .type = EV_SOFT_EXPIRE, .spi = sa->spi, .reqid = sa->reqid, .sa = sa };
+		struct ipsec_event e = {
+			.type = EV_SOFT_EXPIRE, .spi = sa->spi, .reqid = sa->reqid, .sa = sa
+		};
 		worker_event(w, &e);
 	}
 	return DROP_NONE;
 }
 
-/* Transport mode: where the IPsec header goes; the packet must be between the SA's own ends. 0: it may not go. */
+/* Transport mode: where the IPsec header goes; the packet must be between the SA's own ends. 0: it
+ * may not go. */
 static uint32_t split_for(const struct sa_path *path, const struct wrap_pkt *p, uint32_t *next_at)
 {
 	struct pkt_info info;
@@ -160,10 +174,12 @@ static uint32_t split_for(const struct sa_path *path, const struct wrap_pkt *p, 
 	return transport_split(p->ip, &info, next_at);
 }
 
-static enum drop wrap_esp(struct wrap *x, struct wrap_pkt *p, struct sa *sa, const struct sa_path *path, uint64_t seq, bool last)
+static enum drop wrap_esp(struct wrap *x, struct wrap_pkt *p, struct sa *sa,
+			  const struct sa_path *path, uint64_t seq, bool last)
 {
 	uint32_t head = esp_text_off(sa), next_at = 0, split = 0;
-	uint8_t tos = tos_of(p->ip), *text = p->ip, next = version(p->ip) == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	uint8_t tos = tos_of(p->ip), *text = p->ip,
+		next = version(p->ip) == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	uint32_t len = p->len;
 
 	if (sa->mode == SA_TRANSPORT) {
@@ -194,14 +210,16 @@ static enum drop wrap_esp(struct wrap *x, struct wrap_pkt *p, struct sa *sa, con
 		uint32_t hdr = path->dst.addr.ver == 4 ? 20 : 40;
 		p->ip = esp - hdr;
 		p->len = hdr + esp_len;
-		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, text, p->ip);
+		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, text,
+			     p->ip);
 	}
 	p->op = x->n_op++;
 	esp_seal_op(sa, seq, esp, text, text_len, &x->w->op[p->op]);
 	return DROP_NONE;
 }
 
-static enum drop wrap_ah(struct wrap *x, struct wrap_pkt *p, struct sa *sa, const struct sa_path *path, uint64_t seq)
+static enum drop wrap_ah(struct wrap *x, struct wrap_pkt *p, struct sa *sa,
+			 const struct sa_path *path, uint64_t seq)
 {
 	int ver = path->dst.addr.ver;
 	uint32_t size = ah_len(sa, ver), next_at = ver == 4 ? 9 : 6, split = ver == 4 ? 20 : 40;
@@ -224,7 +242,8 @@ static enum drop wrap_ah(struct wrap *x, struct wrap_pkt *p, struct sa *sa, cons
 			return DROP_TRANSPORT;
 		p->ip -= split + size;
 		p->len += split + size;
-		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len, p->ip + split + size, p->ip);
+		outer_header(sa, path, ecn_encap(tos, sa->dscp, sa->ecn), p->df, p->len,
+			     p->ip + split + size, p->ip);
 	}
 	uint8_t *ah = p->ip + split, *copy = x->w->side_arena + x->scratch_used;
 	ah_write(sa, ver, next, seq, iv, ah);
@@ -233,8 +252,11 @@ static enum drop wrap_ah(struct wrap *x, struct wrap_pkt *p, struct sa *sa, cons
 		return DROP_BAD_HEADER;
 	x->scratch_used += (covered + CACHE_LINE) & ~(uint32_t)(CACHE_LINE - 1);
 	p->op = x->n_auth++;
-	x->auth[p->op] = (struct crypt_auth_op) { .key = &sa->key, .data = copy, .len = covered, .iv = iv,
-						   .icv = ah + AH_FIXED + sa->iv_len };
+	x->auth[p->op] = (struct crypt_auth_op){ .key = &sa->key,
+						 .data = copy,
+						 .len = covered,
+						 .iv = iv,
+						 .icv = ah + AH_FIXED + sa->iv_len };
 	return DROP_NONE;
 }
 
@@ -253,15 +275,20 @@ static void round_of(struct wrap *x, unsigned k)
 		const struct sa_path *path = atomic_load_explicit(&sa->path, memory_order_acquire);
 		bool last = k + 1 == p->n;
 		uint64_t seq = 0;
-		/* an outer header made here needs both addresses; ESP in UDP inside of something is not made */
+		/* an outer header made here needs both addresses; ESP in UDP inside of something is
+		 * not made */
 		bool known = path && path->dst.addr.ver && path->prepared &&
-			     (path->src.ver || sa->preserve || (last && sa->proto == SA_ESP && sa->mode == SA_TUNNEL));
-		enum drop d = !known || (sa->encap == SA_ENCAP_UDP && (!last || sa->mode == SA_TRANSPORT)) ? DROP_NO_PEER :
-													    DROP_NONE;
+			     (path->src.ver || sa->preserve ||
+			      (last && sa->proto == SA_ESP && sa->mode == SA_TUNNEL));
+		enum drop d =
+		    !known || (sa->encap == SA_ENCAP_UDP && (!last || sa->mode == SA_TRANSPORT))
+			? DROP_NO_PEER
+			: DROP_NONE;
 		if (d == DROP_NONE)
 			d = take_number(w, sa, p->len, &seq);
 		if (d == DROP_NONE)
-			d = sa->proto == SA_AH ? wrap_ah(x, p, sa, path, seq) : wrap_esp(x, p, sa, path, seq, last);
+			d = sa->proto == SA_AH ? wrap_ah(x, p, sa, path, seq)
+					       : wrap_esp(x, p, sa, path, seq, last);
 		if (d != DROP_NONE) {
 			worker_drop(w, d);
 			p->n = 0;
@@ -298,14 +325,21 @@ static uint32_t fragment_id(void)
 	return id;
 }
 
-/* A complete packet, in fragments where it is larger than its path and may be: the system does not fragment what it has not made. */
+/* A complete packet, in fragments where it is larger than its path and may be: the system does not
+ * fragment what it has not made. */
 static void frame_whole(struct wrap *x, const struct wrap_pkt *p, struct sa *sa)
 {
-	struct out_frame f = { .sa = sa, .esp = p->ip, .len = p->len, .inner_len = p->inner_len, .df = p->df, .whole = true,
+	struct out_frame f = { .sa = sa,
+			       .esp = p->ip,
+			       .len = p->len,
+			       .inner_len = p->inner_len,
+			       .df = p->df,
+			       .whole = true,
 			       .from = p->from };
 	/* what sa_inner_mtu() took away, put on again; padding may be none */
-	uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed) + sa->overhead_max -
-		       (sa->proto == SA_ESP ? sa->align - 1u : 0), id = fragment_id();
+	uint32_t mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed) +
+		       sa->overhead_max - (sa->proto == SA_ESP ? sa->align - 1u : 0),
+		 id = fragment_id();
 	/* IPv6 has no DF: hosts rely on 1280 bytes to go through */
 	unsigned n = version(p->ip) == 4 && p->df ? 1 : frag_count(p->ip, p->len, mtu);
 
@@ -345,8 +379,12 @@ static void run(struct wrap *x)
 		if (!p->esp)
 			frame_whole(x, p, sa);
 		else
-			*frame_next(x) = (struct out_frame) { .sa = sa, .esp = p->esp, .len = p->esp_len,
-							      .inner_len = p->inner_len, .df = p->df, .tos = p->tos };
+			*frame_next(x) = (struct out_frame){ .sa = sa,
+							     .esp = p->esp,
+							     .len = p->esp_len,
+							     .inner_len = p->inner_len,
+							     .df = p->df,
+							     .tos = p->tos };
 	}
 	if (w->n_frame)
 		x->flush(w);
@@ -356,13 +394,16 @@ static void run(struct wrap *x)
 }
 
 /* May packets of this size go? Deals with it when not. */
-static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *first, uint32_t size, uint32_t mtu)
+static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *first, uint32_t size,
+		 uint32_t mtu)
 {
 	/* IPv6: what its sender had cut may be cut again in its place */
 	bool may_fragment = p->joined || (p->info.key.ver == 4 && !(p->info.flags & PKT_DF));
 
-	/* who was told to make smaller ones would make fragments, and only whole packets are protected (outbound.c) */
-	may_fragment |= first->mode == SA_TRANSPORT && p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP;
+	/* who was told to make smaller ones would make fragments, and only whole packets are
+	 * protected (outbound.c) */
+	may_fragment |=
+	    first->mode == SA_TRANSPORT && p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP;
 
 	if (size <= mtu || may_fragment)
 		return true;
@@ -396,7 +437,8 @@ static void add(struct wrap *x, struct out_pkt *p)
 		return;
 	}
 	if (p->info.flags & PKT_TCP_SYN && p->policy->mss_clamp && mtu > headers &&
-	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers), p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+	    tcp_clamp_mss(p->ip, &p->info, (uint16_t)(mtu - headers),
+			  p->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		w->c.mss_clamped++;
 	enum drop d = gso_open(&g, &p->vnet, p->ip, p->info.len, &p->info);
 	if (d != DROP_NONE) {
@@ -410,11 +452,17 @@ static void add(struct wrap *x, struct out_pkt *p)
 		if (x->n == WRAP_MAX || x->used + need > FRAME_ARENA)
 			run(x);
 		struct wrap_pkt *k = &x->pkt[x->n++];
-		*k = (struct wrap_pkt) { .ip = w->frame_arena + x->used + HEAD_ALL, .len = len, .inner_len = len, .sa = sa, .n = n,
-					 .from = (uint16_t)(p - w->out) };
-		k->df = len <= mtu && (sa[n - 1]->df == SA_DF_COPY ? p->info.flags & PKT_DF : sa[n - 1]->df == SA_DF_SET);
+		*k = (struct wrap_pkt){ .ip = w->frame_arena + x->used + HEAD_ALL,
+					.len = len,
+					.inner_len = len,
+					.sa = sa,
+					.n = n,
+					.from = (uint16_t)(p - w->out) };
+		k->df = len <= mtu && (sa[n - 1]->df == SA_DF_COPY ? p->info.flags & PKT_DF
+								   : sa[n - 1]->df == SA_DF_SET);
 		gso_segment(&g, i, k->ip);
-		if (sa[0]->mode == SA_TRANSPORT && version(k->ip) == 4 && load_be32(k->ip + 4) == 0) { /* ID 0, without DF */
+		if (sa[0]->mode == SA_TRANSPORT && version(k->ip) == 4 &&
+		    load_be32(k->ip + 4) == 0) { /* ID 0, without DF */
 			store_be16(k->ip + 4, next_id());
 			csum_ip4_set(k->ip);
 		}
