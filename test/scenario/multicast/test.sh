@@ -119,7 +119,8 @@ run_case() {
 	is "$what: each once" "$(total "$work/got.a") $(total "$work/got.b") $(total "$work/got.c")" "60 60 60"
 	bad=$(timeout 60 tshark -r "$work/case.pcap" -Y "!($filter) && !igmp && !icmpv6" 2>/dev/null)
 	is "$what: on the wire" "$bad" ""
-	num "$what: frames" "$(timeout 60 tshark -r "$work/case.pcap" -Y "$filter" 2>/dev/null | wc -l)" -ge 60
+	# several datagrams that are sent at once may be one frame here
+	num "$what: frames" "$(timeout 60 tshark -r "$work/case.pcap" -Y "$filter" 2>/dev/null | wc -l)" -ge 30
 	is "$what: nothing refused" "$(drops a policy_in)$(drops b policy_in)$(drops c auth)$(drops c replay)" 0000
 	all_stop || fail "$what: ends well"
 }
