@@ -328,7 +328,7 @@ START_TEST(test_childless_is_not_authentication_only)
 
 	for (unsigned i = 0; i < 2; i++) {
 		n[i]->conn->exchange = IKE_EXCHANGE_AUTH;
-		n[i]->conn->n_child = 0;
+		duo_conf_childless(n[i]->conn);
 		n[i]->conn->childless_timeout_ns = NS_PER_S;
 	}
 	duo_start(&d);
