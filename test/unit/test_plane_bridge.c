@@ -164,19 +164,40 @@ END_TEST
 /* ND, DHCP and groups: by rule, or by the policies like all IP. */
 START_TEST(test_rules_ip)
 {
-	struct bridge_rules r = { .of = { [FRAME_IP] = BRIDGE_POLICY } };
+	static const struct {
+		enum frame_kind kind;
+		int ver;
+		uint8_t proto, type, hops;
+	} row[] = {
+		{ FRAME_DHCP, 4, IPPROTO_UDP, 0, 64 },     { FRAME_ND, 6, IPPROTO_ICMPV6, 135, 255 },
+		{ FRAME_ND, 6, IPPROTO_ICMPV6, 134, 255 }, { FRAME_GROUP, 6, IPPROTO_ICMPV6, 143, 1 },
+		{ FRAME_GROUP, 4, IPPROTO_IGMP, 0x16, 1 },
+	};
 
 	start((struct rig_opts) { 0 }, true);
-	for (unsigned rule = BRIDGE_DROP; rule <= BRIDGE_POLICY; rule++) {
-		r.of[FRAME_DHCP] = (uint8_t)rule;
-		plane_set_rules(rig.pa, &r);
-		uint32_t len = udp(4, 1, 8, 40); /* to whom a policy discards */
-		store_be16(frame + HEAD + 20, 68);
-		store_be16(frame + HEAD + 22, 67);
-		arrive(0, BRIDGE_PROTECTED, frame, len);
-		rig_dropped(rig.a, rule == BRIDGE_DROP ? DROP_FRAME_RULE : DROP_POLICY_DISCARD, rule != BRIDGE_PASS);
-		ck_assert_uint_eq(left(0, BRIDGE_OPEN, NULL), rule == BRIDGE_PASS ? len : 0);
-	}
+	for (unsigned i = 0; i < ARRAY_LEN(row); i++)
+		for (unsigned rule = BRIDGE_DROP; rule <= BRIDGE_POLICY; rule++) {
+			struct bridge_rules r = { .of = { [FRAME_IP] = BRIDGE_POLICY } };
+			r.of[row[i].kind] = (uint8_t)rule;
+			plane_set_rules(rig.pa, &r);
+			uint32_t len = udp(row[i].ver, 1, 8, 40); /* to whom a policy discards, or none is */
+			uint8_t *ip = frame + HEAD, *l4 = ip + (row[i].ver == 4 ? 20 : 40);
+			ip[row[i].ver == 4 ? 9 : 6] = row[i].proto;
+			ip[row[i].ver == 4 ? 8 : 7] = row[i].hops;
+			if (row[i].kind == FRAME_DHCP) {
+				store_be16(l4, 68);
+				store_be16(l4 + 2, 67);
+			} else {
+				l4[0] = row[i].type;
+				l4[1] = 0;
+			}
+			if (row[i].ver == 4)
+				csum_ip4_set(ip);
+			arrive(0, BRIDGE_PROTECTED, frame, len);
+			rig_dropped(rig.a, rule == BRIDGE_DROP ? DROP_FRAME_RULE : row[i].ver == 4 ? DROP_POLICY_DISCARD : DROP_NO_POLICY,
+				    rule != BRIDGE_PASS);
+			ck_assert_msg(left(0, BRIDGE_OPEN, NULL) == (rule == BRIDGE_PASS ? len : 0), "row %u", i);
+		}
 	stop();
 }
 END_TEST

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A router whose routes lead into the TUN device: bypass goes on in the clear by the interface that the main table says, one of
-# several, and does not come back; discard is silent; reject answers.
+# several, and does not come back; discard is silent; reject answers. And what bumpwire(8) says of cleartext that claims to come from a
+# network which is protected: the check of the way back refuses it.
 . "$(dirname "$0")/../lib.sh"
 need ping nc tcpdump jq
 topology
@@ -64,6 +65,7 @@ quick() { # fails, and by itself
 ok "reject answers TCP at once" quick nc -z -w 2 203.0.113.7 22
 ok "reject answers TCP over IPv6 at once" quick nc -z -w 2 fd02::2 22
 echo x | in_ns "$ns_host_a" timeout 2 nc -u -w 1 203.0.113.7 22
+echo x | in_ns "$ns_host_a" timeout 2 nc -u -w 1 2001:db8:7::7 22
 
 # the provider's link is the smaller one
 ip -n "$ns_a" link set isp mtu 1280
@@ -94,7 +96,41 @@ is "nothing discarded or rejected left in the clear" \
 	"$(frames "$work/net.pcap" 'host 203.0.113.66 or host 2001:db8:7::66 or port 22')" 0
 is "no word about what was discarded" "$(frames "$work/host.pcap" 'icmp[0] = 3 and icmp[1] != 13 and icmp[1] != 4')" 0
 num "reject answers UDP with ICMP" "$(frames "$work/host.pcap" 'icmp[0] = 3 and icmp[1] = 13')" -ge 1
+num "reject answers UDP over IPv6, too" "$(frames "$work/host.pcap" 'icmp6 and ip6[40] = 1 and ip6[41] = 1 and ip6[54] = 17')" -ge 1
 num "bypassed packets are counted" "$(status a .traffic.bypass.packets)" -ge 100
 num "discarded ones, too" "$(drops a policy_discard)" -ge 2
 num "and rejected ones" "$(drops a policy_reject)" -ge 3
+
+# in the clear, from an address that is behind the peer: forwarded by the system, unless its check of the way back says no
+ip -n "$ns_b" addr add 10.2.0.66/32 dev lo
+ip -n "$ns_b" addr add fd02::66/128 dev lo nodad
+ip -n "$ns_b" route add 10.1.0.0/16 via 192.0.2.1 src 10.2.0.66 table 77
+ip -n "$ns_b" -6 route add fd01::/16 via 2001:db8::1 src fd02::66 table 77
+ip -n "$ns_b" rule add from 10.2.0.66 table 77 priority 10
+ip -n "$ns_b" -6 rule add from fd02::66 table 77 priority 10
+spoof() { # counts what host A gets of it
+	capture "$ns_host_a" eth0 "$work/spoof.pcap" && p_spoof=$last
+	in_ns "$ns_b" ping -n -c 2 -i 0.2 -W 0.3 -I 10.2.0.66 10.1.0.2 >/dev/null 2>&1
+	in_ns "$ns_b" ping -6 -n -c 2 -i 0.2 -W 0.3 -I fd02::66 fd01::2 >/dev/null 2>&1
+	capture_stop "$p_spoof"
+	spoofed=$(frames "$work/spoof.pcap" 'src 10.2.0.66') spoofed6=$(frames "$work/spoof.pcap" 'src fd02::66')
+}
+in_ns "$ns_a" sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter; echo 0 >/proc/sys/net/ipv4/conf/wan/rp_filter'
+spoof
+is "without a check: the system forwards it" "$spoofed,$spoofed6" 2,2
+in_ns "$ns_a" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/wan/rp_filter'
+spoof
+is "rp_filter = 1: not IPv4" "$spoofed" 0
+ok "rp_filter = 1: the tunnel works" ping_ok "$ns_host_a" 10.2.0.2
+if command -v nft >/dev/null && sed -n '/^table inet clear/,/^}/p' "$src/man/bumpwire.8" | sed 's/NAME/wan/' | in_ns "$ns_a" nft -f -; then
+	in_ns "$ns_a" sh -c 'echo 0 >/proc/sys/net/ipv4/conf/wan/rp_filter'
+	spoof
+	is "the rule of bumpwire(8): neither" "$spoofed,$spoofed6" 0,0
+	num "and counted there" "$(gw_a nft list ruleset | sed -n 's/.*counter packets \([0-9]*\).*/\1/p')" -ge 4
+	ok "with it the tunnel works" ping_ok "$ns_host_a" 10.2.0.2
+	ok "with it the tunnel works, IPv6" ping_ok "$ns_host_a" fd02::2
+	ok "with it bypass works" ping_ok "$ns_host_a" 203.0.113.7
+else
+	skip "the rule of bumpwire(8)" "no nft here"
+fi
 finish
