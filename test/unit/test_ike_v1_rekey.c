@@ -38,6 +38,26 @@ START_TEST(test_rekey_child)
 }
 END_TEST
 
+/* Packets that went by the old pair are still under way when the new one is in use: it is deleted a
+ * moment later. */
+START_TEST(test_rekey_child_last_packets)
+{
+	v1duo_up();
+	v1duo_rekey(_i ? &d.b : &d.a, _i ? "a/net" : "b/net", false);
+	duo_settle(&d);
+	duo_run(&d, NS_PER_S / 2);
+	ck_assert_uint_eq(v1duo_sa(&d.a)->n_children, 2);
+	ck_assert_uint_eq(v1duo_sa(&d.b)->n_children, 2);
+	duo_run(&d, NS_PER_S);
+	ck_assert_uint_eq(v1duo_sa(&d.a)->n_children, 1);
+	ck_assert_uint_eq(v1duo_sa(&d.b)->n_children, 1);
+	duo_run(&d, 10 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	duo_agree(&d);
+}
+END_TEST
+
 /* Both begin at once: whatever stays, both ends have it and use what the other accepts. */
 START_TEST(test_rekey_child_collision)
 {
@@ -346,6 +366,7 @@ TCase *v1duo_rekey_case(void)
 
 	tcase_add_loop_test(t, test_down, 0, 2);
 	tcase_add_loop_test(t, test_rekey_child, 0, 4);
+	tcase_add_loop_test(t, test_rekey_child_last_packets, 0, 2);
 	tcase_add_test(t, test_rekey_child_collision);
 	tcase_add_loop_test(t, test_rekey_phase1, 0, 8);
 	tcase_add_test(t, test_rekey_phase1_collision);

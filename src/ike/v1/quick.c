@@ -13,6 +13,7 @@
 #include "ike/v1/quick.h"
 
 #define SETTLED_NS (10 * NS_PER_S) /* exchanges that crossed are over by then */
+#define LAST_PACKETS_NS NS_PER_S     /* what was sent by the old pair has come by then */
 #define SHORTER_NS (5 * NS_PER_S)  /* a pair that the peer wants shorter is replaced so soon */
 
 /* -- both roles -- */
@@ -596,8 +597,11 @@ static void told(struct v1_exchange *x)
 	if (x->connect)
 		v1_connected(x);
 	finish(x, true, "done");
-	if (old && old->state == IKE_CHILD_REKEYED)
-		v1_child_delete(old, IKE_END_REPLACED, 0);
+	if (!old || old->state != IKE_CHILD_REKEYED)
+		return;
+	/* who hears of a delete may forget the pair at once: not while packets are under way to it */
+	old->expire_ns = clock_now_ns() + LAST_PACKETS_NS;
+	ike_child_arm_life(old);
 }
 
 /* As initiator, with the commit bit: one that replaces another receives already, and sends now; a new
