@@ -40,6 +40,9 @@ pair_start && {
 	pair_stop || fail "ends well"
 }
 
+# holds FILE N: a capture of so many frames already
+holds() { [ "$(frames "$1")" -ge "$2" ]; }
+
 # the other way round: only the port is open
 conf_defaults
 policy_extra=$'\tprotocol = {"udp"}\n\tremote_port = {"7001"}'
@@ -58,11 +61,12 @@ pair_start && {
 		ok "IPv$v: a fragmented datagram to the open port arrives" datagram 7001 "$work/big" $v
 		for order in backwards overlap; do
 			rm -f "$work/got.err"
-			background "$ns_host_b" "$work/got" timeout 4 tcpdump -Z root --immediate-mode -U -n -i eth0 -w "$work/$order$v.pcap" \
+			background "$ns_host_b" "$work/got" timeout 10 tcpdump -Z root --immediate-mode -U -n -i eth0 -w "$work/$order$v.pcap" \
 				'udp or (ip6 and ip6[6] = 44)'
 			wire=$last
 			wait_for 5 grep -q 'listening on' "$work/got.err"
 			in_ns "$ns_host_a" "$python" "$dir/frags.py" $v $order
+			wait_for 3 holds "$work/$order$v.pcap" "$([ $order = overlap ] && echo 1 || echo 3)"
 			sleep 0.3
 			stop "$wire" INT
 		done
