@@ -190,6 +190,7 @@ struct ike_child {
 	uint64_t installed_ns, rekey_ns, expire_ns; /* 0: none */
 	bool carries;       /* our outbound traffic goes by it */
 	uint64_t switch_ns; /* when to look whether the peer uses it, so that we may; 0: no need */
+	bool switch_anyway; /* then it has it, whether it uses it or not */
 	struct ike_timer t_life;     /* the next of rekey_ns, expire_ns */
 	struct ike_timer t_inactive; /* conf->inactivity_ns */
 };

@@ -169,7 +169,7 @@ static void look_for_traffic(struct ike_child *c, uint64_t now)
 
 	if (c->state != IKE_CHILD_UP)
 		c->switch_ns = 0;
-	else if (env->child_last_used(env->ctx, c->reqid, c->spi_in, true)) {
+	else if (c->switch_anyway || env->child_last_used(env->ctx, c->reqid, c->spi_in, true)) {
 		ike_child_switch(c);
 	} else {
 		c->switch_ns = now + IKE_SWITCH_POLL;

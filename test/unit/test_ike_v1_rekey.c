@@ -38,14 +38,18 @@ START_TEST(test_rekey_child)
 }
 END_TEST
 
-/* Packets that went by the old pair are still under way when the new one is in use: it is deleted a
- * moment later. */
+/* Who answers has the new pair when message 3 has come: a moment later who asked sends by it. Packets that went by
+ * the old pair are still under way then: it is deleted another moment later. */
 START_TEST(test_rekey_child_last_packets)
 {
+	struct duo_node *asks = _i ? &d.b : &d.a;
+
 	v1duo_up();
 	v1duo_rekey(_i ? &d.b : &d.a, _i ? "a/net" : "b/net", false);
 	duo_settle(&d);
+	ck_assert(duo_child(asks, 0)->out && !duo_child(asks, 1)->out);
 	duo_run(&d, NS_PER_S / 2);
+	ck_assert(!duo_child(asks, 0)->out && duo_child(asks, 1)->out);
 	ck_assert_uint_eq(v1duo_sa(&d.a)->n_children, 2);
 	ck_assert_uint_eq(v1duo_sa(&d.b)->n_children, 2);
 	duo_run(&d, NS_PER_S);

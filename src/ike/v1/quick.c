@@ -241,9 +241,12 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 	c->replaces = old ? old->id : 0;
 	c->reqid = old ? old->reqid : 0;
 	c->life_bytes = life->kbytes * 1024;
-	struct ike_child *k = child_nego_install(c, !x->commit, x->order);
+	/* who answers has the new pair when our message 3 has come: until then we send by the old one */
+	bool wait = x->asked && x->replaces && old;
+	struct ike_child *k = child_nego_install(c, !x->commit && !wait, x->order);
 	if (!k)
 		return NULL;
+	k->switch_anyway = wait && !x->commit;
 	k->remote_said = said;
 	k->kbytes = life->kbytes;
 	k->said_kbytes = x->said_kbytes;
