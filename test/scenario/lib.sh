@@ -124,6 +124,9 @@ in_ns() { local ns=$1; shift; ip netns exec "$ns" "$@"; }
 background() {
 	local ns=$1 log=$2
 	shift 2
+	# now, not when it starts: who waits for a word in them must not find that of one before
+	: >"$log"
+	: >"$log.err"
 	ip netns exec "$ns" "$@" </dev/null >"$log" 2>"$log.err" &
 	last=$!
 	pids+=("$last")
