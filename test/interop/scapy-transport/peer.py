@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The other end of one SA pair of AH, or of ESP in transport mode, made with scapy. Runs in the peer's namespace; prints "ok - ..." lines.
+"""The other end of one SA pair of AH or ESP, made with scapy. Runs in the peer's namespace; prints "ok - ..." lines.
 
 scapy sends echo requests under protection, plain ones and such with IP options or extension headers; the kernel behind
 gateway A answers them (options come back with the answer), bumpwire protects the answers, and scapy verifies them. What a
@@ -32,7 +32,7 @@ class Peer:
         self.tx = self.sa(0x1002, a.key_ba, a.integ_ba, self.us, self.them)
         self.rx = self.sa(0x1001, a.key_ab, a.integ_ab, self.them, self.us)
 
-    def sa(self, spi, key, integ, src, dst):
+    def sa(self, spi, key, integ, src, dst, outer=None):
         more = {}
         if self.a.integ:
             more = {"auth_algo": AUTH[self.a.integ], "auth_key": bytes.fromhex(integ)}
@@ -42,7 +42,7 @@ class Peer:
             more |= {"esn_en": True, "esn": 0}
         if self.a.mode == "tunnel":
             # AH covers the ID: one that the kernel would not choose for 0
-            more["tunnel_header"] = IPv6(src=src, dst=dst) if self.v6 else IP(src=src, dst=dst, id=77)
+            more["tunnel_header"] = outer or (IPv6(src=src, dst=dst) if self.v6 else IP(src=src, dst=dst, id=77))
         return SecurityAssociation(AH if self.a.proto == "ah" else ESP, spi=spi, **more)
 
     def send(self, packet):
@@ -104,7 +104,7 @@ def ask(peer, what, packets):
 
 
 def with_options(peer):
-    """Transport mode: what stands between the IP header and the IPsec header."""
+    """Transport mode: what stands between the IP header and the IPsec header. Tunnel mode: in the packet inside."""
     if not peer.v6:
         rows = [("router alert", [IPOption_Router_Alert()]), ("time stamp", [IPOption_Timestamp(flg=0, timestamp=0)]),
                 ("record route", [IPOption_RR(routers=["0.0.0.0"] * 3)])]
@@ -117,6 +117,28 @@ def with_options(peer):
     ask(peer, "IPv6 hop-by-hop options", [peer.header(0) / IPv6ExtHdrHopByHop(options=[RouterAlert(), unknown]) / peer.echo(210)])
     ask(peer, "IPv6 destination options", [peer.header(0) / IPv6ExtHdrDestOpt(options=[unknown]) / peer.echo(211)])
     ask(peer, "both", [peer.header(0) / IPv6ExtHdrHopByHop(options=[unknown]) / IPv6ExtHdrDestOpt(options=[unknown]) / peer.echo(212)])
+
+
+def with_outer_options(peer):
+    """Tunnel mode: between the outer IP header and the IPsec header, and inside at the same time."""
+    unknown = HBHOptUnknown(otype=0x1E, optdata=b"abcd")  # does not change on the way
+    ends = {"src": peer.us, "dst": peer.them}
+    if peer.v6:
+        rows = [("hop-by-hop options", IPv6(**ends) / IPv6ExtHdrHopByHop(options=[RouterAlert(), unknown])),
+                ("destination options", IPv6(**ends) / IPv6ExtHdrDestOpt(options=[unknown])),
+                ("both", IPv6(**ends) / IPv6ExtHdrHopByHop(options=[unknown]) / IPv6ExtHdrDestOpt(options=[unknown]))]
+        inner = peer.header(0) / IPv6ExtHdrDestOpt(options=[unknown])
+    else:
+        rows = [("router alert", IP(id=78, options=[IPOption_Router_Alert()], **ends)),
+                ("time stamp", IP(id=79, options=[IPOption_Timestamp(flg=0, timestamp=0)], **ends)),
+                ("record route", IP(id=80, options=[IPOption_RR(routers=["0.0.0.0"] * 3)], **ends))]
+        inner = peer.header(220, options=[IPOption_RR(routers=["0.0.0.0"] * 2)])
+    plain, number = peer.tx, peer.tx.seq_num
+    for i, (name, outer) in enumerate(rows):
+        peer.tx = peer.sa(0x1002, peer.a.key_ba, peer.a.integ_ba, peer.us, peer.them, outer)
+        peer.tx.seq_num = number + i
+        ask(peer, f"outside, {name}", [inner / peer.echo(220 + i)])
+    peer.tx, plain.seq_num = plain, number + len(rows)
 
 
 SENDER = """
@@ -151,9 +173,10 @@ def main():
     sizes = [0, 1, 2, 3, 15, 16, 17, 64, 500, 1200]
     ask(peer, "scapy's packets are accepted, and bumpwire's verified by scapy", [
         peer.header(i) / peer.echo(i, size) for i, size in enumerate(sizes, 1)])
-    if peer.a.mode == "transport":
-        with_options(peer)
-        own_options(peer)
+    with_options(peer)
+    own_options(peer)
+    if peer.a.mode == "tunnel":
+        with_outer_options(peer)
     # one bit of what AH or ESP covers
     p = peer.tx.encrypt(peer.header(300) / peer.echo(300))
     data = bytearray(raw(p))

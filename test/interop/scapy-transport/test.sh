@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scapy as the other end of AH, transport and tunnel, and of ESP in transport mode, with IP options and extension headers. Everything is in
+# scapy as the other end of AH and ESP, transport and tunnel, with IP options and extension headers, in tunnel mode outside and inside. Everything is in
 # peer.py, which speaks TAP; scapy sits on the wire of host A in place of host B.
 . "$(dirname "$0")/../../scenario/lib.sh"
 need scapy ethtool jq tcpdump
@@ -35,6 +35,8 @@ rounds() {
 	echo "esp transport - 4 no"
 	echo "esp transport sha256 4 no"
 	echo "esp transport - 6 no"
+	echo "esp tunnel - 4 no"
+	echo "esp tunnel sha256 6 no"
 }
 
 while read -r proto mode integ outer esn; do
@@ -52,7 +54,7 @@ while read -r proto mode integ outer esn; do
 	chmod 600 "$work/a.conf"
 	gw_start a || continue
 	# what the host gets of headers in front of ESP, over IPv6, where the system takes them off (RFC 4303 3.1.1)
-	[ "$proto$outer" != esp6 ] || { capture "$ns_a" bw0 "$work/tun.pcap" "ip6 src host $wan_b" && tun=$last; }
+	[ "$proto$mode$outer" != esptransport6 ] || { capture "$ns_a" bw0 "$work/tun.pcap" "ip6 src host $wan_b" && tun=$last; }
 	n=$(integ_bytes "x-$integ")
 	out=$(in_ns "$ns_b" timeout 60 "$python" "$src/test/interop/scapy-transport/peer.py" --proto "$proto" --mode "$mode" \
 		--integ "$integ" --outer "$outer" --esn "$esn" --mac "$mac_a" --mac-self "$mac" --ns-a "$ns_a" \
@@ -68,7 +70,7 @@ while read -r proto mode integ outer esn; do
 		esac
 	done <<<"$out"
 	[ $rc = 0 ] || fail "$what: the peer script ends well"
-	if [ "$proto$outer" = esp6 ]; then
+	if [ "$proto$mode$outer" = esptransport6 ]; then
 		capture_stop "$tun"
 		num "$what: hop-by-hop options in front of ESP arrive" "$(frames "$work/tun.pcap" 'ip6[6] = 0')" -ge 2
 		num "$what: without the rest there is none" "$(frames "$work/tun.pcap" 'ip6[6] = 58')" -ge 10
