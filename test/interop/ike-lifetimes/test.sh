@@ -27,8 +27,10 @@ lives() {
 	children='' ikes=''
 	ok "$1: nothing is lost" ike_through changes "$2" "$3" || swan_show b
 	ok "$1: traffic goes on" ping_ok "$ns_host_b" 10.1.0.2
-	num "$1: IKE SAs, with one on its way in or out at most" "$(ike_count a true)" -le 2
+	# when both have rekeyed at once there are three until the one that lost is deleted
+	ok "$1: IKE SAs, with one on its way in or out at most" wait_for 5 few || note "$(ike_count a true)"
 }
+few() { [ "$(ike_count a true)" -le 2 ]; }
 
 sw_charon=$short
 ik_extra=$'rekey_time = 2s\n\tover_time = 20s\n\trand_time = 0'
