@@ -12,9 +12,10 @@
 #include "ike/life.h"
 #include "ike/v1/quick.h"
 
-#define SETTLED_NS (10 * NS_PER_S) /* exchanges that crossed are over by then */
-#define LAST_PACKETS_NS NS_PER_S     /* what was sent by the old pair has come by then */
-#define SHORTER_NS (5 * NS_PER_S)  /* a pair that the peer wants shorter is replaced so soon */
+#define SETTLED_NS      (10 * NS_PER_S) /* exchanges that crossed are over by then */
+#define LAST_PACKETS_NS NS_PER_S        /* what was sent by the old pair has come by then */
+#define MESSAGE_3_NS    (NS_PER_S / 20) /* it goes ahead of what we send; so long the peer works on it at most */
+#define SHORTER_NS      (5 * NS_PER_S)  /* a pair that the peer wants shorter is replaced so soon */
 
 /* -- both roles -- */
 
@@ -241,12 +242,17 @@ struct ike_child *v1_quick_install(struct v1_exchange *x, const struct v1_life *
 	c->replaces = old ? old->id : 0;
 	c->reqid = old ? old->reqid : 0;
 	c->life_bytes = life->kbytes * 1024;
-	/* who answers has the new pair when our message 3 has come: until then we send by the old one */
+	/* who answers has the new pair when our message 3 has come, and perhaps only that one: until about then we send by
+	 * the old one */
 	bool wait = x->asked && x->replaces && old;
 	struct ike_child *k = child_nego_install(c, !x->commit && !wait, x->order);
 	if (!k)
 		return NULL;
-	k->switch_anyway = wait && !x->commit;
+	if (wait && !x->commit) {
+		k->switch_anyway = true;
+		k->switch_ns = k->installed_ns + MESSAGE_3_NS;
+		ike_child_arm_life(k);
+	}
 	k->remote_said = said;
 	k->kbytes = life->kbytes;
 	k->said_kbytes = x->said_kbytes;
