@@ -19,6 +19,7 @@ dist_examples_DATA = \
 	etc/labels-b.conf \
 	etc/manual-a.conf \
 	etc/manual-b.conf \
+	etc/multicast.conf \
 	etc/names.conf \
 	etc/nat-inside.conf \
 	etc/nat-outside.conf \
