@@ -84,11 +84,13 @@ for enc in udp none; do
 		forget
 		ok "$what: a file over TCP" send_file "$ns_a" "$ns_b" "$wan_b" 7000 "$work/file"
 		now=$(inner_mtu a)
-		num "$what: the SA's path MTU went down" "$now" -lt 1280
+		# of 1280 bytes go ESP's header, IV and ICV (8 + 8 + 16), padding to 4 with its two bytes, and UDP's header
+		is "$what: the SA's path MTU is what ESP leaves" "$now" "$([ $enc = udp ] && echo 1238 || echo 1246)"
 		gw_stop a
 		gw_start a || continue
 		forget
-		num "$what: UDP with DF" "$(udp_df "$ns_a" "$ns_b" "$wan_b" 1400)" -gt 1000
+		# an IPv6 host would make fragments, which transport mode does not protect: the protected packet goes in fragments
+		num "$what: UDP with DF" "$(udp_df "$ns_a" "$ns_b" "$wan_b" 1400)" -eq $((outer == 4 ? now : 1400))
 		pair_stop || fail "$what: ends well"
 	done
 done
