@@ -157,10 +157,18 @@ struct ike_msg {
 /* A bit per payload type, different for all types of one version that have a rule. */
 #define IKE_BIT(type) (1ull << ((type) < 128 ? (type) & 63 : 54 + ((type) & 7)))
 
+/* Faults of one notify that have names of their own; only IKEv1 tells them apart. */
+enum ike_flaw {
+	IKE_FLAW_OTHER,
+	IKE_FLAW_RESERVED, /* a field that must be zero is not */
+	IKE_FLAW_MISSING   /* a payload that the message must have is not there */
+};
+
 /* Why a message was refused. */
 struct ike_bad {
 	uint16_t notify; /* enum ike1_notify or ike2_notify, by the version of the message */
 	uint8_t payload; /* type of the payload at fault, 0 for the header */
+	uint8_t flaw;    /* enum ike_flaw */
 	char why[192];   /* in words */
 };
 

@@ -100,10 +100,11 @@ static int body_parse(struct ike_msg *m, struct ike_payload *p, struct ike_bad *
 			*(uint32_t *)at = rd_be32(&r);
 			break;
 		case IKE_F_ZERO:
-			if (!take_zero(&r, f->n, major))
-				rc = ike_refuse(bad, IKE1_PAYLOAD_MALFORMED, p->type,
-						"%s payload: a reserved field is not zero",
-						rule->name);
+			if (!take_zero(&r, f->n, major)) {
+				ike_refuse(bad, IKE1_PAYLOAD_MALFORMED, p->type,
+					   "%s payload: a reserved field is not zero", rule->name);
+				rc = ike_refuse_as(bad, IKE_FLAW_RESERVED);
+			}
 			break;
 		case IKE_F_SPI_SIZE:
 			spi_len = rd_u8(&r);
@@ -196,9 +197,10 @@ static int payload_parse(struct ike_msg *m, struct rd *r, uint8_t *next, bool in
 				  !rd_ok(r) ? "the message ends before it"
 				  : len < 4 ? "its length is less than its header's"
 					    : "its length goes past the end of the message");
-	if (major == 1 && flags)
-		return ike_refuse(bad, notify, type, "%s payload: the reserved field is not zero",
-				  name);
+	if (major == 1 && flags) {
+		ike_refuse(bad, notify, type, "%s payload: the reserved field is not zero", name);
+		return ike_refuse_as(bad, IKE_FLAW_RESERVED);
+	}
 	struct ike_payload *p = ike_msg_add(m, type, inner);
 	if (!p)
 		return ike_refuse(bad, notify, type, "more than %d payloads in one message",

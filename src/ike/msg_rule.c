@@ -195,8 +195,15 @@ int ike_refuse(struct ike_bad *bad, uint16_t notify, uint8_t payload, const char
 
 	bad->notify = notify;
 	bad->payload = payload;
+	bad->flaw = IKE_FLAW_OTHER;
 	va_start(ap, fmt);
 	vsnprintf(bad->why, sizeof(bad->why), fmt, ap);
 	va_end(ap);
+	return -EBADMSG;
+}
+
+int ike_refuse_as(struct ike_bad *bad, enum ike_flaw flaw)
+{
+	bad->flaw = flaw;
 	return -EBADMSG;
 }

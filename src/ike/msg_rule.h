@@ -56,6 +56,8 @@ static inline bool ike_hdr_encrypted(const struct ike_hdr *h)
 /* Records why a message is refused; always returns -EBADMSG. */
 int ike_refuse(struct ike_bad *bad, uint16_t notify, uint8_t payload, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Behind ike_refuse(): what kind of fault it was. Returns -EBADMSG. */
+int ike_refuse_as(struct ike_bad *bad, enum ike_flaw flaw);
 
 /* Lists inside payloads (msg_list.c): the reader holds exactly the list. */
 int ike_parse_props(struct ike_msg *m, struct ike_payload *p, struct rd *r, struct ike_bad *bad);

@@ -269,19 +269,22 @@ START_TEST(test_5_7_key_exchange_fails)
 END_TEST
 
 static uint8_t public_value[64]; /* no point either */
+static size_t public_len = sizeof(public_value);
+static uint16_t public_group = 19;
 
 static void fill_quick(struct ike_msg *m)
 {
 	static uint8_t spi[4] = { 0x11, 0x22, 0x33, 0x44 }, nonce[32] = { 1 };
 	static const uint8_t net[2][8] = { { 10, 1, 0, 0, 255, 255 }, { 10, 2, 0, 0, 255, 255 } };
 	static struct v1_life life = { .seconds = 3600 };
-	struct v1_terms t = { .group = 19, .encap = V1_ENCAP_TUNNEL, .spi = span_of(spi, 4) };
+	struct v1_terms t = { .group = public_group, .encap = V1_ENCAP_TUNNEL, .spi = span_of(spi, 4) };
 	struct ike_payload *p = ike_msg_add(m, IKE1_SA, true);
 
 	p->sa.doi = p->sa.situation = 1;
 	ck_assert_int_gt(v1_ph2_offer(&d.a.conn->child[0].proposals, &t, &life, m, p), 0);
 	ike_msg_add(m, IKE1_NONCE, true)->raw.data = span_of(nonce, sizeof(nonce));
-	ike_msg_add(m, IKE1_KE, true)->ke.data = span_of(public_value, sizeof(public_value));
+	if (public_len)
+		ike_msg_add(m, IKE1_KE, true)->ke.data = span_of(public_value, public_len);
 	for (unsigned i = 0; i < 2; i++) {
 		p = ike_msg_add(m, IKE1_ID, true);
 		p->id.type = IKE_ID_IPV4_SUBNET;
@@ -296,6 +299,34 @@ START_TEST(test_5_7_key_exchange_of_quick_mode_fails)
 	inject(IKE1_X_QUICK, 95, V1_HASH_1, fill_quick);
 	ck_assert_uint_eq(told(), IKE1_INVALID_KEY_INFORMATION);
 	ck_assert_uint_eq(d.b.audited[AUDIT_KEY_INFORMATION], 1);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+}
+END_TEST
+
+/* All of the offer would do, but the public value is not of its group's length, is missing, or has no
+ * group. Where the offer is no good either, that is what is said. */
+START_TEST(test_5_7_key_exchange_of_quick_mode_does_not_fit)
+{
+	static const struct {
+		size_t len;
+		bool pfs;
+		const char *words;
+	} rows[] = {
+		{ 63, true, "a public value of 63 bytes, but ecp256 has 64" },
+		{ 0, true, "has PFS with ecp256, but no public value came" },
+		{ 64, false, "but the proposal has no group for it" },
+	};
+
+	public_len = rows[_i / 2].len;
+	public_group = rows[_i / 2].pfs ? 19 : 0;
+	v1duo_esp(rows[_i / 2].pfs ? "aes128gcm16-ecp256" : "aes128gcm16");
+	v1duo_up();
+	if (_i & 1)
+		duo_proposals(&d.b.conn->child[0].proposals, IKE_PROTO_ESP, "aes256-sha512");
+	inject(IKE1_X_QUICK, 95, V1_HASH_1, fill_quick);
+	ck_assert_uint_eq(told(), _i & 1 ? IKE1_NO_PROPOSAL_CHOSEN : IKE1_INVALID_KEY_INFORMATION);
+	ck_assert_uint_eq(d.b.audited[AUDIT_KEY_INFORMATION], !(_i & 1));
+	ck_assert_msg(_i & 1 || strstr(d.b.audit_text, rows[_i / 2].words), "%s", d.b.audit_text);
 	ck_assert_uint_eq(duo_children(&d.b), 1);
 }
 END_TEST
@@ -437,7 +468,7 @@ static bool by_fault(enum audit id)
 	const struct v1_fault *f;
 
 	for (unsigned i = 0; (f = v1_fault_nth(i)); i++) {
-		struct ike_bad b = { .notify = f->notify, .payload = f->payload, .why = "wrong" };
+		struct ike_bad b = { .notify = f->notify, .payload = f->payload, .flaw = f->flaw, .why = "wrong" };
 		if (f->event != id)
 			continue;
 		d.b.ike->heard.local = (struct endpoint){ d.b.addr, 500 };
@@ -481,6 +512,7 @@ TCase *v1duo_section5_case(void)
 	tcase_add_test(t, test_5_7_key_information);
 	tcase_add_loop_test(t, test_5_7_key_exchange_fails, 0, 4);
 	tcase_add_test(t, test_5_7_key_exchange_of_quick_mode_fails);
+	tcase_add_loop_test(t, test_5_7_key_exchange_of_quick_mode_does_not_fit, 0, 6);
 	tcase_add_loop_test(t, test_quick_mode_without_identities, 0, 2);
 	tcase_add_loop_test(t, test_5_5_reserved_spi, 0, 2);
 	tcase_add_loop_test(t, test_audit_row, AUDIT_NONE + 1, AUDIT_EVENTS);

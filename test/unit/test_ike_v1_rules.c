@@ -227,6 +227,10 @@ CHANGE(early_flag, 19, IKE1_FLAG_E)
 CHANGE(message_id, 23, 9)
 CHANGE(next_payload, 0, 99)
 CHANGE(reserved, 1, 1)
+CHANGE(next_is_vendor, 0, IKE1_VID)
+CHANGE(first_is_vendor, 16, IKE1_VID)
+CHANGE(next_is_cr, 0, IKE1_CR)
+CHANGE(too_short, 3, 4)
 CHANGE(sa_doi, 7, 2)
 CHANGE(sa_situation, 11, 2)
 CHANGE(no_protocol, 12 + 5, 9)
@@ -339,6 +343,23 @@ RULE(5_3_invalid_reserved_field, MAIN, .message = 1, .payload = IKE1_SA, .change
      .event = AUDIT_RESERVED, .notify = IKE1_PAYLOAD_MALFORMED)
 RULE(5_3_invalid_reserved_field_later, MAIN, .message = 2, .payload = IKE1_NONCE, .change = reserved,
      .event = AUDIT_RESERVED, .notify = IKE1_PAYLOAD_MALFORMED)
+/* What an exchange of section 4 demands and is not there; what it does not allow. */
+RULE(4_missing_payload, MAIN, .message = 1, .change = first_is_vendor, .event = AUDIT_MISSING,
+     .notify = IKE1_PAYLOAD_MALFORMED)
+RULE(4_missing_payload_later, MAIN, .message = 2, .payload = IKE1_KE, .change = next_is_vendor,
+     .event = AUDIT_MISSING, .notify = IKE1_PAYLOAD_MALFORMED)
+RULE(4_missing_payload_aggressive, AGGRESSIVE, .message = 1, .payload = IKE1_KE, .change = next_is_vendor,
+     .event = AUDIT_MISSING, .notify = IKE1_PAYLOAD_MALFORMED)
+RULE(4_payload_does_not_belong_there, MAIN, .message = 1, .payload = IKE1_SA, .change = next_is_cr,
+     .event = AUDIT_NEXT_PAYLOAD, .notify = IKE1_INVALID_PAYLOAD_TYPE)
+/* A payload that is malformed is not one with a reserved field. */
+START_TEST(test_5_payload_malformed)
+{
+	provoke(&(struct offence){ .message = 1, .payload = IKE1_SA, .change = too_short, .event = AUDIT_MESSAGE,
+				   .notify = IKE1_PAYLOAD_MALFORMED });
+	ck_assert_uint_eq(d.b.audited[AUDIT_RESERVED], 0);
+}
+END_TEST
 /* 5.4 */
 RULE(5_4_invalid_doi, MAIN, .message = 1, .payload = IKE1_SA, .change = sa_doi, .event = AUDIT_DOI,
      .notify = IKE1_DOI_NOT_SUPPORTED)
@@ -603,6 +624,11 @@ int main(void)
 	tcase_add_test(t, test_5_3_invalid_next_payload);
 	tcase_add_test(t, test_5_3_invalid_reserved_field);
 	tcase_add_test(t, test_5_3_invalid_reserved_field_later);
+	tcase_add_test(t, test_4_missing_payload);
+	tcase_add_test(t, test_4_missing_payload_later);
+	tcase_add_test(t, test_4_missing_payload_aggressive);
+	tcase_add_test(t, test_4_payload_does_not_belong_there);
+	tcase_add_test(t, test_5_payload_malformed);
 	tcase_add_test(t, test_5_4_invalid_doi);
 	tcase_add_test(t, test_5_4_invalid_situation);
 	tcase_add_test(t, test_5_4_invalid_proposal);

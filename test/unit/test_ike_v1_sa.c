@@ -358,7 +358,7 @@ START_TEST(test_bundles)
 	ck_assert_ptr_nonnull(strstr(why, "bundles"));
 	terms.ah = parse(&ah, IKE_PROTO_AH, "sha256");
 	terms.ke_len = 0;
-	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), -ENOENT);
+	ck_assert_int_eq(v1_ph2_choose(&ours, &terms, true, &n, got, &c, why, sizeof(why)), -EKEYREJECTED);
 	/* ESP alone is not enough for a child of both */
 	terms.ke_len = 256;
 	terms.ah = NULL;

@@ -145,7 +145,7 @@ START_TEST(test_5_table_finds_each_row)
 	const struct v1_fault *f;
 
 	for (unsigned i = 0; (f = v1_fault_nth(i)); i++) {
-		struct ike_bad b = { .notify = f->notify, .payload = f->payload };
+		struct ike_bad b = { .notify = f->notify, .payload = f->payload, .flaw = f->flaw };
 		ck_assert_ptr_eq(v1_fault_of(&b), f);
 	}
 	struct ike_bad b = { .notify = 9999 };

@@ -9,49 +9,50 @@
 
 /* clang-format off */
 static const struct v1_fault rows[] = {
-	/* section event                notify                           payload */
-	{ "5.1",  AUDIT_UNEQUAL_LENGTHS,    IKE1_UNEQUAL_PAYLOAD_LENGTHS,    0 },
-	{ "5.2",  AUDIT_COOKIE,             IKE1_INVALID_COOKIE,             0 },
-	{ "5.3",  AUDIT_NEXT_PAYLOAD,       IKE1_INVALID_PAYLOAD_TYPE,       0 },
-	{ "5.2",  AUDIT_VERSION,            IKE1_INVALID_MAJOR_VERSION,      0 },
-	{ "5.2",  AUDIT_VERSION,            IKE1_INVALID_MINOR_VERSION,      0 },
-	{ "5.2",  AUDIT_EXCHANGE,           IKE1_INVALID_EXCHANGE_TYPE,      0 },
-	{ "5.2",  AUDIT_EXCHANGE,           IKE1_UNSUPPORTED_EXCHANGE_TYPE,  0 },
-	{ "5.15", AUDIT_DELETE,             IKE1_INVALID_FLAGS,              IKE1_D },
-	{ "5.2",  AUDIT_FLAGS,              IKE1_INVALID_FLAGS,              0 },
-	{ "5.2",  AUDIT_MESSAGE_ID,         IKE1_INVALID_MESSAGE_ID,         0 },
-	{ "5.14", AUDIT_DOI,                IKE1_DOI_NOT_SUPPORTED,          IKE1_N },
-	{ "5.15", AUDIT_DOI,                IKE1_DOI_NOT_SUPPORTED,          IKE1_D },
-	{ "5.4",  AUDIT_DOI,                IKE1_DOI_NOT_SUPPORTED,          IKE1_SA },
-	{ "5.4",  AUDIT_SITUATION,          IKE1_SITUATION_NOT_SUPPORTED,    IKE1_SA },
-	{ "5.4",  AUDIT_PROPOSAL,           IKE1_NO_PROPOSAL_CHOSEN,         IKE1_SA },
-	{ "5.14", AUDIT_PROTOCOL_ID,        IKE1_INVALID_PROTOCOL_ID,        IKE1_N },
-	{ "5.15", AUDIT_PROTOCOL_ID,        IKE1_INVALID_PROTOCOL_ID,        IKE1_D },
-	{ "5.5",  AUDIT_PROTOCOL,           IKE1_INVALID_PROTOCOL_ID,        IKE1_SA },
-	{ "5.14", AUDIT_SPI,                IKE1_INVALID_SPI,                IKE1_N },
-	{ "5.15", AUDIT_SPI,                IKE1_INVALID_SPI,                IKE1_D },
-	{ "5.5",  AUDIT_SPI,                IKE1_INVALID_SPI,                IKE1_SA },
-	{ "5.5",  AUDIT_PROPOSAL_SYNTAX,    IKE1_BAD_PROPOSAL_SYNTAX,        IKE1_SA },
-	{ "5.6",  AUDIT_TRANSFORM,          IKE1_INVALID_TRANSFORM_ID,       IKE1_SA },
-	{ "5.6",  AUDIT_ATTRIBUTES,         IKE1_ATTRIBUTES_NOT_SUPPORTED,   IKE1_SA },
-	{ "5.7",  AUDIT_KEY_INFORMATION,    IKE1_INVALID_KEY_INFORMATION,    IKE1_KE },
-	{ "5.8",  AUDIT_ID_INFORMATION,     IKE1_INVALID_ID_INFORMATION,     IKE1_ID },
-	{ "5.10", AUDIT_CERT_TYPE,          IKE1_INVALID_CERT_ENCODING,      IKE1_CR },
-	{ "5.9",  AUDIT_CERT_TYPE,          IKE1_INVALID_CERT_ENCODING,      IKE1_CERT },
-	{ "5.9",  AUDIT_CERT,               IKE1_INVALID_CERTIFICATE,        IKE1_CERT },
-	{ "5.10", AUDIT_CERT_UNSUPPORTED,   IKE1_CERT_TYPE_UNSUPPORTED,      IKE1_CR },
-	{ "5.10", AUDIT_CERT_AUTHORITY,     IKE1_INVALID_CERT_AUTHORITY,     IKE1_CR },
-	{ "5.10", AUDIT_CERT_UNAVAILABLE,   IKE1_CERTIFICATE_UNAVAILABLE,    IKE1_CR },
-	{ "5.11", AUDIT_HASH_INFORMATION,   IKE1_INVALID_HASH_INFORMATION,   IKE1_HASH },
-	{ "5.11", AUDIT_HASH_VALUE,         IKE1_AUTHENTICATION_FAILED,      IKE1_HASH },
-	{ "5.12", AUDIT_SIG_INFORMATION,    IKE1_INVALID_SIGNATURE,          IKE1_SIG },
-	{ "5.12", AUDIT_SIG_VALUE,          IKE1_AUTHENTICATION_FAILED,      IKE1_SIG },
-	{ "5.14", AUDIT_MESSAGE_TYPE,       0,                               IKE1_N },
-	{ "5.3",  AUDIT_RESERVED,           IKE1_PAYLOAD_MALFORMED,          0 },
+	/* section event                notify                           payload    flaw */
+	{ "5.1",  AUDIT_UNEQUAL_LENGTHS,    IKE1_UNEQUAL_PAYLOAD_LENGTHS,    0,         0 },
+	{ "5.2",  AUDIT_COOKIE,             IKE1_INVALID_COOKIE,             0,         0 },
+	{ "5.3",  AUDIT_NEXT_PAYLOAD,       IKE1_INVALID_PAYLOAD_TYPE,       0,         0 },
+	{ "5.2",  AUDIT_VERSION,            IKE1_INVALID_MAJOR_VERSION,      0,         0 },
+	{ "5.2",  AUDIT_VERSION,            IKE1_INVALID_MINOR_VERSION,      0,         0 },
+	{ "5.2",  AUDIT_EXCHANGE,           IKE1_INVALID_EXCHANGE_TYPE,      0,         0 },
+	{ "5.2",  AUDIT_EXCHANGE,           IKE1_UNSUPPORTED_EXCHANGE_TYPE,  0,         0 },
+	{ "5.15", AUDIT_DELETE,             IKE1_INVALID_FLAGS,              IKE1_D,    0 },
+	{ "5.2",  AUDIT_FLAGS,              IKE1_INVALID_FLAGS,              0,         0 },
+	{ "5.2",  AUDIT_MESSAGE_ID,         IKE1_INVALID_MESSAGE_ID,         0,         0 },
+	{ "5.14", AUDIT_DOI,                IKE1_DOI_NOT_SUPPORTED,          IKE1_N,    0 },
+	{ "5.15", AUDIT_DOI,                IKE1_DOI_NOT_SUPPORTED,          IKE1_D,    0 },
+	{ "5.4",  AUDIT_DOI,                IKE1_DOI_NOT_SUPPORTED,          IKE1_SA,   0 },
+	{ "5.4",  AUDIT_SITUATION,          IKE1_SITUATION_NOT_SUPPORTED,    IKE1_SA,   0 },
+	{ "5.4",  AUDIT_PROPOSAL,           IKE1_NO_PROPOSAL_CHOSEN,         IKE1_SA,   0 },
+	{ "5.14", AUDIT_PROTOCOL_ID,        IKE1_INVALID_PROTOCOL_ID,        IKE1_N,    0 },
+	{ "5.15", AUDIT_PROTOCOL_ID,        IKE1_INVALID_PROTOCOL_ID,        IKE1_D,    0 },
+	{ "5.5",  AUDIT_PROTOCOL,           IKE1_INVALID_PROTOCOL_ID,        IKE1_SA,   0 },
+	{ "5.14", AUDIT_SPI,                IKE1_INVALID_SPI,                IKE1_N,    0 },
+	{ "5.15", AUDIT_SPI,                IKE1_INVALID_SPI,                IKE1_D,    0 },
+	{ "5.5",  AUDIT_SPI,                IKE1_INVALID_SPI,                IKE1_SA,   0 },
+	{ "5.5",  AUDIT_PROPOSAL_SYNTAX,    IKE1_BAD_PROPOSAL_SYNTAX,        IKE1_SA,   0 },
+	{ "5.6",  AUDIT_TRANSFORM,          IKE1_INVALID_TRANSFORM_ID,       IKE1_SA,   0 },
+	{ "5.6",  AUDIT_ATTRIBUTES,         IKE1_ATTRIBUTES_NOT_SUPPORTED,   IKE1_SA,   0 },
+	{ "5.7",  AUDIT_KEY_INFORMATION,    IKE1_INVALID_KEY_INFORMATION,    IKE1_KE,   0 },
+	{ "5.8",  AUDIT_ID_INFORMATION,     IKE1_INVALID_ID_INFORMATION,     IKE1_ID,   0 },
+	{ "5.10", AUDIT_CERT_TYPE,          IKE1_INVALID_CERT_ENCODING,      IKE1_CR,   0 },
+	{ "5.9",  AUDIT_CERT_TYPE,          IKE1_INVALID_CERT_ENCODING,      IKE1_CERT, 0 },
+	{ "5.9",  AUDIT_CERT,               IKE1_INVALID_CERTIFICATE,        IKE1_CERT, 0 },
+	{ "5.10", AUDIT_CERT_UNSUPPORTED,   IKE1_CERT_TYPE_UNSUPPORTED,      IKE1_CR,   0 },
+	{ "5.10", AUDIT_CERT_AUTHORITY,     IKE1_INVALID_CERT_AUTHORITY,     IKE1_CR,   0 },
+	{ "5.10", AUDIT_CERT_UNAVAILABLE,   IKE1_CERTIFICATE_UNAVAILABLE,    IKE1_CR,   0 },
+	{ "5.11", AUDIT_HASH_INFORMATION,   IKE1_INVALID_HASH_INFORMATION,   IKE1_HASH, 0 },
+	{ "5.11", AUDIT_HASH_VALUE,         IKE1_AUTHENTICATION_FAILED,      IKE1_HASH, 0 },
+	{ "5.12", AUDIT_SIG_INFORMATION,    IKE1_INVALID_SIGNATURE,          IKE1_SIG,  0 },
+	{ "5.12", AUDIT_SIG_VALUE,          IKE1_AUTHENTICATION_FAILED,      IKE1_SIG,  0 },
+	{ "5.14", AUDIT_MESSAGE_TYPE,       0,                               IKE1_N,    0 },
+	{ "5.3",  AUDIT_RESERVED,           IKE1_PAYLOAD_MALFORMED,          0,         IKE_FLAW_RESERVED },
+	{ "4",    AUDIT_MISSING,            IKE1_PAYLOAD_MALFORMED,          0,         IKE_FLAW_MISSING },
 };
 /* clang-format on */
 
-static const struct v1_fault other = { "5", AUDIT_MESSAGE, IKE1_PAYLOAD_MALFORMED, 0 };
+static const struct v1_fault other = { "5", AUDIT_MESSAGE, IKE1_PAYLOAD_MALFORMED, 0, 0 };
 
 const struct v1_fault *v1_fault_nth(unsigned n)
 {
@@ -63,7 +64,7 @@ const struct v1_fault *v1_fault_of(const struct ike_bad *bad)
 	const struct v1_fault *any = NULL;
 
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-		if (rows[i].notify != bad->notify)
+		if (rows[i].notify != bad->notify || rows[i].flaw != bad->flaw)
 			continue;
 		if (rows[i].payload == bad->payload)
 			return &rows[i];

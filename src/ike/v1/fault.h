@@ -16,9 +16,10 @@ struct v1_fault {
 	enum audit event;  /* its words are the RFC's */
 	uint16_t notify;   /* enum ike1_notify; 0: the RFC has none */
 	uint8_t payload;   /* where it was found; 0: in the header or anywhere */
+	uint8_t flaw;      /* enum ike_flaw: only of that kind */
 };
 
-/* The row for what the parser or a handler refused: by notify and payload. Never NULL: an unknown
+/* The row for what the parser or a handler refused: by notify, kind of fault and payload. Never NULL: an unknown
  * pair is "INVALID MESSAGE". */
 const struct v1_fault *v1_fault_of(const struct ike_bad *bad);
 /* Rows in table order; NULL past the end. */

@@ -165,19 +165,16 @@ static struct ike_sa *make_sa(struct first *f)
 	return sa;
 }
 
-/* What a first message must be. NULL with *bad. */
+/* The row of a first message, and whether the message is what it demands. NULL with *bad. */
 static const struct v1_edge *row_of(const struct first *f, struct ike_bad *bad)
 {
 	for (unsigned i = 0; i < v1_n_edges; i++) {
 		const struct v1_edge *e = &v1_edges[i];
-		uint64_t may = e->required | e->optional | IKE_BIT(IKE1_N) | IKE_BIT(IKE1_VID);
-		if (e->exchange != f->h->exchange || e->number != 1)
-			continue;
-		if ((f->m->seen & e->required) == e->required && !(f->m->seen & ~may))
-			return e;
+		if (e->exchange == f->h->exchange && e->number == 1)
+			return v1_check_row(e, f->m->seen, bad) ? NULL : e;
 	}
-	ike_refuse(bad, IKE1_PAYLOAD_MALFORMED, 0,
-		   "first message: payloads are missing, or do not belong there");
+	ike_refuse(bad, IKE1_INVALID_EXCHANGE_TYPE, 0, "header: exchange type %u begins nothing",
+		   f->h->exchange);
 	return NULL;
 }
 

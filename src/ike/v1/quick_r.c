@@ -3,6 +3,7 @@
  * ours, PFS on the pool, both SAs are made and the answer goes out; the last message says that the
  * initiator has them too, and ours go into use if they replace others. RFC 2409 5.5, 5.6.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -77,8 +78,9 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 	const struct ike_conn_conf *conf = sa->conn->conf;
 	const struct ike_payload *offer = ike_msg_find(x->m, IKE1_SA, NULL);
 	struct asked plain, natted;
-	char why[512] = "", l[TS_STRLEN], r[TS_STRLEN];
+	char why[512] = "", other[sizeof(why)], l[TS_STRLEN], r[TS_STRLEN];
 	unsigned best = 0, ci = 0;
+	bool value = false; /* only the public value does not fit a child: why says that */
 
 	if (read_ids(x, &plain))
 		return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
@@ -93,12 +95,18 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 				      .ke_len = ke_len(x),
 				      .encap = v1_encap_mode(f->mode == SA_TRANSPORT, sa->encap,
 							     sa->v1->natt) };
-		if (fit <= best ||
-		    v1_ph2_choose(&f->proposals, &t, true, x->m, offer, choice, why, sizeof(why)))
+		if (fit <= best)
+			continue;
+		int rc = v1_ph2_choose(&f->proposals, &t, true, x->m, offer, choice,
+				       value ? other : why, sizeof(why));
+		value |= rc == -EKEYREJECTED;
+		if (rc)
 			continue;
 		best = fit;
 		ci = i;
 	}
+	if (!best && value)
+		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION, "%s", why);
 	struct ike_bad bad;
 	if (!best && why[0] && v1_sa_fault(x->m, offer, &bad)) {
 		v1_audit(x->ike, sa, &x->remote, &bad);
@@ -137,19 +145,13 @@ static enum ike_rc check(struct v1_exchange *x, struct v1_choice *choice)
 {
 	enum ike_rc rc = choose(x, choice);
 	struct child_nego *c = x->child;
-	const struct ike_payload *ke = ike_msg_find(x->m, IKE1_KE, NULL);
 	struct span ni = ike_msg_find(x->m, IKE1_NONCE, NULL)->raw.data;
-	struct ike_bad bad;
 
 	if (rc != IKE_OK)
 		return rc;
 	if (!v1_quick_take(c, choice))
 		return v1_error(x, IKE_KILL, IKE1_INVALID_SPI, "an SPI of the peer is reserved");
 	c->group = choice->own.suite.group ? dh_info(choice->own.suite.group) : NULL;
-	if (c->group && (!ke || v1_check_ke(ke, choice->own.suite.group, &bad)))
-		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION,
-				"the peer's key exchange is missing or not of the group %s",
-				c->group->keyword);
 	memcpy(c->ni, ni.p, ni.len);
 	c->ni_len = ni.len;
 	return IKE_OK;

@@ -192,14 +192,10 @@ static int open_message(struct v1_exchange *x, const struct v1_edge *e, uint8_t 
 static int check_payloads(struct v1_exchange *x, const struct v1_edge *e, struct ike_bad *bad)
 {
 	const struct ike_msg *m = x->ike->in;
-	uint64_t may = e->required | e->optional | IKE_BIT(IKE1_N) | IKE_BIT(IKE1_VID);
+	int rc = v1_check_row(e, m->seen, bad);
 
-	if ((m->seen & e->required) != e->required)
-		return ike_refuse(bad, IKE1_PAYLOAD_MALFORMED, 0, "%s: a payload is missing",
-				  e->name);
-	if (m->seen & ~may)
-		return ike_refuse(bad, IKE1_INVALID_PAYLOAD_TYPE, 0,
-				  "%s: a payload that does not belong there", e->name);
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < m->n_payloads; i++)
 		if (v1_check_payload(&m->payload[i], bad))
 			v1_discard(x, bad);

@@ -280,6 +280,9 @@ struct seen {
 	struct proposals peers; /* the first suites, one a proposal */
 	bool bundle, single, read, method, encap;
 	uint16_t peer_method, peer_encap;
+	/* all but the public value fitted: its group */
+	bool value;
+	uint16_t value_group;
 };
 
 static void remember(struct seen *seen, const struct v1_suite *s, uint8_t number)
@@ -302,11 +305,36 @@ static bool terms_fit(const struct v1_terms *terms, bool phase1, bool any_group,
 		return false;
 	}
 	seen->encap = true;
-	if (!phase1 && any_group) { /* RFC 2409 5.5: the group of the public value that is there */
-		const struct dh_info *g = s->group ? dh_info(s->group) : NULL;
-		return (g ? g->public_len : 0) == terms->ke_len;
-	}
-	return (phase1 && !terms->group) || s->group == terms->group;
+	return any_group || (phase1 && !terms->group) || s->group == terms->group;
+}
+
+/* RFC 2409 5.5: an offer is for the public value that came along with it, and for none without. */
+static bool value_fits(const struct v1_terms *terms, const struct v1_suite *s, struct seen *seen)
+{
+	const struct dh_info *g = s->group ? dh_info(s->group) : NULL;
+
+	if ((g ? g->public_len : 0) == terms->ke_len)
+		return true;
+	if (!seen->value)
+		seen->value_group = s->group;
+	seen->value = true;
+	return false;
+}
+
+static void explain_value(const struct v1_terms *terms, uint16_t group, char *why, size_t whylen)
+{
+	const struct dh_info *g = group ? dh_info(group) : NULL;
+
+	if (!g)
+		snprintf(why, whylen,
+			 "KE payload: a public value for PFS, but the proposal has no group for it");
+	else if (!terms->ke_len)
+		snprintf(why, whylen,
+			 "KE payload: the proposal has PFS with %s, but no public value came",
+			 g->keyword);
+	else
+		snprintf(why, whylen, "KE payload: a public value of %zu bytes, but %s has %u",
+			 terms->ke_len, g->keyword, (unsigned)g->public_len);
 }
 
 static void explain(const struct proposals *ours, const struct v1_terms *terms, bool phase1,
@@ -315,7 +343,9 @@ static void explain(const struct proposals *ours, const struct v1_terms *terms, 
 	char a[IKE_NAME_LEN], b[IKE_NAME_LEN];
 	struct proposal unused;
 
-	if (!seen->read && terms->ah && seen->single)
+	if (seen->value)
+		explain_value(terms, seen->value_group, why, whylen);
+	else if (!seen->read && terms->ah && seen->single)
 		snprintf(why, whylen, "peer offered no ESP together with AH, which this child has");
 	else if (!seen->read)
 		snprintf(why, whylen,
@@ -373,7 +403,7 @@ static uint64_t best_of(const struct search *w, const struct proposals *ours, un
 				? rank(ours, &plain, w->phase1)
 				: NO_RANK;
 		}
-		if (r >= best)
+		if (r >= best || (w->any_group && !value_fits(w->terms, &s, w->seen)))
 			continue;
 		best = r;
 		*out = (struct v1_pick){ .prop = (uint16_t)at, .transform = (uint16_t)t, .suite = s };
@@ -434,7 +464,7 @@ static int choose(const struct proposals *ours, const struct v1_terms *terms, bo
 	if (best != NO_RANK)
 		return 0;
 	explain(ours, terms, phase1, &seen, why, whylen);
-	return -ENOENT;
+	return seen.value ? -EKEYREJECTED : -ENOENT;
 }
 
 int v1_ph1_choose(const struct proposals *ours, const struct v1_terms *terms,

@@ -111,7 +111,8 @@ int v1_ph2_offer(const struct proposals *ours, const struct v1_terms *terms, str
  * neighbours with one number (AND) all are taken or none: ESP and AH together when terms->ah wants
  * that, and nothing else. Returns 0, or -ENOENT with a sentence.
  * Phase 2: terms->group only matters as v1_ph2_choose() is called with PFS known (an answer); with
- * any_group every group of ours will do that the public value fits (an offer).
+ * any_group every group of ours will do that the public value fits (an offer); -EKEYREJECTED when
+ * only that value is not what a transform that would do needs (RFC 2408 5.7).
  */
 int v1_ph1_choose(const struct proposals *ours, const struct v1_terms *terms,
 		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "ike/msg_rule.h"
 #include "ike/v1/v1.h"
 
 #define P(t)   IKE_BIT(IKE1_##t)
@@ -90,6 +91,36 @@ const struct v1_edge *v1_edge_find(const struct v1_exchange *x, uint8_t number)
 		if (row_fits(&v1_edges[i], x->exchange, number, proof))
 			return &v1_edges[i];
 	return NULL;
+}
+
+/* The first payload that is in a set, in words. */
+static const char *first_of(uint64_t set, char *out, size_t len)
+{
+	const struct ike_rule *r;
+
+	for (unsigned i = 0; (r = ike_rule_nth(1, i)); i++)
+		if (set & IKE_BIT(r->type)) {
+			snprintf(out, len, "%s payload", r->name);
+			return out;
+		}
+	return "payload of another kind";
+}
+
+int v1_check_row(const struct v1_edge *e, uint64_t seen, struct ike_bad *bad)
+{
+	uint64_t may = e->required | e->optional | ALWAYS;
+	char name[32];
+
+	if ((seen & e->required) != e->required) {
+		ike_refuse(bad, IKE1_PAYLOAD_MALFORMED, 0, "%s: has no %s", e->name,
+			   first_of(e->required & ~seen, name, sizeof(name)));
+		return ike_refuse_as(bad, IKE_FLAW_MISSING);
+	}
+	if (seen & ~may)
+		return ike_refuse(bad, IKE1_INVALID_PAYLOAD_TYPE, 0,
+				  "%s: has a %s, which does not belong there", e->name,
+				  first_of(seen & ~may, name, sizeof(name)));
+	return 0;
 }
 
 static int wrong(char *why, size_t whylen, const struct v1_edge *e, const char *text)

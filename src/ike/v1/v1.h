@@ -93,6 +93,8 @@ extern const struct v1_edge v1_edges[];
 extern const unsigned v1_n_edges;
 int v1_table_check(char *why, size_t whylen) warn_unused;
 const struct v1_edge *v1_edge_find(const struct v1_exchange *x, uint8_t number);
+/* Are the payloads of a message (struct ike_msg's seen) those of its row? 0 or -EBADMSG with *bad. */
+int v1_check_row(const struct v1_edge *e, uint64_t seen, struct ike_bad *bad) warn_unused;
 
 struct v1_exchange {
 	struct list link; /* v1->exchanges */
