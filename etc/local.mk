@@ -1,6 +1,8 @@
 # Examples only: nothing is put into $(sysconfdir), where no configuration would suit every machine.
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
+	etc/ah-a.conf \
+	etc/ah-b.conf \
 	etc/bridge-gateway-a.conf \
 	etc/bridge-gateway-b.conf \
 	etc/bridge-host-a.conf \
@@ -10,6 +12,8 @@ dist_examples_DATA = \
 	etc/bumpwire.conf \
 	etc/hosts-a.conf \
 	etc/hosts-b.conf \
+	etc/ikev1-bundle-a.conf \
+	etc/ikev1-bundle-b.conf \
 	etc/ikev1-client.conf \
 	etc/ikev1-gateway.conf \
 	etc/ikev1.conf \

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "config.h"
 #include "config/config.h"
+#include "control/antispoof.h"
 #include "control/client.h"
 #include "control/cmd_bench.h"
 #include "control/cmd_hash.h"
@@ -127,7 +128,11 @@ static int cmd_check(struct cli *c)
 {
 	struct config *cfg = NULL;
 	int status = load(conf_of(c), &cfg);
+	char hint[512];
 
+	/* Not of the file alone, but of this machine with it. */
+	if (status == STATUS_DONE && antispoof_hint(cfg, ANTISPOOF_SYSCTL, hint, sizeof(hint)))
+		fprintf(stderr, "%s: hint: %s\n", conf_of(c), hint);
 	config_free(&cfg);
 	return status;
 }

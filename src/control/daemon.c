@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config.h"
+#include "control/antispoof.h"
 #include "control/keying.h"
 #include "control/privilege.h"
 #include "control/rundir.h"
@@ -170,6 +171,15 @@ static bool start_state(struct daemon *d, const struct config *c)
 	return seqstore_open(dir, &d->seqs, why, sizeof(why)) == 0 || failed("", why);
 }
 
+/* Once, at start: what the administrator has to see to. */
+static void hint(const struct daemon *d)
+{
+	char text[LINE];
+
+	if (antispoof_hint(d->cfg, ANTISPOOF_SYSCTL, text, sizeof(text)))
+		log_notice(LOG_NET, "%s", text);
+}
+
 static bool start_model(struct daemon *d, struct config **cfg)
 {
 	char *text = NULL;
@@ -188,6 +198,8 @@ static bool start_model(struct daemon *d, struct config **cfg)
 		line = end + more;
 	}
 	free(text);
+	if (rc == 0)
+		hint(d);
 	return rc == 0;
 }
 

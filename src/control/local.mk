@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libcontrol.a
 libcontrol_a_SOURCES = \
+	src/control/antispoof.c \
+	src/control/antispoof.h \
 	src/control/audit.c \
 	src/control/audit.h \
 	src/control/bridge.c \

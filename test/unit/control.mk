@@ -3,6 +3,7 @@ check_PROGRAMS += test/unit/test_control test/unit/test_dns test/unit/test_lease
 test_unit_test_control_SOURCES = \
 	test/unit/test_control.c \
 	test/unit/test_control.h \
+	test/unit/test_control_antispoof.c \
 	test/unit/test_control_format.c \
 	test/unit/test_control_keying.c \
 	test/unit/test_control_parts.c \

@@ -34,6 +34,10 @@ static const char *const examples[] = {
 	"trap-each",
 	"bridge-ike-a",
 	"bridge-ike-b",
+	"ah-a",
+	"ah-b",
+	"ikev1-bundle-a",
+	"ikev1-bundle-b",
 	"bumpwire",
 };
 
@@ -89,6 +93,8 @@ START_TEST(test_mirrors)
 	check_mirror("trap", "site-to-site-psk-b");
 	check_mirror("trap-each", "site-to-site-psk-b");
 	check_mirror("bridge-ike-a", "bridge-ike-b");
+	check_mirror("ah-a", "ah-b");
+	check_mirror("ikev1-bundle-a", "ikev1-bundle-b");
 }
 END_TEST
 

@@ -21,6 +21,7 @@ int main(void)
 	suite_add_tcase(s, control_pool_tests());
 	suite_add_tcase(s, control_keying_tests());
 	suite_add_tcase(s, control_pmtu_tests());
+	suite_add_tcase(s, control_antispoof_tests());
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

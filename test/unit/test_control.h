@@ -13,5 +13,6 @@ TCase *control_format_tests(void);
 TCase *control_pool_tests(void);
 TCase *control_keying_tests(void);
 TCase *control_pmtu_tests(void);
+TCase *control_antispoof_tests(void);
 
 #endif

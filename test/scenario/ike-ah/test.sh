@@ -3,7 +3,7 @@
 # Through a NAT it is refused in words.
 . "$(dirname "$0")/../lib.sh"
 . "$here/ike.sh"
-need ping nc tcpdump jq
+need ping nc tcpdump tshark jq
 topology
 random_file "$work/file" 200001
 ah_only="(ip proto 51 or ip6 proto 51)"
@@ -51,6 +51,24 @@ ike_version=1 ike_nets_a='"10.1.0.0/16"' ike_nets_b='"10.2.0.0/16"'
 ike_child=$'ah_proposals = aes256gmac\nesp_proposals = aes128gcm16'
 run_case "IKEv1, AH over an ESP tunnel" "$ns_host_a" 10.2.0.2
 is "every frame has ESP in AH" "$(frames "$work/case.pcap" "ip proto 51 and ip[20] != 50")" 0
+
+# the examples of etc/, as they are
+for example in ah ikev1-bundle; do
+	for g in a b; do
+		cp "$src/etc/$example-$g.conf" "$work/$g.conf"
+		chmod 600 "$work/$g.conf"
+	done
+	pair_start || break
+	capture "$ns_a" wan "$work/case.pcap" && wire=$last
+	ok "etc/$example-a.conf and its peer: up" wait_for 10 eval '[ "$(sas a ".proto == \"ah\"")" = 2 ]'
+	ok "etc/$example-a.conf and its peer: ping" ping_ok "$ns_host_b" 10.1.0.2
+	capture_stop "$wire"
+	is "etc/$example-a.conf and its peer: only AH and IKE on the wire" \
+		"$(frames "$work/case.pcap" "$not_arp and not $ah_only and not $ike_wire")" 0
+	is "etc/$example-a.conf and its peer: what is in AH" \
+		"$(tshark -r "$work/case.pcap" -Y ah -T fields -e ah.next_header 2>/dev/null | sort -u)" "$([ $example = ah ] && echo 4 || echo 50)"
+	pair_stop || fail "etc/$example-a.conf and its peer: ends well"
+done
 
 # a NAT that only changes ports is one, too
 if command -v nft >/dev/null && in_ns "$ns_a" nft -f - <<-X

@@ -40,7 +40,43 @@ policy clear {
 }'
 conf_pair
 sed -i 's|routes = {|routes = {"10.9.0.0/24", "fd09::/64", "203.0.113.0/24", "2001:db8:7::/64", |' "$work/a.conf"
+# hint_of: what `check` says of gateway A here; silent WHAT and hinted WHAT PATTERN
+hint_of() { gw_a "$bin" check -c "$work/a.conf" 2>&1; }
+silent() { is "$1: no hint" "$(hint_of)" ""; }
+hinted() { is "$1: a hint" "$(hint_of | grep -cE "$2.*ROUTES AND PEERS")" 1 || note "$(hint_of)"; }
+forwards() { in_ns "$ns_a" sh -c "echo $1 >/proc/sys/net/ipv4/ip_forward; echo $2 >/proc/sys/net/ipv6/conf/all/forwarding"; }
+rp_filter() { # VALUE INTERFACE...
+	local dev value=$1
+	shift
+	for dev in "$@"; do in_ns "$ns_a" sh -c "echo $value >/proc/sys/net/ipv4/conf/$dev/rp_filter"; done
+}
+rp_filter 0 all wan isp lan inner
+hinted "forwards, no check of the way back" 'hint: .*forwards IPv4 and IPv6, and policy net protects 10.1.0.0/16 .*rp_filter = 1'
+ok "check succeeds all the same" gw_a "$bin" check -c "$work/a.conf"
+rp_filter 1 wan isp inner
+hinted "rp_filter = 1 but on the interface to the network itself" 'forwards IPv6, and policy net protects fd01::/16 .*a rule of nft'
+rp_filter 0 isp
+hinted "rp_filter = 0 on one" 'forwards IPv4 and IPv6'
+rp_filter 1 isp
+rp_filter 2 all
+hinted "loose for all of them" 'forwards IPv4 and IPv6'
+rp_filter 1 all
+rp_filter 0 wan isp inner
+forwards 1 0
+silent "rp_filter = 1 for all, IPv6 not forwarded"
+rp_filter 0 all
+forwards 0 0
+silent "nothing forwarded"
+forwards 1 1
+sed 's|local = {.*}|local = {"192.0.2.1", "10.255.0.1", "2001:db8::1"}|' "$work/a.conf" >"$work/own.conf" && chmod 600 "$work/own.conf"
+is "forwards, but our own addresses are what is protected: no hint" "$(gw_a "$bin" check -c "$work/own.conf" 2>&1)" ""
+sed 's/192\.0\.2\.1", "10/192.0.2.77", "10/' "$work/own.conf" >"$work/single.conf" && chmod 600 "$work/single.conf"
+ok "one address that is another's: a hint" eval 'gw_a "$bin" check -c "$work/single.conf" 2>&1 | grep -q "protects 192.0.2.77/32"'
+
 pair_start || finish
+is "the log says it once at start" "$(grep -c 'forwards IPv4 and IPv6, and policy net protects' "$work/a.log.err")" 1
+bw a reload
+is "and not again" "$(grep -c 'and policy net protects' "$work/a.log.err")" 1
 gw_a ip rule show >"$work/rules"
 ok "there is a rule for our mark" grep -qE 'not from all fwmark' "$work/rules"
 
