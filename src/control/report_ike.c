@@ -296,8 +296,8 @@ static void on_conn(const struct ike_conn_view *v, void *arg)
 	const struct ike_conn_conf *c = v->conf;
 	json_t *children = json_array(), *sas = json_object_get(l->by_conn, c->name);
 
-	for (unsigned i = 0; i < c->n_child; i++)
-		json_array_append_new(children, child_conf_json(&c->child[i]));
+	for (unsigned i = 0; i < v->n_child; i++)
+		json_array_append_new(children, child_conf_json(v->child[i]));
 	json_t *o = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:i, s:i}", "name", c->name, "version",
 			      (int)c->version, "local", side_json(&c->auth, c->local, c->n_local),
 			      "remote", side_json(&c->peer, c->remote, c->n_remote), "proposals",

@@ -116,7 +116,7 @@ uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *l
 {
 	struct ike *ike = sa->ike;
 	struct ike_conn_child *cc = &sa->conn->child[ci];
-	const struct ike_child_conf *conf = &sa->conn->conf->child[ci];
+	const struct ike_child_conf *conf = cc->conf;
 
 	for (struct ike_node *n = ike_table_first(&ike->by_what, what_hash(sa, local, remote)); n;
 	     n = ike_table_next(n)) {

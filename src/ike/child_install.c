@@ -154,6 +154,10 @@ struct ike_child *child_nego_install(struct child_nego *c, bool out_now, uint64_
 	const struct proposal_alg *esn = proposal_alg(&c->chosen, IKE_T_ESN);
 	struct ike_child *child;
 
+	if (sa->conn->child[c->ci].gone) {
+		snprintf(c->why, sizeof(c->why), "it is no longer configured");
+		return NULL;
+	}
 	if (!c->reqid)
 		c->reqid = ike_child_reqid(sa, c->ci, &c->local_ts, &c->remote_ts);
 	if (make_suite(c, &up.suite))

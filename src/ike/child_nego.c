@@ -11,7 +11,7 @@ static uint8_t proto_of(const struct ike_child_conf *c)
 void child_nego_set_conf(struct child_nego *c, unsigned ci)
 {
 	c->ci = ci;
-	c->conf = &c->sa->conn->conf->child[ci];
+	c->conf = c->sa->conn->child[ci].conf;
 	c->proto = proto_of(c->conf);
 	c->mode = (uint8_t)c->conf->mode;
 	c->reqid = 0;

@@ -14,9 +14,9 @@ struct target {
 
 static unsigned child_by_name(const struct ike_conn *c, const char *name)
 {
-	for (unsigned i = 0; i < c->conf->n_child; i++)
-		if (strcmp(c->conf->child[i].name, name) == 0)
-			return i;
+	for (unsigned k = 0; k < c->n_live; k++)
+		if (strcmp(c->child[c->live[k]].conf->name, name) == 0)
+			return c->live[k];
 	return UINT32_MAX;
 }
 
@@ -68,7 +68,7 @@ static int find_target(const struct ike *ike, const char *name, struct target *t
 static bool wanted(const struct target *t, const struct ike_child *c)
 {
 	return c->state == IKE_CHILD_UP &&
-	       (t->ci == UINT32_MAX || c->conf == &t->conn->conf->child[t->ci]);
+	       (t->ci == UINT32_MAX || c->conf == t->conn->child[t->ci].conf);
 }
 
 static bool child_up(const struct ike_conn *conn, unsigned ci)
@@ -87,7 +87,7 @@ static bool child_up(const struct ike_conn *conn, unsigned ci)
 /* By order: it is not up, and needs no packet for its selectors. */
 static bool startable(const struct ike_conn *conn, unsigned ci)
 {
-	return !conn->conf->child[ci].pfp && !child_up(conn, ci);
+	return !conn->child[ci].conf->pfp && !child_up(conn, ci);
 }
 
 int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why, size_t whylen)
@@ -105,18 +105,18 @@ int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why, 
 			 t.conn->conf->name);
 		return -EINVAL;
 	}
-	unsigned from = t.ci == UINT32_MAX ? 0 : t.ci;
-	unsigned to = t.ci == UINT32_MAX ? t.conn->conf->n_child : t.ci + 1, by_packet = 0;
-	for (unsigned i = from; i < to; i++) {
-		by_packet += t.conn->conf->child[i].pfp != 0;
-		n += startable(t.conn, i);
+	const unsigned *which = t.ci == UINT32_MAX ? t.conn->live : &t.ci;
+	unsigned n_which = t.ci == UINT32_MAX ? t.conn->n_live : 1, by_packet = 0;
+	for (unsigned k = 0; k < n_which; k++) {
+		by_packet += t.conn->child[which[k]].conf->pfp != 0;
+		n += startable(t.conn, which[k]);
 	}
-	if (from < to && by_packet == to - from) {
+	if (n_which && by_packet == n_which) {
 		snprintf(why, whylen,
 			 "%s takes its selectors from packets (pfp): the first packet starts it", name);
 		return -EINVAL;
 	}
-	bool sa_only = t.conn->conf->n_child == 0 && t.conn->n_up == 0;
+	bool sa_only = t.conn->n_live == 0 && t.conn->n_up == 0;
 	if (n == 0 && !sa_only) {
 		snprintf(why, whylen, "%s is up already", name);
 		return -EALREADY;
@@ -126,9 +126,9 @@ int ike_initiate(struct ike *ike, const char *name, uint64_t *order, char *why, 
 	*order = ike_order_new(ike, sa_only ? 1 : n);
 	if (sa_only)
 		ike_conn_want(t.conn, IKE_WANT_SA, *order, NULL);
-	for (unsigned i = from; i < to; i++)
-		if (startable(t.conn, i))
-			ike_conn_want(t.conn, i, *order, NULL);
+	for (unsigned k = 0; k < n_which; k++)
+		if (startable(t.conn, which[k]))
+			ike_conn_want(t.conn, which[k], *order, NULL);
 	ike_leave(ike);
 	return 0;
 }
@@ -139,6 +139,12 @@ static bool live(const struct ike_sa *sa)
 	return !sa->over && sa->state != IKE_ST_REKEYED && sa->state != IKE_ST_DELETING;
 }
 
+/* IKEv1: the children of an SA that was replaced stay its own until the new one takes them. */
+static bool has_live_children(const struct ike_sa *sa)
+{
+	return live(sa) || (sa->major == 1 && !sa->over && sa->state == IKE_ST_REKEYED);
+}
+
 static unsigned count_children(const struct target *t)
 {
 	unsigned n = 0;
@@ -146,7 +152,7 @@ static unsigned count_children(const struct target *t)
 	list_for_each (l, &t->conn->sas) {
 		const struct ike_sa *sa = list_entry(l, struct ike_sa, of_conn);
 		list_for_each (k, &sa->children)
-			n += live(sa) && wanted(t, list_entry(k, struct ike_child, of_sa));
+			n += has_live_children(sa) && wanted(t, list_entry(k, struct ike_child, of_sa));
 	}
 	return n;
 }
@@ -161,7 +167,7 @@ static unsigned count_sas(const struct target *t)
 }
 
 /* Nothing of it is to be tried again. */
-static bool drop_wants(const struct target *t)
+static bool drop_wants(const struct target *t, const char *why)
 {
 	bool any = false;
 
@@ -170,7 +176,7 @@ static bool drop_wants(const struct target *t)
 		if (t->ci != UINT32_MAX && w->ci != t->ci)
 			continue;
 		list_del(&w->link);
-		ike_want_fail(t->conn, w, "closed by order");
+		ike_want_fail(t->conn, w, why);
 		any = true;
 	}
 	return any;
@@ -214,7 +220,7 @@ static void close_children(const struct target *t, uint64_t order)
 {
 	list_for_each_safe (l, &t->conn->sas) {
 		struct ike_sa *sa = list_entry(l, struct ike_sa, of_conn);
-		if (!live(sa))
+		if (!has_live_children(sa))
 			continue;
 		list_for_each_safe (k, &sa->children) {
 			struct ike_child *c = list_entry(k, struct ike_child, of_sa);
@@ -222,6 +228,16 @@ static void close_children(const struct target *t, uint64_t order)
 				ike_version(c->sa)->child_delete(c, IKE_END_ORDER, order);
 		}
 	}
+}
+
+void ike_conn_close_child(struct ike_conn *c, unsigned ci)
+{
+	struct target t = { .conn = c, .ci = ci };
+
+	ike_conn_untrap(c, ci);
+	(void)drop_wants(&t, "the child is no longer configured");
+	(void)take_back(&t);
+	close_children(&t, 0);
 }
 
 int ike_terminate(struct ike *ike, const char *name, uint64_t *order, char *why, size_t whylen)
@@ -232,7 +248,7 @@ int ike_terminate(struct ike *ike, const char *name, uint64_t *order, char *why,
 	if (rc)
 		return rc;
 	ike_enter(ike);
-	bool waiting = drop_wants(&t);
+	bool waiting = drop_wants(&t, "closed by order");
 	waiting = take_back(&t) || waiting;
 	unsigned n = t.ci == UINT32_MAX ? count_sas(&t) : count_children(&t);
 	if (n == 0 && !waiting) {

@@ -259,13 +259,18 @@ static bool vips_same(const struct ike_conn_conf *a, const struct ike_conn_conf 
 	return same;
 }
 
+bool ike_conn_same_itself(const struct ike_conn_conf *a, const struct ike_conn_conf *b)
+{
+	return conn_words_same(a, b) && vips_same(a, b) &&
+	       hosts_same(a->local, a->n_local, b->local, b->n_local) &&
+	       hosts_same(a->remote, a->n_remote, b->remote, b->n_remote) &&
+	       proposals_same(&a->proposals, &b->proposals) && auth_same(&a->auth, &b->auth) &&
+	       auth_same(&a->peer, &b->peer);
+}
+
 bool ike_conn_same(const struct ike_conn_conf *a, const struct ike_conn_conf *b)
 {
-	bool same = conn_words_same(a, b) && vips_same(a, b) &&
-		    hosts_same(a->local, a->n_local, b->local, b->n_local) &&
-		    hosts_same(a->remote, a->n_remote, b->remote, b->n_remote) &&
-		    proposals_same(&a->proposals, &b->proposals) && auth_same(&a->auth, &b->auth) &&
-		    auth_same(&a->peer, &b->peer) && a->n_child == b->n_child;
+	bool same = ike_conn_same_itself(a, b) && a->n_child == b->n_child;
 
 	for (unsigned i = 0; same && i < a->n_child; i++)
 		same = ike_child_same(&a->child[i], &b->child[i]);

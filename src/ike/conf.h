@@ -181,6 +181,8 @@ void ike_conf_unref(struct ike_conf **c);
 /* Same meaning, so that what runs by a need not be touched for b? Compares everything but file and
  * line; credentials by content. */
 bool ike_conn_same(const struct ike_conn_conf *a, const struct ike_conn_conf *b);
+/* The same, whatever their children are. */
+bool ike_conn_same_itself(const struct ike_conn_conf *a, const struct ike_conn_conf *b);
 bool ike_child_same(const struct ike_child_conf *a, const struct ike_child_conf *b);
 
 #endif

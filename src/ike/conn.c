@@ -21,10 +21,10 @@ int ike_conns_add(struct ike *ike, struct ike_conf *conf, const struct ike_conn_
 
 	if (!c)
 		return -ENOMEM;
-	c->child = calloc(conn->n_child + 1, sizeof(*c->child));
 	c->resolved = calloc(conn->n_local + conn->n_remote + 1, sizeof(*c->resolved));
-	if (!c->child || !c->resolved || ike_timers_reserve(&ike->timers, IKE_TIMERS_CONN)) {
-		free(c->child);
+	if (!c->resolved || ike_conn_children_init(c, conf, conn) ||
+	    ike_timers_reserve(&ike->timers, IKE_TIMERS_CONN)) {
+		ike_conn_children_fini(c);
 		free(c->resolved);
 		free(c);
 		return -ENOMEM;
@@ -50,8 +50,8 @@ void ike_conn_unref(struct ike_conn *c)
 	if (--c->refs)
 		return;
 	ike_timers_release(&c->ike->timers, IKE_TIMERS_CONN);
+	ike_conn_children_fini(c);
 	ike_conf_unref(&c->owner);
-	free(c->child);
 	free(c->resolved);
 	free(c->last_error);
 	free(c);
@@ -65,11 +65,6 @@ struct ike_conn *ike_conn_find(const struct ike *ike, const char *name)
 			return c;
 	}
 	return NULL;
-}
-
-unsigned ike_conn_child_index(const struct ike_conn *c, const struct ike_child_conf *child)
-{
-	return (unsigned)(child - c->conf->child);
 }
 
 void ike_conn_remember(struct ike_conn *c, const char *text)
@@ -313,7 +308,7 @@ static struct ike_want *find_want(struct list *wants, unsigned ci, const struct 
 
 static bool pfp(const struct ike_conn *c, unsigned ci)
 {
-	return ci != IKE_WANT_SA && c->conf->child[ci].pfp;
+	return ci != IKE_WANT_SA && c->child[ci].conf->pfp;
 }
 
 void ike_want_fail(struct ike_conn *c, struct ike_want *w, const char *why)
@@ -350,7 +345,7 @@ void ike_conn_want(struct ike_conn *c, unsigned ci, uint64_t order, const struct
 	struct ike_sa *sa = usable_sa(c);
 	struct ike_want *w = NULL;
 
-	if (ike->closing || c->gone)
+	if (ike->closing || c->gone || (ci != IKE_WANT_SA && c->child[ci].gone))
 		return;
 	if (ci != IKE_WANT_SA)
 		c->child[ci].unwanted = false;
@@ -401,7 +396,7 @@ static uint64_t back_off(uint32_t tries)
 /* Will this want be tried again? */
 static bool keep_want(const struct ike_conn *c, const struct ike_want *w, bool rejected, bool more)
 {
-	if (!more || c->gone || c->ike->closing)
+	if (!more || c->gone || c->ike->closing || (w->ci != IKE_WANT_SA && c->child[w->ci].gone))
 		return false;
 	if (w->order && rejected)
 		return false;
@@ -423,7 +418,8 @@ void ike_conn_attempt_failed(struct ike_conn *c, struct list *wants, bool reject
 		list_del(&w->link);
 		if (!keep_want(c, w, rejected, more)) {
 			bool start = w->ci != IKE_WANT_SA && more && !c->gone && !ike->closing &&
-				     c->conf->child[w->ci].start == IKE_START_START;
+				     !c->child[w->ci].gone &&
+				     c->child[w->ci].conf->start == IKE_START_START;
 			unsigned ci = w->ci;
 			ike_want_fail(c, w, why);
 			if (!start || find_want(&c->wanted, ci, NULL))
@@ -454,14 +450,14 @@ void ike_conn_trap(struct ike_conn *c, unsigned ci)
 	struct ike_conn_child *cc = &c->child[ci];
 	char why[256] = "";
 
-	if (cc->trapped || c->gone || !ike_conn_initiable(c))
+	if (cc->trapped || c->gone || cc->gone || !ike_conn_initiable(c))
 		return;
 	if (!cc->reqid)
 		cc->reqid = ++ike->last_reqid;
-	if (ike->env.trap_add(ike->env.ctx, cc->reqid, c->conf, &c->conf->child[ci], why,
+	if (ike->env.trap_add(ike->env.ctx, cc->reqid, c->conf, cc->conf, why,
 			      sizeof(why)))
 		ike_conn_failed(c, NULL, 0, "child %s: its trap could not be set up: %s",
-				c->conf->child[ci].name, why);
+				cc->conf->name, why);
 	else
 		cc->trapped = true;
 }
@@ -475,14 +471,18 @@ void ike_conn_untrap(struct ike_conn *c, unsigned ci)
 	cc->trapped = false;
 }
 
+void ike_conn_start_child(struct ike_conn *c, unsigned ci)
+{
+	if (c->child[ci].conf->start == IKE_START_TRAP)
+		ike_conn_trap(c, ci);
+	if (c->child[ci].conf->start == IKE_START_START)
+		ike_conn_want(c, ci, 0, NULL);
+}
+
 void ike_conn_start_actions(struct ike_conn *c)
 {
-	for (unsigned i = 0; i < c->conf->n_child; i++) {
-		if (c->conf->child[i].start == IKE_START_TRAP)
-			ike_conn_trap(c, i);
-		if (c->conf->child[i].start == IKE_START_START)
-			ike_conn_want(c, i, 0, NULL);
-	}
+	for (unsigned k = 0; k < c->n_live; k++)
+		ike_conn_start_child(c, c->live[k]);
 }
 
 void ike_conn_close(struct ike_conn *c)
@@ -498,7 +498,7 @@ void ike_conn_close(struct ike_conn *c)
 		list_del(&w->link);
 		ike_want_fail(c, w, "the connection is no longer configured");
 	}
-	for (unsigned i = 0; i < c->conf->n_child; i++)
+	for (unsigned i = 0; i < c->n_child; i++)
 		ike_conn_untrap(c, i);
 	list_for_each_safe (l, &c->sas) {
 		struct ike_sa *sa = list_entry(l, struct ike_sa, of_conn);
@@ -517,7 +517,7 @@ void ike_acquire(struct ike *ike, uint32_t reqid, const struct flow_key *flow)
 	ike_enter(ike);
 	list_for_each (l, &ike->conns) {
 		struct ike_conn *c = list_entry(l, struct ike_conn, link);
-		for (unsigned i = 0; i < c->conf->n_child; i++) {
+		for (unsigned i = 0; i < c->n_child; i++) {
 			struct ike_conn_child *cc = &c->child[i];
 			if (cc->reqid != reqid || !cc->trapped || cc->acquiring)
 				continue;

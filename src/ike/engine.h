@@ -195,8 +195,12 @@ struct ike_child {
 	struct ike_timer t_inactive; /* conf->inactivity_ns */
 };
 
-/* A configured child of a connection: what is to be, whether it is or not. */
+/* A configured child of a connection: what is to be, whether it is or not. Its place in conn->child
+ * stays the same while it lives, whatever a reload does to the others. */
 struct ike_conn_child {
+	const struct ike_child_conf *conf; /* NULL: an empty place */
+	struct ike_conf *owner;            /* counted: keeps conf alive */
+	bool gone; /* no longer configured: nothing of it comes up any more; also of an empty place */
 	uint32_t reqid; /* of what we start; made at first use */
 	bool trapped;   /* a trap is in force */
 	bool acquiring; /* packets are kept until it is up, or env->acquire_failed() */
@@ -212,7 +216,10 @@ struct ike_conn {
 	uint32_t id;
 	unsigned refs;  /* one for being configured, one for each SA */
 	bool gone;      /* no longer configured */
-	struct ike_conn_child *child; /* conf->n_child */
+	struct ike_conn_child *child; /* all children; conf->child is only what it began with */
+	unsigned n_child;
+	unsigned *live; /* indices of those that are configured, in the order of the file */
+	unsigned n_live;
 	struct list sas;
 	unsigned n_up;
 	/* names among the peer's addresses as they were looked up last */
@@ -228,7 +235,7 @@ struct ike_conn {
 /* A child somebody wants up, and the order that waits for it. */
 struct ike_want {
 	struct list link;
-	unsigned ci;    /* index in conf->child; IKE_WANT_SA: only the IKE SA */
+	unsigned ci;    /* index in conn->child; IKE_WANT_SA: only the IKE SA */
 	uint64_t order; /* 0: nobody's */
 	bool acquired;  /* a packet asked for it, of this flow: its selectors go first (RFC 7296 2.9) */
 	struct flow_key flow;
@@ -442,8 +449,23 @@ void ike_conn_start_actions(struct ike_conn *c);
 /* Puts a trap in force for a configured child, or takes it out. */
 void ike_conn_trap(struct ike_conn *c, unsigned ci);
 void ike_conn_untrap(struct ike_conn *c, unsigned ci);
-/* Index of a child's configuration. */
+/* What its start_action demands. */
+void ike_conn_start_child(struct ike_conn *c, unsigned ci);
+
+/* -- conn_child.c -- */
+int ike_conn_children_init(struct ike_conn *c, struct ike_conf *owner,
+			   const struct ike_conn_conf *conf) warn_unused; /* 0 or -ENOMEM */
+void ike_conn_children_fini(struct ike_conn *c);
+/* Index of a child's configuration, which is one of this connection. */
 unsigned ike_conn_child_index(const struct ike_conn *c, const struct ike_child_conf *child);
+/* From now on the children are those of conf (owner keeps it alive): those that mean the same go on,
+ * new ones are started, then the others are closed. 0, or -ENOMEM and nothing changed. */
+int ike_conn_children_change(struct ike_conn *c, struct ike_conf *owner,
+			     const struct ike_conn_conf *conf) warn_unused;
+
+/* -- command.c -- */
+/* Closes a child that is no longer configured, whatever became of it so far. */
+void ike_conn_close_child(struct ike_conn *c, unsigned ci);
 
 /* -- order.c -- */
 /* Somebody waits for `parts` things. 0 is nobody's order; it is also what no memory gives. */

@@ -145,8 +145,8 @@ int ike_new(const struct ike_env *env, struct ike_conf *conf, struct ike **out, 
 void ike_free(struct ike **ike);
 /* Sets up what start_action demands: traps, connections to start. Once, after ike_new(). */
 void ike_start(struct ike *ike);
-/* A new configuration: connections that mean the same keep running under it; others are closed, and
- * what is new is started. */
+/* A new configuration: connections that mean the same keep running under it, also when children of
+ * theirs come or go; others are closed, and what is new is started. */
 void ike_reload(struct ike *ike, struct ike_conf *conf);
 /* Sends a delete for every IKE SA (at the end of the process; answers are not awaited). */
 void ike_close_all(struct ike *ike);
@@ -214,7 +214,9 @@ void ike_each_sa(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *
 void ike_each_child(struct ike *ike, void (*cb)(const struct ike_child_view *v, void *arg), void *arg);
 /* What a connection is doing, and the last failure in words ("" none). */
 struct ike_conn_view {
-	const struct ike_conn_conf *conf;
+	const struct ike_conn_conf *conf; /* its children are those of the start: see child */
+	const struct ike_child_conf *const *child; /* the configured ones, in the order of the file */
+	unsigned n_child;
 	const char *last_error;
 	uint64_t last_error_wall_ns;
 	unsigned n_sas, n_children;

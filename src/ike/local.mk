@@ -14,6 +14,7 @@ libike_a_SOURCES = \
 	src/ike/conf.h \
 	src/ike/conflict.c \
 	src/ike/conn.c \
+	src/ike/conn_child.c \
 	src/ike/cred.c \
 	src/ike/cred.h \
 	src/ike/cred_cas.c \

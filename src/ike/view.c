@@ -2,6 +2,7 @@
 #include "ike/engine.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "ike/v1/v1.h"
 
@@ -105,7 +106,12 @@ void ike_each_conn(struct ike *ike, void (*cb)(const struct ike_conn_view *v, vo
 {
 	list_for_each (l, &ike->conns) {
 		const struct ike_conn *c = list_entry(l, struct ike_conn, link);
+		const struct ike_child_conf **child = calloc(c->n_live + 1, sizeof(*child));
+		for (unsigned i = 0; child && i < c->n_live; i++)
+			child[i] = c->child[c->live[i]].conf;
 		struct ike_conn_view v = { .conf = c->conf,
+					   .child = child,
+					   .n_child = child ? c->n_live : 0,
 					   .last_error = c->last_error ? c->last_error : "",
 					   .last_error_wall_ns = c->last_error_wall_ns };
 		list_for_each (k, &c->sas) {
@@ -114,6 +120,7 @@ void ike_each_conn(struct ike *ike, void (*cb)(const struct ike_conn_view *v, vo
 			v.n_children += sa->n_children;
 		}
 		cb(&v, arg);
+		free(child);
 	}
 }
 

@@ -4,12 +4,12 @@
 #   ike_up                   brings site-b up from A
 #   sas a '.proto == "esp"'  how many entries of `list sas` there are of that kind
 #
-# ike_conn, ike_child, ike_top hold lines for both sides; ike_conn_a, ike_child_b and so on for one.
+# ike_conn, ike_child, ike_kids (more children), ike_top hold lines for both sides; ike_conn_a, ike_child_b and so on for one.
 
 ike_defaults() {
 	ike_top=$'ike_retransmit_timeout = 500ms\nike_retransmit_tries = 3'
-	ike_conn='' ike_child='' ike_more=''
-	ike_conn_a='' ike_conn_b='' ike_child_a='' ike_child_b='' ike_more_a='' ike_more_b='' ike_top_a='' ike_top_b=''
+	ike_conn='' ike_child='' ike_kids='' ike_more=''
+	ike_conn_a='' ike_conn_b='' ike_child_a='' ike_child_b='' ike_kids_a='' ike_kids_b='' ike_more_a='' ike_more_b='' ike_top_a='' ike_top_b=''
 	ike_nets_a='"10.1.0.0/16", "fd01::/16"' ike_nets_b='"10.2.0.0/16", "fd02::/16"'
 	ike_wan_a=192.0.2.1 ike_wan_b=192.0.2.2
 	ike_secret='"scenario secret"' ike_version=2
@@ -32,7 +32,10 @@ ike_one() {
 	printf '\tchild net {\n\t\tlocal_ts = {%s}\n\t\tremote_ts = {%s}\n' "$(v "ike_nets_$me")" "$(v "ike_nets_$peer")"
 	v ike_child
 	v "ike_child_$me"
-	printf '\t}\n}\nsecret sites {\n\tid = {a.example, b.example}\n\tsecret = %s\n}\n' "$ike_secret"
+	printf '\t}\n'
+	v ike_kids
+	v "ike_kids_$me"
+	printf '}\nsecret sites {\n\tid = {a.example, b.example}\n\tsecret = %s\n}\n' "$ike_secret"
 	v ike_more
 	v "ike_more_$me"
 }

@@ -168,6 +168,18 @@ test_unit_test_ike_conn_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_conn_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_conn
 
+check_PROGRAMS += test/unit/test_ike_reload
+test_unit_test_ike_reload_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
+	test/unit/test_ike_reload.c
+test_unit_test_ike_reload_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_reload_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_reload
+
 check_PROGRAMS += test/unit/test_ike_odd
 test_unit_test_ike_odd_SOURCES = \
 	test/unit/ike_duo.c \

@@ -28,6 +28,9 @@ static uint64_t pick(uint64_t n)
 	return (z ^ (z >> 31)) % n;
 }
 
+/* The same without the last child, for reloads. */
+static struct ike_conf *less[2];
+
 static const char *const names[2][4] = { { "b", "b/net", "b/more", "b/third" },
 					 { "a", "a/net", "a/more", "a/third" } };
 
@@ -89,8 +92,8 @@ static void something(struct duo_node *n)
 		if (n->n_traps)
 			packet(n, (unsigned)pick(n->n_traps));
 		break;
-	case 12: /* a configuration that means the same: nothing may change */
-		ike_reload(n->ike, n->conf);
+	case 12: /* a configuration that means the same, or has one child more or less */
+		ike_reload(n->ike, pick(2) ? n->conf : less[n == &d.b]);
 		break;
 	}
 	ck_assert(rc <= 0); /* what cannot be is refused in words */
@@ -153,6 +156,38 @@ static void configure(struct duo_node *n, bool pfs, enum ike_unique unique)
 	c->unique = unique;
 	if (pick(3) == 0) /* everything but the smallest messages is sent in fragments */
 		c->fragment_size = 200;
+}
+
+/* Everything as it is now but for the last child. */
+static struct ike_conf *without_last(const struct duo_node *n)
+{
+	struct duo_node t = { .name = n->name };
+
+	duo_conf_default(&t);
+	struct ike_conn_conf own = *t.conn;
+	*t.conn = *n->conn; /* but nothing that is owned */
+	t.conn->name = own.name;
+	t.conn->local = own.local;
+	t.conn->remote = own.remote;
+	t.conn->auth = own.auth;
+	t.conn->peer = own.peer;
+	t.conn->child = own.child;
+	t.conn->file = own.file;
+	if (n->conn->n_vips) {
+		t.conn->vips = malloc(n->conn->n_vips * sizeof(*t.conn->vips));
+		memcpy(t.conn->vips, n->conn->vips, n->conn->n_vips * sizeof(*t.conn->vips));
+	}
+	if (n->conn->n_pools)
+		t.conn->pools = calloc(n->conn->n_pools, sizeof(*t.conn->pools));
+	for (unsigned i = 0; i < n->conn->n_pools; i++)
+		t.conn->pools[i] = strdup(n->conn->pools[i]);
+	t.conn->n_child = n->conn->n_child - 1;
+	for (unsigned i = 0; i < t.conn->n_child; i++) {
+		free(i < own.n_child ? own.child[i].name : NULL);
+		own.child[i] = n->conn->child[i];
+		own.child[i].name = strdup(n->conn->child[i].name);
+	}
+	return t.conf;
 }
 
 /* What is under way, for whoever reads a failure. */
@@ -342,6 +377,8 @@ static void run_seed(uint64_t seed)
 		d.nat = true;
 		d.b.conn->n_remote = 0;
 	}
+	less[0] = without_last(&d.a);
+	less[1] = without_last(&d.b);
 	duo_start(&d);
 	unsigned rounds = 20 + (unsigned)pick(80);
 	for (unsigned i = 0; i < rounds; i++) {
@@ -356,6 +393,8 @@ static void run_seed(uint64_t seed)
 		duo_run(&d, pick(4) ? pick(200) * NS_PER_MS : SECONDS(pick(40)));
 	}
 	heal();
+	ike_reload(d.a.ike, d.a.conf);
+	ike_reload(d.b.ike, d.b.conf);
 	duo_run(&d, SECONDS(1500));
 	for (unsigned i = 0; i < 2000 && !at_rest(); i++)
 		duo_run(&d, NS_PER_S / 4);
@@ -365,6 +404,8 @@ static void run_seed(uint64_t seed)
 	check_rest();
 	still_works();
 	duo_fini(&d);
+	ike_conf_unref(&less[0]);
+	ike_conf_unref(&less[1]);
 }
 
 static unsigned long number(const char *env, unsigned long otherwise)

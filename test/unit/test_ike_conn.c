@@ -129,6 +129,24 @@ START_TEST(test_reload_changed)
 	ck_assert_uint_eq(duo_children(&d.a), 1);
 	char text[TS_STRLEN];
 	ck_assert_str_eq(ts_format(&duo_child(&d.a, 0)->local_ts.ts[0], text), "10.1.64.0/18");
+	ck_assert_uint_eq(d.a.count[IKE_EV_SA_DOWN], 0); /* only the child is another */
+	duo_agree(&d);
+}
+END_TEST
+
+/* Of the connection itself: all of it begins anew. */
+START_TEST(test_reload_connection)
+{
+	struct ike_conf *old = d.a.conf;
+
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_conf_default(&d.a);
+	d.a.conn->rekey_ns = 7 * NS_PER_S;
+	d.a.conn->child[0].start = IKE_START_START;
+	reload(&d.a, old);
+	duo_run(&d, 3 * NS_PER_S);
+	ck_assert_uint_eq(duo_children(&d.a), 1);
 	ck_assert_uint_eq(d.a.count[IKE_EV_SA_DOWN], 1);
 	duo_agree(&d);
 }
@@ -297,6 +315,7 @@ int main(void)
 	tcase_add_loop_test(t, test_down_while_connecting, 0, 2);
 	tcase_add_test(t, test_reload_same);
 	tcase_add_test(t, test_reload_changed);
+	tcase_add_test(t, test_reload_connection);
 	tcase_add_test(t, test_reload_removed);
 	tcase_add_test(t, test_reload_secret);
 	tcase_add_loop_test(t, test_unique, IKE_UNIQUE_NO, IKE_UNIQUE_REPLACE + 1);

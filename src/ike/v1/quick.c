@@ -386,7 +386,7 @@ void v1_want(struct ike_sa *sa, struct ike_want *w)
 {
 	struct v1_exchange *x = NULL;
 
-	if (w->ci == IKE_WANT_SA || already_up(sa, &sa->conn->conf->child[w->ci])) {
+	if (w->ci == IKE_WANT_SA || already_up(sa, sa->conn->child[w->ci].conf)) {
 		ike_want_done(sa->conn, w, sa);
 		return;
 	}

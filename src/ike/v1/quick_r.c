@@ -75,7 +75,7 @@ static size_t ke_len(const struct v1_exchange *x)
 static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 {
 	struct ike_sa *sa = x->sa;
-	const struct ike_conn_conf *conf = sa->conn->conf;
+	const struct ike_conn *conn = sa->conn;
 	const struct ike_payload *offer = ike_msg_find(x->m, IKE1_SA, NULL);
 	struct asked plain, natted;
 	char why[512] = "", other[sizeof(why)], l[TS_STRLEN], r[TS_STRLEN];
@@ -87,8 +87,8 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 				"the peer's selectors are malformed, or only of one side");
 	natted = plain;
 	substitute(sa, &natted);
-	for (unsigned i = 0; i < conf->n_child; i++) {
-		const struct ike_child_conf *f = &conf->child[i];
+	for (unsigned k = 0; k < conn->n_live; k++) {
+		const struct ike_child_conf *f = conn->child[conn->live[k]].conf;
 		const struct asked *a = f->mode == SA_TRANSPORT ? &natted : &plain;
 		unsigned fit = child_fit(sa, f, a);
 		struct v1_terms t = { .ah = f->ah.n ? &f->ah : NULL,
@@ -103,7 +103,7 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 		if (rc)
 			continue;
 		best = fit;
-		ci = i;
+		ci = conn->live[k];
 	}
 	if (!best && value)
 		return v1_error(x, IKE_KILL, IKE1_INVALID_KEY_INFORMATION, "%s", why);
@@ -121,7 +121,7 @@ static enum ike_rc choose(struct v1_exchange *x, struct v1_choice *choice)
 		    "%s: make local_ts here and remote_ts there the same, and the other "
 		    "way round",
 		    ts_format(&plain.local.ts[0], l), ts_format(&plain.remote.ts[0], r),
-		    conf->name);
+		    conn->conf->name);
 	struct child_nego *c = child_nego_new(sa, ci, false);
 	if (!c)
 		return IKE_DROP;

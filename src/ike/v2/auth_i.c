@@ -17,9 +17,9 @@
 static int first_child(struct ike_sa *sa)
 {
 	struct v2_init *i = sa->init;
-	const struct ike_conn_conf *c = sa->conn->conf;
+	const struct ike_conn *c = sa->conn;
 
-	if (i->child || (sa->childless && c->childless))
+	if (i->child || (sa->childless && c->conf->childless))
 		return 0;
 	list_for_each (l, &sa->wants) {
 		struct ike_want *w = list_entry(l, struct ike_want, link);
@@ -29,11 +29,11 @@ static int first_child(struct ike_sa *sa)
 		break;
 	}
 	unsigned any = 0; /* one that needs no packet */
-	while (any < c->n_child && c->child[any].pfp)
+	while (any < c->n_live && c->child[c->live[any]].conf->pfp)
 		any++;
-	if (!i->want && (sa->childless || any == c->n_child))
+	if (!i->want && (sa->childless || any == c->n_live))
 		return sa->childless ? 0 : -ENOENT;
-	i->child = child_nego_new(sa, i->want ? i->want->ci : any, true);
+	i->child = child_nego_new(sa, i->want ? i->want->ci : c->live[any], true);
 	if (!i->child)
 		return -ENOMEM;
 	if (i->want && i->want->acquired) {

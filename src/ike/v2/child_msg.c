@@ -360,9 +360,11 @@ static unsigned child_fit(struct child_nego *c, const struct ike_child_conf *con
 
 static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool transport)
 {
-	const struct ike_conn_conf *conn = c->sa->conn->conf;
+	const struct ike_conn *conn = c->sa->conn;
+	const unsigned one = c->ci;
 	struct ts_list offer_l, offer_r, sub_l, sub_r, local, remote;
-	unsigned best = 0, from = 0, to = conn->n_child;
+	unsigned best = 0, n = c->conf ? 1 : conn->n_live; /* one: the child that is rekeyed */
+	const unsigned *which = c->conf ? &one : conn->live;
 	char l[192], r[192];
 
 	ts_from_payload(m, ike_msg_find(m, IKE2_TSR, NULL), &offer_l);
@@ -371,12 +373,8 @@ static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool tr
 	sub_r = offer_r;
 	if (transport)
 		substitute(c, &sub_l, &sub_r);
-	if (c->conf) { /* the child that is rekeyed */
-		from = c->ci;
-		to = from + 1;
-	}
-	for (unsigned i = from; i < to; i++) {
-		const struct ike_child_conf *conf = &conn->child[i];
+	for (unsigned k = 0; k < n; k++) {
+		const struct ike_child_conf *conf = conn->child[which[k]].conf;
 		bool t = transport && conf->mode == SA_TRANSPORT;
 		unsigned fit = child_fit(c, conf, t ? &sub_l : &offer_l, t ? &sub_r : &offer_r,
 					 &local, &remote);
@@ -386,7 +384,7 @@ static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool tr
 			continue;
 		uint32_t reqid = c->reqid;
 		best = fit;
-		child_nego_set_conf(c, i);
+		child_nego_set_conf(c, which[k]);
 		c->reqid = reqid;
 		c->mode = t ? SA_TRANSPORT : SA_TUNNEL;
 		c->local_ts = local;
@@ -401,7 +399,7 @@ static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool tr
 		 "the peer asked for %s === %s, which overlaps no child of connection %s: make its "
 		 "local_ts here and remote_ts there overlap, and the other way round",
 		 ts_list_format(&offer_l, l, sizeof(l)), ts_list_format(&offer_r, r, sizeof(r)),
-		 conn->name);
+		 conn->conf->name);
 	return IKE2_TS_UNACCEPTABLE;
 }
 

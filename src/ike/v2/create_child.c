@@ -188,7 +188,7 @@ static struct ike_child *there_already(const struct ike_sa *sa, const struct v2_
 	list_for_each (l, &sa->children) {
 		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
 		struct ts_list one = { .n = 1 }, other = { .n = 1 };
-		if (c->state != IKE_CHILD_UP || c->conf != &sa->conn->conf->child[t->ci])
+		if (c->state != IKE_CHILD_UP || c->conf != sa->conn->child[t->ci].conf)
 			continue;
 		if (!t->acquired)
 			return c;
@@ -215,7 +215,7 @@ static void failed(struct v2_task *t, const char *why)
 {
 	struct ike_sa *sa = t->sa;
 
-	ike_conn_failed(sa->conn, sa, t->order, "child %s: %s", sa->conn->conf->child[t->ci].name,
+	ike_conn_failed(sa->conn, sa, t->order, "child %s: %s", sa->conn->child[t->ci].conf->name,
 			why);
 	t->order = 0;
 	ike_acquire_over(sa->conn, t->ci, false);

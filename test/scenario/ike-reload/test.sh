@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A reload leaves connections alone that mean the same as before, under a flood of pings; starts what is new, closes
-# what is gone, and does nothing with a file that is wrong.
+# A reload leaves connections and children alone that mean the same as before, under a flood of pings; starts what is
+# new, closes what is gone, and does nothing with a file that is wrong.
 . "$(dirname "$0")/../lib.sh"
 . "$here/ike.sh"
 need ping jq
@@ -45,6 +45,27 @@ ok "A forgets the second" bw a reload
 wait_for 5 eval '[ "$(sas b "$q_ike")" = 1 ]'
 is "it is closed on both sides" "$(sas a "$q_ike") $(sas b "$q_ike")" "1 1"
 ok "its route is gone" eval '! gw_a ip route show table all | grep -q "10.4.0.0/16 dev bw0"'
+# the same networks as another child of the first connection
+ike_kids_a=$'\tchild more {\n\t\tlocal_ts = 10.3.0.0/16\n\t\tremote_ts = 10.4.0.0/16\n\t\tstart_action = start\n\t}'
+ike_kids_b=$'\tchild more {\n\t\tlocal_ts = 10.4.0.0/16\n\t\tremote_ts = 10.3.0.0/16\n\t}'
+ike_pair
+ok "B learns a child of the first connection" bw b reload
+ok "A learns it and starts it" bw a reload
+wait_for 10 ping_ok "$ns_host_a" 10.4.0.2 -I 10.3.0.2 -c 1 -W 1
+ok "it carries traffic" ping_ok "$ns_host_a" 10.4.0.2 -I 10.3.0.2
+is "one IKE SA with two children" "$(sas a "$q_ike") $(sas a "$q_esp")" "1 4"
+is "list conns knows both" "$(bw a list conns --json | jq -r '[.[0].children[].name] | join(" ")')" "net more"
+sed -i '/child more/,/}/s/start_action = start/start_action = trap/' "$work/a.conf"
+ok "A changes it, and it alone" bw a reload
+wait_for 5 eval '[ "$(sas a "$q_esp") $(sas b "$q_esp")" = "2 2" ]'
+is "the other one goes on, with the IKE SA" "$(sas a "$q_ike") $(sas a "$q_esp")" "1 2"
+wait_for 10 ping_ok "$ns_host_a" 10.4.0.2 -I 10.3.0.2 -c 1 -W 1
+is "its first packet brings it up again" "$(sas a "$q_esp")" 4
+cp "$work/a.first" "$work/a.conf"
+ok "A forgets it" bw a reload
+wait_for 5 eval '[ "$(sas a "$q_esp") $(sas b "$q_esp")" = "2 2" ]'
+is "it is closed on both sides" "$(sas a "$q_esp") $(sas b "$q_esp")" "2 2"
+ok "its route is gone, too" eval '! gw_a ip route show table all | grep -q "10.4.0.0/16 dev bw0"'
 kill -INT "$flood"
 wait "$flood"
 ok "the flood lost nothing" ping_complete
