@@ -393,9 +393,18 @@ static void run(struct wrap *x)
 	x->used = 0;
 }
 
+/* Is a header made on the way, whose DF bit is ours? */
+static bool has_tunnel(struct sa *const *sa, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		if (sa[k]->mode == SA_TUNNEL)
+			return true;
+	return false;
+}
+
 /* May packets of this size go? Deals with it when not. */
-static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *first, uint32_t size,
-		 uint32_t mtu)
+static bool fits(struct worker *w, const struct out_pkt *p, struct sa *const *sa, unsigned n,
+		 uint32_t size, uint32_t mtu)
 {
 	/* IPv6: what its sender had cut may be cut again in its place */
 	bool may_fragment = p->joined || (p->info.key.ver == 4 && !(p->info.flags & PKT_DF));
@@ -403,7 +412,9 @@ static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *fir
 	/* who was told to make smaller ones would make fragments, and only whole packets are
 	 * protected (outbound.c) */
 	may_fragment |=
-	    first->mode == SA_TRANSPORT && p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP;
+	    sa[0]->mode == SA_TRANSPORT && p->info.key.ver == 6 && p->info.key.proto != IPPROTO_TCP;
+	/* the sender's wish is not carried outside */
+	may_fragment |= sa[n - 1]->df == SA_DF_CLEAR && has_tunnel(sa, n);
 
 	if (size <= mtu || may_fragment)
 		return true;
@@ -415,6 +426,57 @@ static bool fits(struct worker *w, const struct out_pkt *p, const struct sa *fir
 		return false;
 	}
 	return true;
+}
+
+/* Is what does not fit cut before it is protected? As outbound.c has it: in a tunnel, unless `fragment`
+ * or the policy wants outer fragments, which `df` must allow then. */
+static bool cut_before(const struct out_pkt *p, struct sa *const *sa, unsigned n)
+{
+	bool after = sa[0]->fragment == SA_FRAG_AFTER || p->policy->whole_only;
+
+	return sa[0]->mode == SA_TUNNEL && p->info.key.ver == 4 && !(p->info.flags & PKT_DF) &&
+	       !(after && sa[n - 1]->df != SA_DF_SET);
+}
+
+/* A place for one packet of this length, with room in front and behind. */
+static struct wrap_pkt *place(struct wrap *x, const struct out_pkt *p, struct sa *const *sa,
+			      unsigned n, uint32_t len, uint32_t mtu)
+{
+	uint32_t need = (HEAD_ALL + len + TAIL_ALL + 7) & ~7u;
+
+	if (x->n == WRAP_MAX || x->used + need > FRAME_ARENA)
+		run(x);
+	struct wrap_pkt *k = &x->pkt[x->n++];
+	*k = (struct wrap_pkt){ .ip = x->w->frame_arena + x->used + HEAD_ALL,
+				.len = len,
+				.inner_len = len,
+				.sa = sa,
+				.n = n,
+				.from = (uint16_t)(p - x->w->out) };
+	k->df = len <= mtu && (sa[n - 1]->df == SA_DF_COPY ? p->info.flags & PKT_DF
+							   : sa[n - 1]->df == SA_DF_SET);
+	x->used += need;
+	return k;
+}
+
+/* An IPv4 packet, or a segment of one, as fragments that fit. */
+static void add_fragments(struct wrap *x, const struct out_pkt *p, struct sa *const *sa, unsigned n,
+			  const struct gso *g, uint32_t i, uint32_t mtu)
+{
+	uint32_t len = gso_segment_len(g, i);
+	uint8_t segment[65536];
+
+	gso_segment(g, i, segment);
+	unsigned pieces = frag4_count(segment, len, mtu);
+	if (pieces == 0) {
+		worker_drop(x->w, DROP_FRAGMENT);
+		return;
+	}
+	x->w->c.fragmented++;
+	for (unsigned j = 0; j < pieces; j++) {
+		struct wrap_pkt *k = place(x, p, sa, n, mtu, mtu);
+		k->len = k->inner_len = frag4_make(segment, len, mtu, j, k->ip);
+	}
 }
 
 /* The marked packet's segments, each with room in front and behind. */
@@ -445,28 +507,21 @@ static void add(struct wrap *x, struct out_pkt *p)
 		worker_drop(w, d);
 		return;
 	}
-	if (!fits(w, p, sa[0], gso_segment_len(&g, 0), mtu))
+	if (!fits(w, p, sa, n, gso_segment_len(&g, 0), mtu))
 		return;
 	for (uint32_t i = 0; i < g.segs; i++) {
-		uint32_t len = gso_segment_len(&g, i), need = (HEAD_ALL + len + TAIL_ALL + 7) & ~7u;
-		if (x->n == WRAP_MAX || x->used + need > FRAME_ARENA)
-			run(x);
-		struct wrap_pkt *k = &x->pkt[x->n++];
-		*k = (struct wrap_pkt){ .ip = w->frame_arena + x->used + HEAD_ALL,
-					.len = len,
-					.inner_len = len,
-					.sa = sa,
-					.n = n,
-					.from = (uint16_t)(p - w->out) };
-		k->df = len <= mtu && (sa[n - 1]->df == SA_DF_COPY ? p->info.flags & PKT_DF
-								   : sa[n - 1]->df == SA_DF_SET);
+		uint32_t len = gso_segment_len(&g, i);
+		if (len > mtu && cut_before(p, sa, n)) {
+			add_fragments(x, p, sa, n, &g, i, mtu);
+			continue;
+		}
+		struct wrap_pkt *k = place(x, p, sa, n, len, mtu);
 		gso_segment(&g, i, k->ip);
 		if (sa[0]->mode == SA_TRANSPORT && version(k->ip) == 4 &&
 		    load_be32(k->ip + 4) == 0) { /* ID 0, without DF */
 			store_be16(k->ip + 4, next_id());
 			csum_ip4_set(k->ip);
 		}
-		x->used += need;
 	}
 }
 

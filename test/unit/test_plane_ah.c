@@ -478,7 +478,7 @@ END_TEST
 /* Too big for the path: told, or in fragments of what AH has covered whole. */
 START_TEST(test_size)
 {
-	start((struct rig_opts) { 0 });
+	start((struct rig_opts) { .fragment = SA_FRAG_AFTER });
 	ck_assert_uint_eq(rig.out->inner_mtu, 1500 - 20 - 28);
 	rig_send(&rig, pkt, make(4, false, 0x4000, 1452 - 28));
 	ck_assert_uint_eq(rig.wire[0].len, 1500);

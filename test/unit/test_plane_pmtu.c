@@ -156,12 +156,17 @@ static uint32_t told(void)
 	return hdr == 20 ? load_be16(back + 26) : load_be32(back + 44);
 }
 
-static void accepted(const struct column *c, const uint8_t *p, uint32_t n)
+static void accepted_frame(const struct column *c, unsigned i, const uint8_t *p, uint32_t n)
 {
 	if (c->ah)
 		rig_in_ah(&rig, p, n);
 	else
-		rig_in_wire(&rig, 0);
+		rig_in_wire(&rig, i);
+}
+
+static void accepted(const struct column *c, const uint8_t *p, uint32_t n)
+{
+	accepted_frame(c, 0, p, n);
 }
 
 /* ---- B.1 ------------------------------------------------------------------------------------------ */
@@ -179,6 +184,55 @@ START_TEST(b1_df_bit)
 		ck_assert_int_eq(got, df == SA_DF_COPY ? set : df == SA_DF_SET);
 		rig_free(&rig);
 	}
+}
+END_TEST
+
+/* What does not fit: with `clear` the sender's wish does not count, and the outer packet is cut; with `set` the outer one must not be, so
+ * that only the inner one can. One SA, and two of which the outer makes the header. */
+START_TEST(b1_df_bit_too_big)
+{
+	const struct column c = { true, false, 4 };
+	bool bundle = _i & 1, clear = _i & 2, after = _i & 4;
+
+	start_with(&c, (struct rig_opts) { .df = clear ? SA_DF_CLEAR : SA_DF_SET, .fragment = after ? SA_FRAG_AFTER : SA_FRAG_BEFORE });
+	struct sa *esp = NULL;
+	if (bundle) {
+		rig.o.ah = false;
+		rig.o.suite = "aes128gcm16";
+		rig.o.src = "192.0.2.1";
+		esp = rig_sa(&rig, DIR_OUT, 0x2000, 0);
+		struct policy *p = calloc(1, sizeof(*p));
+		p->name = strdup("both");
+		p->action = POLICY_PROTECT;
+		p->dirs = POLICY_DIR_OUT;
+		p->sel = calloc(1, sizeof(*p->sel));
+		p->n_sel = 1;
+		p->sel[0] = (struct selector) { .local = ip_range_all(4), .remote = ip_range_all(4), .proto = PROTO_ANY };
+		p->out = calloc(2, sizeof(struct sa *));
+		p->n_out = 2;
+		p->out[0] = sa_ref(esp);
+		p->out[1] = sa_ref(rig.out);
+		struct spd *spd;
+		ck_assert_int_eq(spd_compile(&p, 1, &spd), 0);
+		struct spd *was = plane_set_spd(rig.pa, spd);
+		spd_free(&was);
+	}
+	rig_send(&rig, pkt, make(&c, 4, 0, IPPROTO_UDP, clear, 2000));
+	ck_assert_uint_eq(told(), 0);
+	rig_dropped(rig.a, DROP_NONE, 0);
+	ck_assert_uint_eq(rig.n_wire, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *ip = rig.wire[i].p;
+		ck_assert_uint_le(rig.wire[i].len, 1500);
+		if (clear) /* the outer ones are the fragments */
+			ck_assert_uint_eq(load_be16(ip + 6), i ? (rig.wire[0].len - 20) / 8 : 0x2000);
+		else
+			ck_assert_uint_eq(load_be16(ip + 6), 0x4000);
+		if (!clear && !bundle) /* behind IP and AH */
+			ck_assert_int_eq(load_be16(ip + 48 + 6) == 0x2000, i == 0);
+	}
+	sa_unref(&esp);
+	rig_free(&rig);
 }
 END_TEST
 
@@ -564,8 +618,15 @@ START_TEST(r4301_821_cases)
 	ck_assert_uint_eq(told(), 0);
 	if (c->ah || when == SA_FRAG_BEFORE) {
 		ck_assert_uint_eq(rig.n_wire, 2);
-		for (unsigned i = 0; i < 2; i++)
-			ck_assert_uint_le(c->ah ? rig.wire[i].len : whole(c, i, ip), 1400);
+		for (unsigned i = 0; i < 2; i++) {
+			uint32_t n = whole(c, i, ip);
+			ck_assert_uint_le(n, 1400);
+			ck_assert_int_eq((load_be16(ip + 6) & 0x3fff) == 0, when == SA_FRAG_BEFORE);
+			if (when == SA_FRAG_BEFORE) {
+				accepted_frame(c, i, ip, n);
+				ck_assert_uint_eq(rig.n_got, i + 1);
+			}
+		}
 	} else { /* the system fragments it */
 		ck_assert_uint_eq(rig.n_wire, 1);
 		ck_assert(!rig.wire[0].df);
@@ -580,6 +641,7 @@ TCase *tcase_plane_pmtu(void)
 	TCase *t = tcase_create("path mtu");
 
 	tcase_add_loop_test(t, b1_df_bit, 0, 6);
+	tcase_add_loop_test(t, b1_df_bit_too_big, 0, 8);
 	tcase_add_loop_test(t, b2_fragmentation, 0, ARRAY_LEN(columns));
 	tcase_add_loop_test(t, b2_ipv6_carries_1280, 0, ARRAY_LEN(columns));
 	tcase_add_loop_test(t, b31_stored_with_the_sa, 0, ARRAY_LEN(columns));
