@@ -95,3 +95,23 @@ struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, struct
 		*cur = (struct ike_cursor){ .fit = best, .at = best_at };
 	return found;
 }
+
+struct ike_conn *ike_conn_nearly(const struct ike *ike, uint8_t major, const struct ip_addr *local,
+				 const struct ip_addr *remote, bool *local_misses)
+{
+	struct ike_conn *found = NULL;
+
+	list_for_each (k, &ike->conns) {
+		struct ike_conn *c = list_entry(k, struct ike_conn, link);
+		const struct ike_conn_conf *f = c->conf;
+		bool l = host_fit(f->local, f->n_local, c->resolved, local);
+		bool r = host_fit(f->remote, f->n_remote, c->resolved + f->n_local, remote);
+		if (l == r || (f->version && f->version != major))
+			continue;
+		if (found)
+			return NULL;
+		found = c;
+		*local_misses = !l;
+	}
+	return found;
+}

@@ -119,6 +119,7 @@ struct ike_sa {
 	struct ike_kept request; /* ours on its way, for retransmission */
 	unsigned sent;         /* times the request went out */
 	unsigned revived;      /* times it began anew because the peer was heard again */
+	int send_rc;           /* of the last datagram: 0, or -errno when it could not leave */
 	uint64_t sent_ns;      /* when it went out last */
 	/* fragments of the request, and of the answer, that is coming in: both may have the same
 	 * message ID; NULL: none */
@@ -441,6 +442,10 @@ struct ike_cursor {
 struct ike_conn *ike_conn_candidate(const struct ike *ike, uint8_t major, struct ike_cursor *cur,
 				    const struct ip_addr *local, const struct ip_addr *remote,
 				    const struct ident *local_id, const struct ident *remote_id);
+/* The only connection of which just one side fits the addresses: local or remote. NULL: none, or
+ * several. */
+struct ike_conn *ike_conn_nearly(const struct ike *ike, uint8_t major, const struct ip_addr *local,
+				 const struct ip_addr *remote, bool *local_misses);
 /* No longer configured: nothing is tried any more, its SAs are deleted. */
 void ike_conn_close(struct ike_conn *c);
 void ike_set_limits(struct ike *ike); /* engine.c: after a reload */
@@ -451,6 +456,14 @@ void ike_conn_trap(struct ike_conn *c, unsigned ci);
 void ike_conn_untrap(struct ike_conn *c, unsigned ci);
 /* What its start_action demands. */
 void ike_conn_start_child(struct ike_conn *c, unsigned ci);
+
+/* -- words.c; all return out -- */
+/* Why there is no answer to `what`, which was sent so often. */
+char *ike_words_no_answer(const struct ike_sa *sa, const char *what, unsigned times, char *out,
+			  size_t max);
+/* Why no connection takes a peer's first message; of one with another version it is remembered. */
+char *ike_words_no_conn(struct ike *ike, uint8_t major, const struct ip_addr *local,
+			const struct ip_addr *remote, char *out, size_t max);
 
 /* -- conn_child.c -- */
 int ike_conn_children_init(struct ike_conn *c, struct ike_conf *owner,

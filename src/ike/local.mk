@@ -137,4 +137,5 @@ libike_a_SOURCES = \
 	src/ike/vendor.c \
 	src/ike/version.h \
 	src/ike/view.c \
+	src/ike/words.c \
 	src/ike/work.c

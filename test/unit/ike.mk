@@ -180,6 +180,18 @@ test_unit_test_ike_reload_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 test_unit_test_ike_reload_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
 TESTS += test/unit/test_ike_reload
 
+check_PROGRAMS += test/unit/test_ike_words
+test_unit_test_ike_words_SOURCES = \
+	test/unit/ike_duo.c \
+	test/unit/ike_duo.h \
+	test/unit/ike_duo_conf.c \
+	test/unit/ike_duo_sad.c \
+	test/unit/ike_duo_sad.h \
+	test/unit/test_ike_words.c
+test_unit_test_ike_words_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_unit_test_ike_words_LDADD = $(LIBS_IKE) $(UNIT_LDADD)
+TESTS += test/unit/test_ike_words
+
 check_PROGRAMS += test/unit/test_ike_odd
 test_unit_test_ike_odd_SOURCES = \
 	test/unit/ike_duo.c \

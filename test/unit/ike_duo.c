@@ -102,6 +102,8 @@ static int env_send(void *ctx, const struct endpoint *local, const struct endpoi
 	ck_assert_uint_le(datagram.len, sizeof(copy));
 	memcpy(copy, datagram.p, datagram.len);
 	n->sent++;
+	if (n->send_rc)
+		return n->send_rc;
 	m.to = node_at(d, &remote->addr);
 	translate(d, &m);
 	if (d->verbose)

@@ -60,6 +60,7 @@ struct duo_node {
 	bool frozen;     /* gets nothing, its timers stand still: SIGSTOP */
 	bool refuse_add; /* child_add fails */
 	bool odd_spi;    /* its own SPIs may be reserved ones */
+	int send_rc;     /* not 0: nothing it sends can leave, and it hears that */
 	struct duo_event event[DUO_EVENTS]; /* the latest */
 	unsigned n_events, count[IKE_EV_TYPES];
 	unsigned sent; /* datagrams */

@@ -68,6 +68,9 @@ START_TEST(test_cert_responder_bad)
 	duo_run(&d, 30 * NS_PER_S);
 	ck_assert_uint_eq(duo_sas(&d.b), 0);
 	ck_assert_uint_eq(duo_children(&d.b), 0);
+	/* and knows why (RFC 7296 2.21.2) */
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "refused our proof"));
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_SA_DOWN)->text, "refused our proof"));
 	duo_certs_end();
 }
 END_TEST

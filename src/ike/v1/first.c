@@ -76,7 +76,7 @@ static bool choose(struct first *f)
 	const struct ike_payload *sa = ike_msg_find(f->m, IKE1_SA, NULL);
 	const struct ike_payload *ke = ike_msg_find(f->m, IKE1_KE, NULL);
 	bool aggressive = f->h->exchange == IKE1_X_AGGRESSIVE;
-	char why[512] = "", reason[640] = "", local[IP_ADDR_STRLEN];
+	char why[512] = "", reason[640] = "";
 
 	for (struct ike_cursor at = { .fit = 0 };;) {
 		struct ike_conn *c = ike_conn_candidate(f->ike, 1, &at, &f->local->addr,
@@ -122,10 +122,8 @@ static bool choose(struct first *f)
 		return false;
 	}
 	if (!reason[0])
-		snprintf(reason, sizeof(reason),
-			 "no connection with version = 1 or 0 has local_addrs for %s and such "
-			 "remote_addrs",
-			 ip_addr_format(&f->local->addr, local));
+		ike_words_no_conn(f->ike, 1, &f->local->addr, &f->remote->addr, reason,
+				  sizeof(reason));
 	ike_refuse(&bad, IKE1_NO_PROPOSAL_CHOSEN, IKE1_SA, "%s", reason);
 	v1_audit(f->ike, NULL, f->remote, &bad);
 	v1_notify_stranger(f->ike, f->local, f->remote, f->marker, f->h, bad.notify);

@@ -383,11 +383,13 @@ void v1_receive(struct ike *ike, const struct endpoint *local, const struct endp
 		bool marker, uint8_t *p, size_t len, const struct ike_hdr *h)
 {
 	struct ike_bad bad;
+	char why[320];
 
 	if (!spoken(ike)) {
 		ike->stats.unknown++;
-		ike_stranger_log(ike, remote,
-				 "an IKEv1 message, but no connection has version = 1 or 0");
+		ike_stranger_log(ike, remote, "an IKEv1 message: %s",
+				 ike_words_no_conn(ike, 1, &local->addr, &remote->addr, why,
+						   sizeof(why)));
 		return;
 	}
 	if (v1_check_header(h, rare(ike), &bad)) {

@@ -148,7 +148,7 @@ void v1_send(struct ike_sa *sa, const struct sealed *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
 		struct span d = span_of(s->bytes + s->off[i], s->off[i + 1] - s->off[i]);
-		(void)ike_send(sa->ike, &sa->local, &sa->remote, sa->marker, d);
+		sa->send_rc = ike_send(sa->ike, &sa->local, &sa->remote, sa->marker, d);
 	}
 	sa->spoke_ns = clock_now_ns();
 }
@@ -561,15 +561,12 @@ static void timed_out(struct v1_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	struct v1_sa *v = sa->v1;
-	char why[512], peer[ENDPOINT_STRLEN];
 	const struct v1_edge *e = v1_edge_find(x, x->n);
+	const char *what = e ? e->name : "message";
+	char why[512];
 
-	ike_audit(sa->ike, AUDIT_RETRY_LIMIT, sa, NULL, "%s", e ? e->name : "message");
-	snprintf(
-	    why, sizeof(why),
-	    "the peer %s does not answer (%s, sent %u times): is it reachable, and are its UDP "
-	    "ports 500 and 4500 open?",
-	    endpoint_format(&sa->remote, peer), e ? e->name : "message", x->times);
+	ike_audit(sa->ike, AUDIT_RETRY_LIMIT, sa, NULL, "%s", what);
+	ike_words_no_answer(sa, what, x->times, why, sizeof(why));
 	if (x == &v->p1) {
 		bool refused = v->ph && v->ph->refusal[0];
 		ike_sa_kill(sa, refused ? IKE_END_FAILED : IKE_END_DEAD,

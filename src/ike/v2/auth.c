@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "ike/names.h"
 #include "ike/v2/internal.h"
 
@@ -60,7 +61,10 @@ const struct cred *v2_own_cred(const struct ike_sa *sa)
 {
 	const struct ike_auth_conf *a = &sa->conn->conf->auth;
 	const struct cred *first = NULL;
-	struct span asked = span_of(sa->init->certreq.p, sa->init->certreq.len);
+	struct span asked = span_of(NULL, 0);
+
+	if (sa->init) /* else it is up: the one it used first is as good a guess */
+		asked = span_of(sa->init->certreq.p, sa->init->certreq.len);
 
 	for (unsigned k = 0; k < a->n_cred; k++) {
 		const struct cred *c = a->cred[k];
@@ -72,6 +76,15 @@ const struct cred *v2_own_cred(const struct ike_sa *sa)
 			return c;
 	}
 	return first;
+}
+
+bool v2_own_cert_bad(const struct ike_sa *sa, char *why, size_t whylen)
+{
+	const struct cred *c = sa->conn->conf->auth.method == IKE_BY_PUBKEY ? v2_own_cred(sa) : NULL;
+
+	return c && c->cert &&
+	       cred_check_own(c->cert, (int64_t)(clock_wall_ns() / NS_PER_S), &sa->local_id, why,
+			      whylen);
 }
 
 /* Who we are: as configured; else what the peer asks for, when our certificate says so; else the

@@ -310,16 +310,6 @@ enum ike_rc v2_auth_answer(struct v2_exchange *x)
 	return check(x);
 }
 
-/* A peer does not tell why it refuses; but what is wrong with our own certificate we can see. */
-static bool own_cert_bad(const struct ike_sa *sa, char *why, size_t whylen)
-{
-	const struct cred *c = sa->conn->conf->auth.method == IKE_BY_PUBKEY ? v2_own_cred(sa) : NULL;
-
-	return c && c->cert &&
-	       cred_check_own(c->cert, (int64_t)(clock_wall_ns() / NS_PER_S), &sa->local_id, why,
-			      whylen);
-}
-
 enum ike_rc v2_auth_refused(struct v2_exchange *x)
 {
 	const struct ike_payload *p = v2_find_error(x->m);
@@ -329,7 +319,7 @@ enum ike_rc v2_auth_refused(struct v2_exchange *x)
 
 	if (!p)
 		return IKE_DROP;
-	if (p->notify.type == IKE2_AUTHENTICATION_FAILED && own_cert_bad(x->sa, own, sizeof(own)))
+	if (p->notify.type == IKE2_AUTHENTICATION_FAILED && v2_own_cert_bad(x->sa, own, sizeof(own)))
 		x->why = say(x, "the peer refused us (AUTHENTICATION_FAILED), probably because %s",
 			     own);
 	else if (p->notify.type == IKE2_AUTHENTICATION_FAILED)

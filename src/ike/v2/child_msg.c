@@ -246,9 +246,10 @@ static void say_refusal(struct child_nego *c, uint16_t notify)
 			break;
 		snprintf(c->why, sizeof(c->why),
 			 "the peer accepts none of our proposals (%s...; NO_PROPOSAL_CHOSEN): make "
-			 "%s here and at the peer have one in common",
+			 "%s here and at the peer have one in common%s",
 			 proposal_format(&c->conf->proposals.p[0], prop, sizeof(prop)),
-			 c->proto == SA_AH ? "ah_proposals" : "esp_proposals");
+			 c->proto == SA_AH ? "ah_proposals" : "esp_proposals",
+			 c->replaces ? ", with the same key exchange or both without" : "");
 		break;
 	case IKE2_INTERNAL_ADDRESS_FAILURE:
 	case IKE2_FAILED_CP_REQUIRED:
@@ -403,6 +404,21 @@ static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool tr
 	return IKE2_TS_UNACCEPTABLE;
 }
 
+/* The first child of an IKE SA has no key exchange of its own: only now it shows that they differ. */
+static void say_pfs(struct child_nego *c, const struct proposals *ours,
+		    const struct proposals *peers)
+{
+	size_t len = strlen(c->why);
+	struct proposal chosen;
+	char why[256];
+
+	if (proposal_select(ours, peers, PROPOSAL_NO_KE, &chosen, why, sizeof(why)) == 0)
+		snprintf(c->why + len, sizeof(c->why) - len,
+			 ": make the key exchange of %s the same on both sides, or leave it out on "
+			 "both",
+			 c->proto == SA_AH ? "ah_proposals" : "esp_proposals");
+}
+
 uint16_t v2_child_choose(struct child_nego *c, const struct ike_msg *m, bool first, uint16_t *group)
 {
 	const struct ike_payload *sa = ike_msg_find(m, IKE2_SA, NULL);
@@ -421,8 +437,11 @@ uint16_t v2_child_choose(struct child_nego *c, const struct ike_msg *m, bool fir
 		ike_audit(c->sa->ike, AUDIT_NULL_ESP, c->sa, NULL,
 			  "the peer proposed ESP without encryption and integrity");
 	if (proposal_select(&ours, &peers, first ? PROPOSAL_NO_KE : 0, &c->chosen, c->why,
-			    sizeof(c->why)))
+			    sizeof(c->why))) {
+		if (!first)
+			say_pfs(c, &ours, &peers);
 		return IKE2_NO_PROPOSAL_CHOSEN;
+	}
 	c->spi_out = v2_spi_of(m, sa, &c->chosen);
 	if (c->spi_out < SPI_FIRST) {
 		snprintf(c->why, sizeof(c->why), "the peer's SPI %u is reserved", c->spi_out);

@@ -347,6 +347,20 @@ static enum ike_rc answer_dh(struct v2_exchange *x, const struct child_nego *c)
 	    x, 1, ike_work_dh(x->sa, c->group, NULL, ike_msg_find(x->m, IKE2_KE, NULL)->ke.data));
 }
 
+void v2_reply_failed(struct v2_exchange *x, const char *why)
+{
+	const struct child_nego *c = x->child;
+
+	if (c->replaces)
+		ike_conn_failed(x->sa->conn, x->sa, 0, "rekeying of child %s by the peer: %s",
+				c->conf->name, why);
+	else if (c->conf)
+		ike_conn_failed(x->sa->conn, x->sa, 0, "child %s, which the peer asked for: %s",
+				c->conf->name, why);
+	else
+		ike_conn_failed(x->sa->conn, x->sa, 0, "%s", why);
+}
+
 enum ike_rc v2_create_reply(struct v2_exchange *x)
 {
 	struct child_nego *c = x->child;
@@ -362,8 +376,7 @@ enum ike_rc v2_create_reply(struct v2_exchange *x)
 		if (notify == 0 && !take_nonce(x->m, c->ni, &c->ni_len))
 			notify = IKE2_INVALID_SYNTAX;
 		if (notify) {
-			ike_conn_failed(sa->conn, sa, 0, "%s",
-					c->why[0] ? c->why : "the peer's request has no nonce");
+			v2_reply_failed(x, c->why[0] ? c->why : "the peer's request has no nonce");
 			return v2_error(x, IKE_REPLY_ERROR, notify);
 		}
 		c->nr_len = V2_NONCE_LEN;
@@ -371,11 +384,11 @@ enum ike_rc v2_create_reply(struct v2_exchange *x)
 		if (c->group)
 			return answer_dh(x, c);
 	} else if (!take_pair(x, c)) {
-		ike_conn_failed(sa->conn, sa, 0, "%s", c->why);
+		v2_reply_failed(x, c->why);
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_INVALID_SYNTAX);
 	}
 	if (v2_child_answer(c, x->out) || !add_nonce(x->out, c->nr, c->nr_len)) {
-		ike_conn_failed(sa->conn, sa, 0, "%s", c->why);
+		v2_reply_failed(x, c->why);
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_NO_ADDITIONAL_SAS);
 	}
 	return IKE_OK;
@@ -420,7 +433,7 @@ enum ike_rc v2_create_child_r(struct v2_exchange *x)
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_TEMPORARY_FAILURE);
 	struct ike_child *made = child_nego_install(c, true, 0);
 	if (!made) {
-		ike_conn_failed(sa->conn, sa, 0, "%s", c->why);
+		v2_reply_failed(x, c->why);
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_NO_ADDITIONAL_SAS);
 	}
 	if (both)

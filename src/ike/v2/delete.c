@@ -4,10 +4,12 @@
  * one that the peer deletes is named in our answer by its other half, unless our own delete of it
  * is on its way.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/rd.h"
 #include "ike/names.h"
+#include "ike/v2/internal.h"
 #include "ike/v2/rekey.h"
 
 /* -- of children, by us -- */
@@ -144,8 +146,11 @@ void v2_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
 
 enum ike_rc v2_delete_ike_build(struct v2_exchange *x)
 {
+	/* of a peer that did not prove itself: why (2.21.2) */
+	if (x->sa->end == IKE_END_FAILED &&
+	    !v2_add_notify(x->out, IKE2_AUTHENTICATION_FAILED, span_of(NULL, 0)))
+		return IKE_DROP;
 	struct ike_payload *p = ike_msg_add(x->out, IKE2_D, true);
-
 	if (!p)
 		return IKE_DROP;
 	p->del.proto = IKE_PROTO_IKE;
@@ -269,6 +274,33 @@ static enum ike_rc delete_ike(struct v2_exchange *x)
 	return IKE_KILL;
 }
 
+/* The initiator, who hears our proof last, does not believe it: with or without a delete that is the
+ * end of the IKE SA (RFC 7296 2.21.2). */
+static enum ike_rc refused(struct v2_exchange *x)
+{
+	struct ike_sa *sa = x->sa;
+	bool news = sa->state == IKE_ST_UP && !sa->over;
+	const char *what = sa->conn->conf->auth.method == IKE_BY_PSK ? "pre-shared key"
+								     : "certificate or key";
+	char why[512], own[400];
+
+	if (v2_own_cert_bad(sa, own, sizeof(own)))
+		snprintf(why, sizeof(why),
+			 "the peer refused our proof (AUTHENTICATION_FAILED), probably because %s",
+			 own);
+	else
+		snprintf(why, sizeof(why),
+			 "the peer refused our proof (AUTHENTICATION_FAILED): our id or our %s is "
+			 "not what it expects; its log says which",
+			 what);
+	if (news)
+		ike_conn_failed(sa->conn, sa, 0, "%s", why);
+	enum ike_rc rc = delete_ike(x);
+	if (x->end == IKE_END_PEER)
+		x->why = "the peer refused our proof (AUTHENTICATION_FAILED)";
+	return rc;
+}
+
 /* Errors a peer may tell of by itself are for the administrator. */
 static void log_notifies(const struct v2_exchange *x)
 {
@@ -285,6 +317,8 @@ static void log_notifies(const struct v2_exchange *x)
 enum ike_rc v2_info_r(struct v2_exchange *x)
 {
 	log_notifies(x);
+	if (ike_msg_notify(x->m, IKE2_AUTHENTICATION_FAILED))
+		return refused(x);
 	if (deletes_ike(x->m))
 		return delete_ike(x);
 	enum ike_rc rc = delete_children(x, IKE_PROTO_ESP);

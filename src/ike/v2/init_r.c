@@ -98,7 +98,7 @@ static bool pass_gate(struct first *f)
 static bool choose(struct first *f)
 {
 	struct proposals peers;
-	char why[512] = "", reason[512] = "", local[IP_ADDR_STRLEN];
+	char why[512] = "", reason[512] = "";
 	const char *first_name = NULL;
 
 	proposals_from_sa(f->m, ike_msg_find(f->m, IKE2_SA, NULL), IKE_PROTO_IKE, &peers);
@@ -124,12 +124,10 @@ static bool choose(struct first *f)
 		ike_stranger_log(f->ike, f->remote, "no proposal fits connection %s: %s",
 				 first_name, reason);
 	else
-		ike_stranger_log(f->ike, f->remote,
-				 "asked for an IKE SA with %s, but no connection has such "
-				 "local_addrs and remote_addrs",
-				 ip_addr_format(&f->local->addr, local));
-	ike_audit(f->ike, AUDIT_PROPOSAL, NULL, f->remote, "%s",
-		  first_name ? reason : "no connection has such local_addrs and remote_addrs");
+		ike_stranger_log(f->ike, f->remote, "asked for an IKE SA: %s",
+				 ike_words_no_conn(f->ike, 2, &f->local->addr, &f->remote->addr,
+						   reason, sizeof(reason)));
+	ike_audit(f->ike, AUDIT_PROPOSAL, NULL, f->remote, "%s", reason);
 	refuse(f, IKE2_NO_PROPOSAL_CHOSEN, span_of(NULL, 0));
 	return false;
 }

@@ -93,6 +93,8 @@ struct auth_octets v2_auth_octets(const struct ike_sa *sa, bool ours, struct spa
 struct span v2_id_body(struct ike *ike, const struct ident *id);
 int v2_own_identity(struct ike_sa *sa, const struct ident *wanted, char *why, size_t whylen);
 const struct cred *v2_own_cred(const struct ike_sa *sa);
+/* A peer does not tell why it refuses; but what is wrong with our own certificate we can see. */
+bool v2_own_cert_bad(const struct ike_sa *sa, char *why, size_t whylen);
 int v2_add_id(struct ike_msg *out, uint8_t type, const struct ident *id);
 int v2_add_certs(struct ike_sa *sa, struct ike_msg *out, const struct cred *cred);
 int v2_add_certreq(struct ike_sa *sa, struct ike_msg *out);

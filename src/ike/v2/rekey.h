@@ -64,6 +64,8 @@ enum v2_got v2_create_answer(struct v2_exchange *x, uint16_t *notify);
 /* The peer's request: steps from its payloads to x->child with keys, x->out filled. IKE_OK: install
  * it. c: moved into x->child by the caller at step 0. */
 enum ike_rc v2_create_reply(struct v2_exchange *x);
+/* That it cannot be had: for the log and `status`. */
+void v2_reply_failed(struct v2_exchange *x, const char *why);
 
 /* -- delete.c -- */
 

@@ -290,7 +290,7 @@ enum ike_rc v2_rekey_child_r(struct v2_exchange *x)
 		return rc;
 	struct ike_child *made = child_nego_install(x->child, false, 0);
 	if (!made) {
-		ike_conn_failed(sa->conn, sa, 0, "%s", x->child->why);
+		v2_reply_failed(x, x->child->why);
 		return v2_error(x, IKE_REPLY_ERROR, IKE2_NO_ADDITIONAL_SAS);
 	}
 	install_new(x, old, made);

@@ -200,20 +200,9 @@ static void timed_out(struct ike_sa *sa)
 		row->timeout(sa->task);
 		return;
 	}
-	char why[256], peer[ENDPOINT_STRLEN];
-	struct ip_addr from = { .ver = 0 };
-	if (sa->ike->env.source(sa->ike->env.ctx, &sa->remote.addr, &from)) {
-		snprintf(why, sizeof(why), "there is no route to the peer %s",
-			 endpoint_format(&sa->remote, peer));
-		ike_sa_kill(sa, IKE_END_DEAD, why);
-		return;
-	}
-	snprintf(
-	    why, sizeof(why),
-	    "the peer %s does not answer (%s, sent %u times): is it reachable, and are its UDP "
-	    "ports 500 and 4500 open?",
-	    endpoint_format(&sa->remote, peer), row->name, sa->sent);
-	ike_sa_kill(sa, IKE_END_DEAD, why);
+	char why[320];
+	ike_sa_kill(sa, IKE_END_DEAD,
+		    ike_words_no_answer(sa, row->name, sa->sent, why, sizeof(why)));
 }
 
 static void again(struct ike_sa *sa)

@@ -16,7 +16,8 @@
 void v2_send(struct ike_sa *sa, const struct ike_kept *k)
 {
 	for (unsigned i = 0; i < k->n; i++)
-		(void)ike_send(sa->ike, &sa->local, &sa->remote, sa->marker, ike_kept_nth(k, i));
+		sa->send_rc = ike_send(sa->ike, &sa->local, &sa->remote, sa->marker,
+				       ike_kept_nth(k, i));
 	sa->spoke_ns = clock_now_ns();
 }
 

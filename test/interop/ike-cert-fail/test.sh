@@ -87,6 +87,13 @@ own() { # own WHAT CERT -- WORDS...
 	for w in "$@"; do
 		ok "our own, $what: up says: $w" grep -qF -- "$w" "$work/a.up" || note "$(cat "$work/a.up")"
 	done
+	# when strongSwan begins we prove ourselves last, and it tells by a message of its own
+	ike_mark a
+	ok "our own, $what: strongSwan gets nowhere either" not swan_up b net 5
+	for w in "$@"; do
+		ok "our own, $what: the log says: $w" ike_says a "$w"
+	done
+	ok "our own, $what: nothing is up" wait_for 5 eval '[ "$(bw a list sas --json | jq length)" = 0 ]'
 	swan_stop b
 	gw_stop a
 }
