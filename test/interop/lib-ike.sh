@@ -166,9 +166,9 @@ ike_through() {
 	[ $status = 0 ] || { echo "status $status"; return 1; }
 	# those that were on their way at the end do not count, nor those that strongSwan's socket had no room for
 	full=$(($(ike_overruns) - full + ${ike_may_lose:-0}))
-	said=$(sed -n 's/.*icmp_seq=\([0-9]*\) .*/\1/p' "$work/through" | sort -nu |
+	said=$(sed -n 's/.* bytes from .*icmp_seq=\([0-9]*\) .*/\1/p' "$work/through" | sort -nu |
 		awk -v full="$full" '{ n++; last = $1 } END { if (last - n > full) print last - n " of " last " pings, overruns " full }')
-	[ -z "$said" ] && [ "$(grep -c icmp_seq= "$work/through")" -ge 10 ] ||
+	[ -z "$said" ] && [ "$(grep -c 'bytes from .*icmp_seq=' "$work/through")" -ge 10 ] ||
 		{ echo "lost: $said"; tail -n 3 "$work/through"; cat "$work/through.err"; return 1; }
 	[ -n "$got" ] && [ "$got" = "${sent% *}" ] || { echo "sent $sent, got $got"; cat "$work"/stream.*.err; return 1; }
 }

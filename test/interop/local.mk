@@ -6,6 +6,7 @@ TESTS += \
 	test/interop/ike-dpd/test.sh \
 	test/interop/ike-rekey/test.sh \
 	test/interop/scapy-transport/test.sh \
+	test/interop/ike-v1-lifetimes/test.sh \
 	test/interop/ike-lifetimes/test.sh \
 	test/interop/ike-fragment/test.sh \
 	test/interop/ike-certs/test.sh \

@@ -102,16 +102,87 @@ START_TEST(test_rekey_phase1)
 }
 END_TEST
 
+/* The inbound SPI of the pair that traffic goes by. */
+static uint32_t sends_by(const struct duo_node *n)
+{
+	for (unsigned i = 0; i < DUO_CHILDREN; i++)
+		if (n->child[i].used && n->child[i].out)
+			return n->child[i].up.spi_in;
+	ck_abort_msg("traffic goes by no pair");
+	return 0;
+}
+
+/* A peer that goes on under a phase 1 that has been replaced, and whose children end with the phase 1
+ * that made them: what it makes there is made anew under the new one, and only then the old one goes. */
+START_TEST(test_rekey_child_under_the_old_phase1)
+{
+	v1duo_up();
+	v1duo_rekey(&d.a, "b", false);
+	duo_settle(&d);
+	struct ike_sa *old = v1duo_sa(&d.b), *new = list_entry(old->all.next, struct ike_sa, all);
+	if (!old->replaced) {
+		new = old;
+		old = list_entry(old->all.next, struct ike_sa, all);
+	}
+	ck_assert(old->replaced && !new->replaced);
+	v1_take_children(old, new);
+	v1duo_rekey(&d.b, "a/net", false);
+	duo_settle(&d);
+	uint32_t spi = sends_by(&d.a);
+	while (duo_sas(&d.a) > 1)
+		duo_run(&d, NS_PER_S / 4);
+	ck_assert_uint_ne(sends_by(&d.a), spi);
+	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_DOWN] + d.b.count[IKE_EV_CHILD_DOWN], 0);
+	duo_run(&d, 60 * NS_PER_S);
+	duo_agree(&d);
+}
+END_TEST
+
+/* Where lifetimes are shorter than the time that one stays when it has been replaced, they do not
+ * become more and more. */
+START_TEST(test_rekey_phase1_short_lifetimes)
+{
+	struct duo_node *n[] = { &d.a, &d.b };
+
+	for (unsigned i = 0; i < 2; i++) {
+		n[i]->conn->rekey_ns = 4 * NS_PER_S;
+		n[i]->conn->over_ns = 20 * NS_PER_S;
+		n[i]->conn->rand_ns = 0;
+	}
+	d.delay_ns = NS_PER_S / 100;
+	v1duo_up();
+	for (unsigned i = 0; i < 60; i++) {
+		duo_run(&d, NS_PER_S);
+		ck_assert_uint_le(duo_sas(&d.a), 3);
+		ck_assert_uint_le(duo_sas(&d.b), 3);
+	}
+	ck_assert_uint_gt(d.a.count[IKE_EV_SA_UP], 10);
+	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_DOWN] + d.b.count[IKE_EV_CHILD_DOWN], 0);
+	duo_agree(&d);
+}
+END_TEST
+
 START_TEST(test_rekey_phase1_collision)
 {
 	uint64_t oa, ob;
 
 	v1duo_up();
+	uint32_t spi = duo_child(&d.a, 0)->up.spi_in;
 	ck_assert_int_eq(ike_rekey(d.a.ike, "b", false, &oa, why, sizeof(why)), 0);
 	ck_assert_int_eq(ike_rekey(d.b.ike, "a", false, &ob, why, sizeof(why)), 0);
+	duo_settle(&d);
+	ck_assert_uint_eq(duo_sas(&d.a), 3);
+	ck_assert_uint_eq(duo_child(&d.a, 0)->up.spi_in, spi);
+	/* another kind of peer may have it under the one that goes: it is made anew before that */
+	duo_run(&d, 7 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.a), 3);
+	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_REKEYED], 1);
+	ck_assert_uint_ne(sends_by(&d.a), spi);
 	duo_run(&d, 60 * NS_PER_S);
 	ck_assert_uint_eq(duo_children(&d.a), 1);
-	ck_assert_uint_eq(duo_sas(&d.a), duo_sas(&d.b));
+	ck_assert_uint_eq(duo_sas(&d.a), 1);
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+	ck_assert_uint_eq(d.a.count[IKE_EV_CHILD_DOWN] + d.b.count[IKE_EV_CHILD_DOWN], 0);
 	duo_agree(&d);
 	v1duo_rekey(&d.a, "b/net", false);
 	duo_run(&d, 10 * NS_PER_S);
@@ -373,6 +444,8 @@ TCase *v1duo_rekey_case(void)
 	tcase_add_loop_test(t, test_rekey_child_last_packets, 0, 2);
 	tcase_add_test(t, test_rekey_child_collision);
 	tcase_add_loop_test(t, test_rekey_phase1, 0, 8);
+	tcase_add_test(t, test_rekey_child_under_the_old_phase1);
+	tcase_add_test(t, test_rekey_phase1_short_lifetimes);
 	tcase_add_test(t, test_rekey_phase1_collision);
 	tcase_add_loop_test(t, test_lifetimes, 0, 5);
 	tcase_add_test(t, test_dpd);

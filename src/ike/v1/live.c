@@ -11,7 +11,8 @@
 #include "ike/v1/quick.h"
 #include "ike/version.h"
 
-#define BACK_NS (5 * NS_PER_S) /* one that came back is replaced so soon */
+#define BACK_NS  (5 * NS_PER_S) /* one that came back is replaced so soon */
+#define LATE_MAX 4              /* so often one that was left waits for what the peer made under it */
 
 void v1_sa_created(struct ike_sa *sa)
 {
@@ -103,6 +104,50 @@ void v1_take_children(struct ike_sa *to, struct ike_sa *from)
 	ike_sa_move_children(from, to);
 }
 
+/* Another phase 1 with the peer, that is in force; rather one that is not left. */
+static struct ike_sa *other(const struct ike_sa *sa)
+{
+	struct ike_sa *best = NULL;
+
+	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
+		if (t->major == 1 && t->state == IKE_ST_UP && !t->over &&
+		    ip_addr_eq(&t->remote.addr, &sa->remote.addr) && (!best || best->replaced))
+			best = t;
+	return best;
+}
+
+/* They are made anew within so long, by Quick Modes under this SA. */
+void v1_renew_children(struct ike_sa *sa, uint64_t within)
+{
+	list_for_each (l, &sa->children) {
+		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
+		uint64_t at = clock_now_ns() + ike_jitter(within, within / 2);
+		if (c->state != IKE_CHILD_UP || (c->rekey_ns && c->rekey_ns < at))
+			continue;
+		c->rekey_ns = at;
+		ike_child_arm_life(c);
+	}
+}
+
+/*
+ * Children that the peer made under a phase 1 that we have left, as one may whose own choice was the
+ * other: should they end there with it, nobody would tell us. So they are made anew under what we have
+ * chosen, and only then it goes.
+ */
+static bool late_children(struct ike_sa *sa)
+{
+	struct ike_sa *to = sa->n_children ? other(sa) : NULL;
+	uint64_t wait = v1_left_wait(sa->conn->conf);
+
+	if (!to || to->replaced || ++sa->v1->late > LATE_MAX)
+		return false;
+	v1_take_children(to, sa);
+	v1_renew_children(to, wait / 2);
+	sa->over_ns = clock_now_ns() + wait;
+	ike_sa_arm_life(sa);
+	return true;
+}
+
 /* Keys are gone, children stay. */
 static void go_keyless(struct ike_sa *sa)
 {
@@ -126,18 +171,6 @@ static void go_keyless(struct ike_sa *sa)
 	}
 	v1_set_state(sa, IKE_ST_REKEYED);
 	keymat_free(&sa->keys);
-}
-
-/* Another phase 1 with the peer, that is in force; rather one that is not left. */
-static struct ike_sa *other(const struct ike_sa *sa)
-{
-	struct ike_sa *best = NULL;
-
-	for (struct ike_sa *t = NULL; (t = ike_sa_twin(sa, t));)
-		if (t->major == 1 && t->state == IKE_ST_UP && !t->over &&
-		    ip_addr_eq(&t->remote.addr, &sa->remote.addr) && (!best || best->replaced))
-			best = t;
-	return best;
 }
 
 /* It was left for another, which is gone: it stays, until there is one that both know. */
@@ -237,6 +270,8 @@ void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
 {
 	struct ike *ike = sa->ike;
 
+	if (sa->replaced && end == IKE_END_REPLACED && !sa->over && late_children(sa))
+		return;
 	if (sa->replaced && end == IKE_END_REPLACED && !sa->over && !hand_on(sa) && sa->n_children) {
 		come_back(sa);
 		return;

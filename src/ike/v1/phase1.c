@@ -433,6 +433,17 @@ int v1_make_keys(struct v1_exchange *x, struct span shared)
 
 /* -- in force -- */
 
+/* How long one that has been replaced stays. A peer rekeys what it has not heard to be deleted: where
+ * lifetimes are short it must hear that soon, or two that both rekey have more and more of them. */
+uint64_t v1_left_wait(const struct ike_conn_conf *c)
+{
+	uint64_t life = c->rekey_ns;
+
+	if (c->reauth_ns && (!life || c->reauth_ns < life))
+		life = c->reauth_ns;
+	return life && life / 4 < LEFT_NS ? life / 4 : LEFT_NS;
+}
+
 /*
  * It has been replaced. We wait a little: for exchanges under way, since who deletes it at once does
  * not hear that a Quick Mode came to its end, and for a peer that has yet to see the new one through.
@@ -443,7 +454,8 @@ int v1_make_keys(struct v1_exchange *x, struct span shared)
 static void leave(struct ike_sa *sa, const struct ike_sa *to)
 {
 	bool first = memcmp(sa->spi_i, to->spi_i, 8) < 0;
-	uint64_t at = clock_now_ns() + (first ? LEFT_NS : 2 * LEFT_NS);
+	uint64_t wait = v1_left_wait(sa->conn->conf);
+	uint64_t at = clock_now_ns() + (first ? wait : 2 * wait);
 
 	if (sa->over || sa->v1->keyless)
 		return;
@@ -466,6 +478,9 @@ static void supersede(struct ike_sa *sa, struct ike_sa *twin)
 	to->v1->met_ns = clock_now_ns();
 	v1_keyless_check(from);
 	leave(from, to);
+	/* a peer to which children belong to a phase 1 may have them under either */
+	if (crossed)
+		v1_renew_children(to, v1_left_wait(to->conn->conf) / 2);
 }
 
 /* Behind one NAT there may be several with one name, where the configuration allows that. */
@@ -533,13 +548,7 @@ static void take_over(struct ike_sa *sa, struct ike_sa *old)
 		return;
 	}
 	ike_sa_kill(old, IKE_END_REPLACED, NULL);
-	list_for_each (l, &sa->children) {
-		struct ike_child *c = list_entry(l, struct ike_child, of_sa);
-		if (c->state != IKE_CHILD_UP)
-			continue;
-		c->rekey_ns = clock_now_ns() + ike_jitter(NS_PER_S, NS_PER_S);
-		ike_child_arm_life(c);
-	}
+	v1_renew_children(sa, NS_PER_S);
 }
 
 void v1_in_force(struct ike_sa *sa)

@@ -195,6 +195,7 @@ struct v1_sa {
 	uint32_t gone[V1_GONE_MAX]; /* a ring: a delete may overtake the message that names the SPI */
 	unsigned n_gone;
 	uint64_t met_ns; /* when it took another one's place; 0: never */
+	uint8_t late;    /* so often it was to be deleted, and had got children again */
 	bool proved;    /* Authentication Only is through: kept a while for repeated messages */
 	bool contact;   /* INITIAL-CONTACT came */
 	uint64_t order; /* of who wants it rekeyed or deleted */
@@ -437,6 +438,9 @@ void v1_child_delete(struct ike_child *c, enum ike_end end, uint64_t order);
 void v1_sa_again_fire(struct ike_timer *t);
 /* The children of one SA with the peer go over to another. */
 void v1_take_children(struct ike_sa *to, struct ike_sa *from);
+void v1_renew_children(struct ike_sa *sa, uint64_t within);
+/* phase1.c: how long one that has been replaced stays. */
+uint64_t v1_left_wait(const struct ike_conn_conf *c);
 /* The peer deleted phase 1. */
 void v1_peer_deleted(struct ike_sa *sa);
 /* An SA in force that may have no children: it ends when that stays so for childless_timeout. */
