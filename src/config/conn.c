@@ -108,7 +108,9 @@ static void check_versions(struct loader *ld, const struct item *it, const struc
 		    "IPv4 or both IPv6");
 }
 
-/* The exchanges of RFC 2408 4 that nobody expects. */
+#define LEAST_LIFE (64 * 1024)
+
+/* The exchanges of RFC 2408 4 that nobody expects, and what else is of IKEv1 only. */
 static void check_exchange(struct loader *ld, const struct item *it, const struct ike_conn_conf *c)
 {
 	const struct value *v = key_value(it, "exchange");
@@ -120,6 +122,12 @@ static void check_exchange(struct loader *ld, const struct item *it, const struc
 	if (c->childless_timeout_ns && c->version == 2)
 		warn_value(ld, key_value(it, "childless_timeout"),
 			   "childless_timeout has no effect with version = 2; expected version = 1 or 0");
+	if (c->life_bytes && c->version == 2)
+		warn_value(ld, key_value(it, "ike_life_bytes"),
+			   "ike_life_bytes has no effect with version = 2; expected version = 1 or 0");
+	if (c->life_bytes && c->life_bytes < LEAST_LIFE)
+		report_value(ld, key_value(it, "ike_life_bytes"),
+			     "ike_life_bytes is what a few negotiations take; expected 0 for no limit, or 64K or more");
 	if (c->exchange == IKE_EXCHANGE_MAIN)
 		return;
 	if (c->aggressive)

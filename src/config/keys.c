@@ -271,6 +271,7 @@ const struct key_row key_rows[] = {
 	{ SEC_CONN, { "connection", "reauth_time",   "time",     "0" },      false, v_time_ns, C(c.reauth_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "over_time",     "time",     "(a tenth of the longer of rekey_time and reauth_time)" }, false, v_time_ns, C(c.over_ns), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "rand_time",     "time",     "(over_time)" }, false, v_time_ns, C(c.rand_ns), 0, 0, NULL },
+	{ SEC_CONN, { "connection", "ike_life_bytes", "size",    "0" },      false, v_bytes, C(c.life_bytes), 0, UINT64_MAX, NULL },
 
 	{ SEC_CONN, { "connection", "vips",          "addresses", "(none)" }, true,  v_addrs, C(vips), 0, 0, NULL },
 	{ SEC_CONN, { "connection", "pools",         "names",    "(none)" }, true,  v_names, C(pools), 0, 0, NULL },

@@ -244,7 +244,8 @@ static bool conn_words_same(const struct ike_conn_conf *a, const struct ike_conn
 	       a->dpd_delay_ns == b->dpd_delay_ns && a->dpd_timeout_ns == b->dpd_timeout_ns &&
 	       a->childless_timeout_ns == b->childless_timeout_ns &&
 	       a->rekey_ns == b->rekey_ns && a->reauth_ns == b->reauth_ns &&
-	       a->over_ns == b->over_ns && a->rand_ns == b->rand_ns && a->push == b->push &&
+	       a->over_ns == b->over_ns && a->rand_ns == b->rand_ns &&
+	       a->life_bytes == b->life_bytes && a->push == b->push &&
 	       a->allow_weak == b->allow_weak;
 }
 

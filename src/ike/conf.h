@@ -126,6 +126,7 @@ struct ike_conn_conf {
 	uint64_t dpd_timeout_ns; /* IKEv1 only */
 	uint64_t childless_timeout_ns; /* IKEv1: a phase 1 without children ends then; 0: it stays */
 	uint64_t rekey_ns, reauth_ns, over_ns, rand_ns;
+	uint64_t life_bytes; /* IKEv1: phase 1 protects no more than this; 0: no limit */
 	bool allow_weak;
 	struct ip_addr *vips; /* addresses we want of the peer; any: whichever it gives */
 	unsigned n_vips;

@@ -176,6 +176,7 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(n->rekey_ns, 4 * HOUR);
 	ck_assert_uint_eq(n->over_ns, 24 * MINUTE);
 	ck_assert_uint_eq(n->rand_ns, 24 * MINUTE);
+	ck_assert_uint_eq(n->life_bytes, 0);
 	ck_assert(n->auth.method == IKE_BY_PSK && n->peer.method == IKE_BY_PSK && !n->auth.pss &&
 		  !n->peer.cas);
 	ck_assert_uint_eq(n->n_child, 1);

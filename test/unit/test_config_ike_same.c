@@ -36,6 +36,7 @@ static const struct {
 	{ "connection", "reauth_time = 5h", "" },
 	{ "connection", "over_time = 5m", "" },
 	{ "connection", "rand_time = 6m", "" },
+	{ "connection", "ike_life_bytes = 1M", "" },
 	{ "connection.local", "auth = psk", "" },
 	{ "connection.local", "id = \"C=DE, CN=a\"", "" },
 	{ "connection.local", "certs = b.pem", "key = b.key id = b.example" },

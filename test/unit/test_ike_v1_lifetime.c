@@ -123,6 +123,33 @@ START_TEST(test_phase1_kilobytes_offered)
 }
 END_TEST
 
+/* Ours, offered as initiator and told as responder; the smaller one of two holds on both sides. */
+START_TEST(test_phase1_kilobytes_configured)
+{
+	struct duo_node *n[] = { &d.a, &d.b };
+	static const uint64_t kbytes[][3] = {
+		{ 64, 0, 64 }, { 0, 64, 64 }, { 64, 100, 64 }, { 100, 64, 64 }, { 70000, 0, 70000 }, { 0, 0, 0 },
+	};
+
+	d.a.conn->life_bytes = kbytes[_i][0] * 1024;
+	d.b.conn->life_bytes = kbytes[_i][1] * 1024;
+	v1duo_up();
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_uint_eq(v1duo_sa(n[i])->v1->kbytes, kbytes[_i][2]);
+	/* Main Mode 3, Quick Mode 1, and the notify when there is something to tell */
+	ck_assert_uint_eq(d.b.sent, 4u + (kbytes[_i][1] && (!kbytes[_i][0] || kbytes[_i][1] < kbytes[_i][0])));
+	if (kbytes[_i][2] != 64)
+		return;
+	/* one of them begins in time, not both */
+	while (v1duo_sa(&d.a)->v1->bytes < 64 * 1024 / 10 * 8)
+		chat(1);
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_eq(d.a.count[IKE_EV_SA_UP], 2);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	duo_agree(&d);
+}
+END_TEST
+
 /* Of another SA, or none: nothing. */
 START_TEST(test_phase1_lifetime_of_another)
 {
@@ -176,6 +203,7 @@ TCase *v1duo_lifetime_case(void)
 	tcase_add_test(t, test_phase1_kilobytes);
 	tcase_add_test(t, test_phase1_kilobytes_are_used_up);
 	tcase_add_test(t, test_phase1_kilobytes_offered);
+	tcase_add_loop_test(t, test_phase1_kilobytes_configured, 0, 6);
 	tcase_add_test(t, test_phase1_lifetime_of_another);
 	tcase_add_loop_test(t, test_child_kilobytes_afterwards, 0, 2);
 	return t;

@@ -16,6 +16,12 @@ static bool limited(const struct ike_conn_conf *c)
 	return c->rekey_ns || c->reauth_ns;
 }
 
+/* A whole number of kilobytes, and no more than is allowed. */
+uint64_t v1_phase1_kbytes(const struct ike_conn_conf *c)
+{
+	return c->life_bytes / 1024;
+}
+
 /* Until it is replaced, and then some. */
 uint64_t v1_phase1_lifetime(const struct ike_conn_conf *c)
 {
@@ -45,20 +51,22 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* What the count of bytes demands, once each. */
+/* What the count of bytes demands, once each. Both sides count the same: who began is to begin again, at
+ * eight tenths, and the other only when that does not happen, at nine. */
 static void look_at_bytes(struct ike_sa *sa)
 {
 	struct v1_sa *v = sa->v1;
 	uint64_t now = clock_now_ns(), limit = v->kbytes * 1024, at;
+	uint64_t soft = limit / 10 * (sa->initiator ? 8 : 9);
 
 	if (!limit || !sa->counted || sa->replaced || sa->over || v->keyless)
 		return;
-	if (v->bytes >= limit / 10 * 9 && !v->bytes_soft) {
+	if (v->bytes >= soft && !v->bytes_soft) {
 		v->bytes_soft = true;
 		at = later(now, sa->established_ns + LEAST_NS);
 		if (!sa->rekey_ns || sa->rekey_ns > at)
 			sa->rekey_ns = at;
-		ike_sa_log(sa, LOG_LVL_DEBUG, "it has protected nearly as much as the peer allows");
+		ike_sa_log(sa, LOG_LVL_DEBUG, "it has protected nearly as much as it may");
 	}
 	if (v->bytes >= limit && !v->bytes_hard) {
 		v->bytes_hard = true;
@@ -83,12 +91,17 @@ static void take_kbytes(struct ike_sa *sa, uint64_t kbytes)
 }
 
 /* As responder, when we accepted a longer life than we will give it. */
-static void tell_lifetime(struct ike_sa *sa, uint64_t peers)
+static void tell_lifetime(struct ike_sa *sa, const struct v1_life *peers)
 {
-	struct v1_life own = { .seconds = v1_phase1_lifetime(sa->conn->conf) };
+	const struct ike_conn_conf *c = sa->conn->conf;
+	struct v1_life own = { .seconds = v1_phase1_lifetime(c), .kbytes = v1_phase1_kbytes(c) };
 	uint8_t data[24];
 
-	if (!limited(sa->conn->conf) || own.seconds >= peers)
+	if (!limited(c) || own.seconds >= peers->seconds)
+		own.seconds = 0;
+	if (peers->kbytes && peers->kbytes <= own.kbytes)
+		own.kbytes = 0;
+	if (!own.seconds && !own.kbytes)
 		return;
 	sa->ike->arena_used = 0;
 	v1_notify(sa, IKE_PROTO_IKE, span_of(NULL, 0), IKE1_RESPONDER_LIFETIME,
@@ -103,9 +116,10 @@ void v1_take_lifetimes(struct ike_sa *sa)
 	if (!sa->initiator && !peers.seconds)
 		peers.seconds = LIFE_DEFAULT_S;
 	take_life(sa, peers.seconds);
+	take_kbytes(sa, v1_phase1_kbytes(sa->conn->conf));
 	take_kbytes(sa, peers.kbytes);
 	if (!sa->initiator)
-		tell_lifetime(sa, peers.seconds);
+		tell_lifetime(sa, &peers);
 }
 
 void v1_phase1_limit(struct ike_sa *sa, const struct ike_payload *n)

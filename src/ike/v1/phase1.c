@@ -145,7 +145,8 @@ int v1_add_sa(struct v1_exchange *x)
 	    sa->conn, true, aggressive ? v1_first_group(&sa->conn->conf->proposals) : 0, methods);
 	struct ike_payload *p = add_sa(x);
 
-	ph->life = (struct v1_life){ .seconds = v1_phase1_lifetime(sa->conn->conf) };
+	ph->life = (struct v1_life){ .seconds = v1_phase1_lifetime(sa->conn->conf),
+				     .kbytes = v1_phase1_kbytes(sa->conn->conf) };
 	int n = p ? v1_ph1_offer(&sa->conn->conf->proposals, &t, &ph->life, x->out, p) : -ENOSPC;
 	if (n < 0)
 		snprintf(ph->why, sizeof(ph->why),

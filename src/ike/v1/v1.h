@@ -327,6 +327,7 @@ void v1_take_cookie(struct v1_exchange *x);
 void v1_established(struct v1_exchange *x);
 /* lifetime.c: seconds phase 1 may last, as we offer them. */
 uint64_t v1_phase1_lifetime(const struct ike_conn_conf *c);
+uint64_t v1_phase1_kbytes(const struct ike_conn_conf *c); /* what it may protect; 0: no limit */
 /* It comes into force: the shorter limits of both sides hold, and an initiator that offered more than
  * ours hears of that. */
 void v1_take_lifetimes(struct ike_sa *sa);
