@@ -1,4 +1,5 @@
 /* See test_ike_change.h. */
+#include "must.h"
 #include "test_ike_change.h"
 
 void change_start(struct duo *d)
@@ -124,7 +125,7 @@ static void send_from(struct stream *s, struct duo_node *from, struct duo_node *
 		struct duo_child *c = &from->child[i];
 		if (!c->used || !c->out)
 			continue;
-		ck_assert_uint_lt(s->n, STREAM_MAX);
+		must_uint_lt(s->n, STREAM_MAX);
 		s->packet[s->n].to = to;
 		s->packet[s->n].spi = c->up.spi_out;
 		s->packet[s->n].due_ns = s->d->now_ns + s->delay_ns + chance(s, s->jitter_ns);

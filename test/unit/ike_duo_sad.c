@@ -1,5 +1,6 @@
 /* See ike_duo_sad.h; also the look at both sides, ike_duo.h's duo_agree(). */
 #include "ike_duo_sad.h"
+#include "must.h"
 
 #include <check.h>
 #include <errno.h>
@@ -166,7 +167,7 @@ static uint64_t env_child_last_used(void *ctx, uint32_t reqid, uint32_t spi_in, 
 {
 	struct duo_child *c = find_child(ctx, reqid, spi_in);
 
-	ck_assert_ptr_nonnull(c);
+	must(c);
 	return in ? c->in_ns : c->out_ns;
 }
 

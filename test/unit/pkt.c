@@ -1,4 +1,5 @@
 /* Making and checking packets, slowly and independently of what is tested. */
+#include "must.h"
 #include "pkt.h"
 
 #include <netinet/in.h>
@@ -118,7 +119,7 @@ struct pkt_info pkt_info_of(const uint8_t *ip, size_t len)
 {
 	struct pkt_info info;
 
-	ck_assert_int_eq(pkt_parse(ip, len, &info), DROP_NONE);
+	must_uint_eq(pkt_parse(ip, len, &info), DROP_NONE);
 	return info;
 }
 

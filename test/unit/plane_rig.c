@@ -1,4 +1,5 @@
 /* See plane_rig.h. */
+#include "must.h"
 #include "plane_rig.h"
 
 #include <errno.h>
@@ -251,8 +252,8 @@ void rig_put(struct rig *r, const struct virtio_net_hdr *vnet, const void *ip, u
 
 	if (w->n_out == 0)
 		r->put_at = 0;
-	ck_assert_uint_lt(w->n_out, BATCH_PKTS);
-	ck_assert_uint_le(r->put_at + CACHE_LINE + len + ESP_TAIL_MAX, READ_ARENA);
+	must_uint_lt(w->n_out, BATCH_PKTS);
+	must_uint_le(r->put_at + CACHE_LINE + len + ESP_TAIL_MAX, READ_ARENA);
 	struct out_pkt *p = &w->out[w->n_out++];
 	p->vnet = vnet ? *vnet : (struct virtio_net_hdr) { 0 };
 	p->ip = w->read_arena + r->put_at + CACHE_LINE;
@@ -266,7 +267,7 @@ static struct rig_frame copy_of(const void *p, uint32_t len)
 {
 	struct rig_frame f = { .p = malloc(len ? len : 1), .len = len };
 
-	ck_assert_ptr_nonnull(f.p);
+	must(f.p);
 	if (len)
 		memcpy(f.p, p, len);
 	return f;
@@ -279,8 +280,8 @@ void rig_flush(struct worker *w)
 
 	for (unsigned i = 0; i < w->n_frame; i++) {
 		const struct out_frame *f = &w->frame[i];
-		ck_assert_uint_lt(r->n_wire, RIG_WIRE_MAX);
-		ck_assert(f->whole || (f->esp >= end && f->esp + f->len <= w->frame_arena + FRAME_ARENA));
+		must_uint_lt(r->n_wire, RIG_WIRE_MAX);
+		must(f->whole || (f->esp >= end && f->esp + f->len <= w->frame_arena + FRAME_ARENA));
 		end = f->whole ? end : f->esp + f->len;
 		struct rig_frame *c = &r->wire[r->n_wire++];
 		*c = copy_of(f->esp, f->len);
@@ -477,7 +478,7 @@ uint32_t rig_udp(int ver, unsigned n, uint32_t len, uint8_t *out)
 	struct pkt_spec s = { .ver = ver, .proto = IPPROTO_UDP, .id = (uint16_t)n, .sport = (uint16_t)(1000 + n % 50),
 			      .data = data, .len = len };
 
-	ck_assert_ptr_nonnull(data);
+	must(data);
 	for (uint32_t i = 0; i < len; i++)
 		data[i] = (uint8_t)(n + i * 31);
 	uint32_t total = pkt_make(&s, out);

@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "crypto_util.h"
 #include "ipsec/esp.h"
+#include "must.h"
 #include "pcap.h"
 
 static struct sa *sa_of(const char *suite, enum ipsec_dir dir, uint32_t spi, struct span encr, struct span integ)
@@ -62,7 +63,7 @@ START_TEST(test_padding)
 			ck_assert_uint_lt(n, len + 2 + align);
 			ck_assert_uint_le(n, len + ESP_TAIL_MAX);
 			for (uint32_t i = 0; i < len; i++)
-				ck_assert_uint_eq(text[i], 0xcc);
+				must_uint_eq(text[i], 0xcc);
 			for (uint32_t i = len; i < n - 2; i++)
 				ck_assert_uint_eq(text[i], i - len + 1);
 			ck_assert_uint_eq(text[n - 2], n - 2 - len);
@@ -98,7 +99,7 @@ START_TEST(test_bad_padding)
 		text[pad]--;
 		for (unsigned i = 0; i < pad; i++) {
 			text[i] ^= 0x40;
-			ck_assert_int_eq(esp_open_text(text, pad + 2, &t), DROP_ESP_PADDING);
+			must_uint_eq(esp_open_text(text, pad + 2, &t), DROP_ESP_PADDING);
 			text[i] ^= 0x40;
 		}
 	}

@@ -5,6 +5,7 @@
 
 #include "crypto/dh.h"
 #include "ike_crypto.h"
+#include "must.h"
 
 static const struct {
 	const char *file, *keyword;
@@ -38,7 +39,7 @@ static const char *field(const json_t *test, const char *name)
 {
 	const char *s = json_string_value(json_object_get(test, name));
 
-	ck_assert_ptr_nonnull(s);
+	must(s);
 	return s;
 }
 

@@ -8,6 +8,7 @@
 #include "crypto/prf.h"
 #include "crypto_util.h"
 #include "ike/seal.h"
+#include "must.h"
 #include "test_ike_keys.h"
 
 static const uint8_t material[128] = { 9, 8, 7, 6, 5, 4, 3, 2, 1 };
@@ -314,8 +315,8 @@ static void whole_again(const struct esp_suite *s, void *arg)
 		ck_assert_int_eq(seal_message(&m, s, k, size, &out), 0);
 		for (unsigned i = 0; i < out.n; i++) {
 			bool last = i + 1 == out.n;
-			ck_assert_uint_le(datagram(&out, i).len, size);
-			ck_assert_int_eq(give(datagram(&out, i), o, &r, &whole),
+			must_uint_le(datagram(&out, i).len, size);
+			must_uint_eq(give(datagram(&out, i), o, &r, &whole),
 					 last ? 0 : -EINPROGRESS);
 		}
 		check_content(n);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "ipsec/label.h"
 #include "ipsec/sa.h"
+#include "must.h"
 #include "test_ipsec.h"
 
 static uint64_t fake_now, fake_wall;
@@ -404,11 +405,11 @@ START_TEST(test_inner_mtu)
 		for (uint32_t mtu = 0; mtu < 2000; mtu++) {
 			uint32_t inner = sa_inner_mtu(sa, mtu, ver);
 			if (inner) {
-				ck_assert_uint_le(outer_size(sa, inner, ver), mtu);
-				ck_assert_uint_le(outer_size(sa, inner, ver),
+				must_uint_le(outer_size(sa, inner, ver), mtu);
+				must_uint_le(outer_size(sa, inner, ver),
 						  inner + sa->overhead_max);
 			}
-			ck_assert_uint_gt(outer_size(sa, inner + 1, ver), mtu);
+			must_uint_gt(outer_size(sa, inner + 1, ver), mtu);
 		}
 		ck_assert_uint_le(outer_size(sa, sa_inner_mtu(sa, 1u << 20, ver), ver), 65535);
 		sa_unref(&sa);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "ipsec/sad.h"
+#include "must.h"
 #include "test_ipsec.h"
 
 static void setup(void)
@@ -22,7 +23,7 @@ static struct sa *shell(uint32_t spi, uint8_t proto, enum ipsec_dir dir, const c
 {
 	struct sa *sa = secret_alloc(sizeof(*sa));
 
-	ck_assert_ptr_nonnull(sa);
+	must(sa);
 	sa->spi = spi;
 	sa->proto = proto;
 	sa->dir = (uint8_t)dir;
@@ -38,7 +39,7 @@ static struct sa *install(struct sad *s, uint32_t spi, uint8_t proto, enum ipsec
 {
 	struct sa *sa = shell(spi, proto, dir, name), *keep = sa;
 
-	ck_assert_int_eq(sad_install(s, sa), 0);
+	must_uint_eq(sad_install(s, sa), 0);
 	sa_unref(&sa);
 	return keep;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ipsec/spd.h"
+#include "must.h"
 #include "test_ipsec.h"
 
 static uint64_t rnd_state;
@@ -401,7 +402,7 @@ static double mean_work(int shape, unsigned n, bool first, unsigned *worst)
 	for (unsigned i = 0; i < packets; i++) {
 		struct flow_key k = edge_packet(p, n + 1, DIR_OUT);
 		unsigned w = spd_lookup_work(s, DIR_OUT, &k);
-		ck_assert_uint_eq(order_of(spd_lookup(s, DIR_OUT, &k)),
+		must_uint_eq(order_of(spd_lookup(s, DIR_OUT, &k)),
 				  order_of(spd_lookup_linear(s, DIR_OUT, &k)));
 		sum += w;
 		*worst = w > *worst ? w : *worst;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
 #include "packet/csum.h"
 #include "packet/gso.h"
 #include "pkt.h"
@@ -69,14 +70,14 @@ static void split_and_check(const struct pkt_spec *s, uint16_t size, struct gso 
 		uint32_t n = gso_segment_len(g, i);
 		uint8_t *p = malloc(n); /* exactly the room that is promised */
 		gso_segment(g, i, p);
-		ck_assert_uint_le(n, sizeof(seg[0]));
+		must_uint_le(n, sizeof(seg[0]));
 		struct pkt_info in = pkt_info_of(p, n);
-		ck_assert_uint_eq(in.len, n);
+		must_uint_eq(in.len, n);
 		uint8_t *l4 = p + in.l4_off;
 		uint32_t hdr = g->hdr_len;
-		ck_assert_uint_eq(n - hdr, i + 1 < segs ? size : s->len - at);
+		must_uint_eq(n - hdr, i + 1 < segs ? size : s->len - at);
 		ck_assert_mem_eq(p + hdr, s->data + at, n - hdr);
-		ck_assert(slow_l4_ok(p, in.l4_off, n, s->proto));
+		must(slow_l4_ok(p, in.l4_off, n, s->proto));
 		if (s->ver == 4) {
 			ck_assert(slow_ip4_ok(p));
 			ck_assert_uint_eq(load_be16(p + 4), (uint16_t)(s->id + i));
@@ -87,8 +88,8 @@ static void split_and_check(const struct pkt_spec *s, uint16_t size, struct gso 
 				want &= (uint8_t)~(TCP_PSH | TCP_FIN);
 			if (i)
 				want &= (uint8_t)~TCP_CWR;
-			ck_assert_uint_eq(load_be32(l4 + 4), s->seq + at);
-			ck_assert_uint_eq(l4[13], want);
+			must_uint_eq(load_be32(l4 + 4), s->seq + at);
+			must_uint_eq(l4[13], want);
 			ck_assert_mem_eq(l4 + 14, super + in.l4_off + 14, 2);
 			ck_assert_mem_eq(l4 + 18, super + in.l4_off + 18, hdr - in.l4_off - 18);
 		} else {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "crypto_util.h"
+#include "must.h"
 #include "plane_rig.h"
 
 #define FLOWS 8
@@ -80,7 +81,7 @@ static uint32_t put(unsigned flow, uint32_t len, uint16_t size)
 	s->sent += len;
 	for (uint32_t left = len; !s->tcp && left;) {
 		uint32_t piece = size && left > size ? size : left;
-		ck_assert_uint_lt(s->n_sent, DATAGRAMS);
+		must_uint_lt(s->n_sent, DATAGRAMS);
 		s->len[s->n_sent++] = (uint16_t)piece;
 		left -= piece;
 	}
@@ -116,8 +117,8 @@ static void check_piece(unsigned flow, const uint8_t *p, uint32_t len)
 	struct stream *s = &stream[flow];
 
 	if (!s->tcp) {
-		ck_assert_uint_lt(s->n_got, s->n_sent);
-		ck_assert_uint_eq(len, s->len[s->n_got++]);
+		must_uint_lt(s->n_got, s->n_sent);
+		must_uint_eq(len, s->len[s->n_got++]);
 	}
 	for (uint32_t i = 0; i < len; i++)
 		if (p[i] != byte_of(flow, s->got + i))
@@ -130,8 +131,8 @@ static void check_packet(const struct virtio_net_hdr *h, uint8_t *ip, uint32_t n
 	struct pkt_info info = pkt_info_of(ip, n);
 	unsigned flow = (unsigned)load_be16(ip + info.l4_off) - FIRST_PORT;
 
-	ck_assert_uint_eq(info.len, n);
-	ck_assert_uint_lt(flow, FLOWS);
+	must_uint_eq(info.len, n);
+	must_uint_lt(flow, FLOWS);
 	struct stream *s = &stream[flow];
 	uint32_t hdr = headers(s), size = n - hdr;
 	if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
@@ -139,15 +140,15 @@ static void check_packet(const struct virtio_net_hdr *h, uint8_t *ip, uint32_t n
 		store_be16(ip + h->csum_start + h->csum_offset, sum || s->tcp ? sum : 0xffff);
 	}
 	if (s->ver == 4)
-		ck_assert(slow_ip4_ok(ip));
-	ck_assert(slow_l4_ok(ip, info.l4_off, n, s->tcp ? IPPROTO_TCP : IPPROTO_UDP));
+		must(slow_ip4_ok(ip));
+	must(slow_l4_ok(ip, info.l4_off, n, s->tcp ? IPPROTO_TCP : IPPROTO_UDP));
 	if (h->gso_type != VIRTIO_NET_HDR_GSO_NONE) {
 		ck_assert_uint_gt(h->gso_size, 0);
 		ck_assert_uint_eq(h->hdr_len, hdr);
 		size = h->gso_size;
 	}
 	if (s->tcp)
-		ck_assert_uint_eq(load_be32(ip + info.l4_off + 4), (uint32_t)s->got + 1);
+		must_uint_eq(load_be32(ip + info.l4_off + 4), (uint32_t)s->got + 1);
 	for (uint32_t at = hdr; at < n; at += size)
 		check_piece(flow, ip + at, n - at < size ? n - at : size);
 }
@@ -164,12 +165,12 @@ static void check_written(int fd)
 	ssize_t n;
 
 	while ((n = pread(fd, &h, TUN_VNET_LEN, at)) > 0) {
-		ck_assert_int_eq(n, TUN_VNET_LEN);
+		must(n == TUN_VNET_LEN);
 		at += n;
 		n = pread(fd, came, sizeof(came), at);
-		ck_assert_int_ge(n, 20);
+		must(n >= 20);
 		uint32_t len = ip_len(came);
-		ck_assert_int_ge(n, len);
+		must(n >= (ssize_t)len);
 		check_packet(&h, came, len);
 		at += len;
 	}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "crypto_util.h"
+#include "must.h"
 #include "plane_rig.h"
 
 #define MESSAGES 400
@@ -26,7 +27,7 @@ static void take(void *arg, const struct endpoint *local, const struct endpoint 
 	ck_assert_ptr_eq(arg, &rig);
 	ck_assert_uint_lt(n_got, MESSAGES);
 	for (size_t i = 0; i < len; i++)
-		ck_assert_uint_eq(p[i], (uint8_t)(p[0] + i));
+		must_uint_eq(p[i], (uint8_t)(p[0] + i));
 	got[n_got].first = p[0];
 	got[n_got].len = len;
 	got[n_got].local = *local;

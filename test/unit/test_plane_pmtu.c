@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "ipsec/pmtu.h"
+#include "must.h"
 #include "packet/csum.h"
 #include "packet/frag.h"
 #include "packet/icmp.h"
@@ -471,8 +472,8 @@ START_TEST(b31_quotes_of_anything)
 				msg[8 + random() % len] = (uint8_t)random();
 			if (icmp_quote_read(c[k].ver, msg, 8 + len, &q) && pmtu_original(rig.out, &q, room, &orig)) {
 				struct pkt_info info;
-				ck_assert_uint_le(orig.len, PMTU_ORIGINAL_MAX);
-				ck_assert_uint_le(orig.len, orig.total);
+				must_uint_le(orig.len, PMTU_ORIGINAL_MAX);
+				must_uint_le(orig.len, orig.total);
 				found += icmp_quote_info(&orig, &info);
 			}
 			free(msg);
