@@ -11,6 +11,7 @@ libplane_a_SOURCES = \
 	src/plane/deliver.c \
 	src/plane/early.c \
 	src/plane/fragments.c \
+	src/plane/frame.c \
 	src/plane/hold.c \
 	src/plane/icmp_error.c \
 	src/plane/ike.c \

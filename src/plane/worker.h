@@ -3,7 +3,8 @@
  * Everything in here belongs to the worker alone, but the counters (read by the control thread) and
  * the event ring (read by it).
  *
- *   outbound.c   TUN -> policy -> ESP frames          send.c     frames -> sockets
+ *   outbound.c   TUN -> policy: protect, clear, drop  frame.c    what is protected -> ESP frames
+ *   wrap.c       with AH or several SAs               send.c     frames -> sockets
  *   inbound.c    datagrams -> SAD -> inner packets    deliver.c  inner packets -> TUN
  *   hold.c       packets that wait for an SA          ike.c      IKE messages on the ESP port
  *   early.c      packets that came before their SA
@@ -278,6 +279,12 @@ static inline uint32_t outbound_room(uint32_t len)
 /* Works on w->out[0..n_out): afterwards w->frame[0..n_frame) are sealed. Sends as often as the
  * arena fills up: `flush` is called with the frames ready. */
 void outbound_batch(struct worker *w, void (*flush)(struct worker *w));
+
+/* frame.c: makes ESP packets of out[first..end), those that have an SA. Calls flush when there is no
+ * more room; what is left then waits for frame_seal(). */
+void frame_batch(struct worker *w, unsigned first, unsigned end, void (*flush)(struct worker *w));
+/* Seals what is framed and hands it to flush. */
+void frame_seal(struct worker *w, void (*flush)(struct worker *w));
 /* send.c: w->frame[0..n_frame) to the sockets; empties the frame arena. */
 void send_frames(struct worker *w);
 /* An inner packet in the clear: p, or the segment ip[0..len) of it. What is larger than its link
