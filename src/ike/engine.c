@@ -52,6 +52,7 @@ int ike_new(const struct ike_env *env, struct ike_conf *conf, struct ike **out, 
 	list_init(&ike->conns);
 	list_init(&ike->sas);
 	list_init(&ike->orders);
+	list_init(&ike->v1_hooks);
 	list_init(&ike->dead);
 	list_init(&ike->drains);
 	ike->stranger_log = (struct log_limit){ .burst = STRANGER_BURST, .every_ns = NS_PER_S };

@@ -251,6 +251,7 @@ struct ike {
 	struct ike_conf *conf;
 	struct gate *gate;
 	struct list conns, sas, orders;
+	struct list v1_hooks; /* struct v1_hook */
 	struct ike_table by_spi, by_id, by_init, by_peer, by_reqid, by_what, by_far;
 	struct ike_timers timers;
 	struct ike_leases *leases;

@@ -81,6 +81,8 @@ libike_a_SOURCES = \
 	src/ike/v1/first.c \
 	src/ike/v1/frag.c \
 	src/ike/v1/frag.h \
+	src/ike/v1/hook.c \
+	src/ike/v1/hook.h \
 	src/ike/v1/info.c \
 	src/ike/v1/keymat.c \
 	src/ike/v1/keymat.h \

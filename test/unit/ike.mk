@@ -223,6 +223,7 @@ test_unit_test_ike_v1_duo_SOURCES = \
 	test/unit/test_ike_v1_cookie.c \
 	test/unit/test_ike_v1_duo.c \
 	test/unit/test_ike_v1_duo.h \
+	test/unit/test_ike_v1_hook.c \
 	test/unit/test_ike_v1_lifetime.c \
 	test/unit/test_ike_v1_quick.c \
 	test/unit/test_ike_v1_rare.c \

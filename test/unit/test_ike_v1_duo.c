@@ -309,6 +309,7 @@ int main(void)
 	suite_add_tcase(s, v1duo_section5_case());
 	suite_add_tcase(s, v1duo_cookie_case());
 	suite_add_tcase(s, v1duo_lifetime_case());
+	suite_add_tcase(s, v1duo_hook_case());
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

@@ -10,6 +10,7 @@
  *	test_ike_v1_audit.c	RFC 2408 section 5 and the audit events
  *	test_ike_v1_cookie.c	RFC 2408 2.5.3
  *	test_ike_v1_lifetime.c	lifetimes and RESPONDER-LIFETIME
+ *	test_ike_v1_hook.c	extensions by vendors
  */
 #ifndef TEST_IKE_V1_DUO_H
 #define TEST_IKE_V1_DUO_H
@@ -58,5 +59,6 @@ TCase *v1duo_random_case(void);
 TCase *v1duo_section5_case(void);
 TCase *v1duo_cookie_case(void);
 TCase *v1duo_lifetime_case(void);
+TCase *v1duo_hook_case(void);
 
 #endif

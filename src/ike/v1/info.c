@@ -547,6 +547,10 @@ void v1_info(struct ike_sa *sa, const struct endpoint *local, const struct endpo
 	sa->heard_ns = clock_now_ns();
 	sa->v1->dpd_since_ns = 0;
 	ike->arena_used = 0;
+	if (v1_hooks_parse(sa, 1, m, &bad)) {
+		v1_audit(ike, sa, remote, &bad);
+		return;
+	}
 	for (unsigned i = 0; i < m->n_payloads && !sa->over; i++) {
 		const struct ike_payload *pl = &m->payload[i];
 		if (v1_check_payload(pl, &bad))

@@ -309,7 +309,7 @@ int v1_add_vendors(struct v1_exchange *x)
 	struct ike_sa *sa = x->sa;
 	uint8_t *room = ike_arena(sa->ike, V1_VENDOR_ROOM);
 
-	sa->v1->ours = vendors(sa->conn->conf);
+	sa->v1->ours = vendors(sa->conn->conf) | v1_hook_vendors(sa->ike);
 	return room ? v1_vendors_add(x->out, sa->v1->ours, room) : -ENOSPC;
 }
 
@@ -319,7 +319,7 @@ void v1_take_vendors(struct v1_exchange *x)
 	struct v1_sa *v = sa->v1;
 
 	v->peers |= v1_vendors_of(x->m);
-	v->ours = vendors(sa->conn->conf);
+	v->ours = vendors(sa->conn->conf) | v1_hook_vendors(sa->ike);
 	v->natt = v1_vendors_natt(v->ours, v->peers);
 	sa->frag = v->ours & v->peers & V1_VID(IKE_VENDOR_FRAGMENTATION);
 }

@@ -244,6 +244,8 @@ static void exchange_input(struct v1_exchange *x, uint8_t *p, size_t len)
 		rc = open_message(x, e, p, &bad);
 	if (rc == 0)
 		rc = check_payloads(x, e, &bad);
+	if (rc == 0)
+		rc = v1_hooks_parse(sa, e->number, x->ike->in, &bad);
 	if (rc) {
 		memcpy(x->iv, x->iv_was, sizeof(x->iv));
 		v1_audit(x->ike, sa, &x->remote, &bad);

@@ -223,8 +223,10 @@ static int send_out(struct v1_exchange *x, const struct v1_edge *edge)
 	struct sealed s = { .n = 0 };
 	struct v1_hash h = { .kind = (enum v1_hash_kind)edge->hash, .id = x->id };
 	bool clear = edge->sealed == V1_CLEAR;
-	int rc;
+	int rc = v1_hooks_build(sa, edge->number, x->out);
 
+	if (rc)
+		return rc;
 	if (x->child) {
 		h.ni = span_of(x->child->ni, x->child->ni_len);
 		h.nr = span_of(x->child->nr, x->child->nr_len);

@@ -11,6 +11,8 @@
  * chain of IVs. Informational messages are single ones (info.c). What leaves without having been
  * asked for begins an exchange (step.c: v1_exchange_begin).
  *
+ * Extensions by vendors add to messages and read them without a row of their own (hook.h).
+ *
  * Handlers are restartable as those of v2/: called with x->step 0, and again with the step they
  * named when the job they started is done, with the same message in x->m. One job of an SA runs at
  * a time.
@@ -25,6 +27,7 @@
 #include "ike/v1/crypt.h"
 #include "ike/v1/fault.h"
 #include "ike/v1/frag.h"
+#include "ike/v1/hook.h"
 #include "ike/v1/method.h"
 #include "ike/v1/natd.h"
 #include "ike/v1/sa_payload.h"
