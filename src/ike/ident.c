@@ -81,6 +81,40 @@ static int parse_addr(const char *text, int ver, struct ident *out, char *why, s
 	return ident_from_addr(&a, out);
 }
 
+/* Two addresses one behind the other, as an ID payload of that type would have them. */
+static int set_two(struct ident *out, uint8_t type, const struct ip_addr *a, const uint8_t *b)
+{
+	uint8_t two[32];
+	size_t n = ip_addr_bytes(a);
+
+	memcpy(two, a->b, n);
+	memcpy(two + n, b, n);
+	return ident_set(out, type, two, 2 * n);
+}
+
+/* A network or a range, of IP version ver (0: either). Of one address alone it is that address. */
+static int parse_net(const char *text, int ver, struct ident *out, char *why, size_t whylen)
+{
+	struct ip_range r;
+	struct ip_prefix p;
+	uint8_t mask[16];
+	bool net = ip_prefix_parse(text, &p) == 0;
+
+	if (ip_range_parse(text, &r) || (ver && r.lo.ver != ver))
+		return say(why, whylen, "\"%.60s\" is no network or range of %s addresses", text,
+			   ver == 4   ? "IPv4"
+			   : ver == 6 ? "IPv6"
+				      : "IPv4 or IPv6");
+	if (ip_addr_eq(&r.lo, &r.hi))
+		return ident_from_addr(&r.lo, out);
+	if (!net)
+		return set_two(out, r.lo.ver == 4 ? IKE_ID_IPV4_RANGE : IKE_ID_IPV6_RANGE, &r.lo,
+			       r.hi.b);
+	for (size_t i = 0; i < sizeof(mask); i++)
+		mask[i] = (uint8_t)~(r.lo.b[i] ^ r.hi.b[i]);
+	return set_two(out, r.lo.ver == 4 ? IKE_ID_IPV4_SUBNET : IKE_ID_IPV6_SUBNET, &r.lo, mask);
+}
+
 static int parse_name(const char *text, uint8_t type, struct ident *out, char *why, size_t whylen)
 {
 	struct span v = span_of(text, strlen(text));
@@ -100,7 +134,7 @@ static int parse_name(const char *text, uint8_t type, struct ident *out, char *w
 	return ident_set(out, type, v.p, v.len);
 }
 
-/* What looks like nothing else: only what a host name may have, so that "10.0.0.0/8" is not one. */
+/* What looks like nothing else: only what a host name may have, so that "10.1/16" is not one. */
 static int parse_host(const char *text, struct ident *out, char *why, size_t whylen)
 {
 	const char *p = text[0] == '*' ? text + 1 : text;
@@ -156,6 +190,8 @@ static const struct {
 	uint8_t type;
 } forced[] = {
 	{ "ipv4:", IKE_ID_IPV4_ADDR },     { "ipv6:", IKE_ID_IPV6_ADDR },
+	{ "ipv4net:", IKE_ID_IPV4_SUBNET }, { "ipv6net:", IKE_ID_IPV6_SUBNET },
+	{ "ipv4range:", IKE_ID_IPV4_RANGE }, { "ipv6range:", IKE_ID_IPV6_RANGE },
 	{ "fqdn:", IKE_ID_FQDN },          { "dns:", IKE_ID_FQDN },
 	{ "rfc822:", IKE_ID_RFC822_ADDR }, { "email:", IKE_ID_RFC822_ADDR },
 	{ "dn:", IKE_ID_DER_ASN1_DN },     { "asn1dn:", IKE_ID_DER_ASN1_DN },
@@ -169,6 +205,12 @@ static int parse_as(uint8_t type, const char *text, struct ident *out, char *why
 		return parse_addr(text, 4, out, why, whylen);
 	case IKE_ID_IPV6_ADDR:
 		return parse_addr(text, 6, out, why, whylen);
+	case IKE_ID_IPV4_SUBNET:
+	case IKE_ID_IPV4_RANGE:
+		return parse_net(text, 4, out, why, whylen);
+	case IKE_ID_IPV6_SUBNET:
+	case IKE_ID_IPV6_RANGE:
+		return parse_net(text, 6, out, why, whylen);
 	case IKE_ID_DER_ASN1_DN:
 		return parse_dn(text, out, why, whylen);
 	case IKE_ID_KEY_ID:
@@ -178,9 +220,23 @@ static int parse_as(uint8_t type, const char *text, struct ident *out, char *why
 	}
 }
 
+/* An address, then what makes it a network or a range; so it is no name, even if it is wrong. */
+static bool begins_with_addr(const char *text)
+{
+	char first[IP_ADDR_STRLEN];
+	size_t n = strcspn(text, "/-");
+	struct ip_addr a;
+
+	if (!text[n] || n >= sizeof(first))
+		return false;
+	memcpy(first, text, n);
+	first[n] = '\0';
+	return ip_addr_parse(first, &a) == 0;
+}
+
 int ident_parse(const char *text, struct ident *out, char *why, size_t whylen)
 {
-	struct ip_addr a;
+	struct ip_range r;
 
 	*out = (struct ident){ 0 };
 	if (!*text)
@@ -202,7 +258,9 @@ int ident_parse(const char *text, struct ident *out, char *why, size_t whylen)
 		return parse_dn(text, out, why, whylen);
 	if (strchr(text, '@'))
 		return parse_name(text, IKE_ID_RFC822_ADDR, out, why, whylen);
-	if (ip_addr_parse(text, &a) == 0 || strchr(text, ':'))
+	if (ip_range_parse(text, &r) == 0 || begins_with_addr(text))
+		return parse_net(text, 0, out, why, whylen);
+	if (strchr(text, ':'))
 		return parse_addr(text, 0, out, why, whylen);
 	return parse_host(text, out, why, whylen);
 }
@@ -229,14 +287,6 @@ int ident_from_wire(uint8_t type, struct span v, struct ident *out)
 		break;
 	case IKE_ID_IPV6_ADDR:
 		ok = v.len == 16;
-		break;
-	case IKE_ID_IPV4_SUBNET:
-	case IKE_ID_IPV4_RANGE:
-		ok = v.len == 8;
-		break;
-	case IKE_ID_IPV6_SUBNET:
-	case IKE_ID_IPV6_RANGE:
-		ok = v.len == 32;
 		break;
 	case IKE_ID_FQDN:
 	case IKE_ID_RFC822_ADDR:
@@ -358,7 +408,7 @@ static void write_addr(struct wr *w, const struct ident *id, const uint8_t *b)
 static void write_any(struct wr *w, const struct ident *id)
 {
 	X509_NAME *name;
-	bool range = id->type == IKE_ID_IPV4_RANGE || id->type == IKE_ID_IPV6_RANGE;
+	char bits[8];
 
 	switch (id->type) {
 	case 0:
@@ -370,10 +420,13 @@ static void write_any(struct wr *w, const struct ident *id)
 		break;
 	case IKE_ID_IPV4_SUBNET:
 	case IKE_ID_IPV6_SUBNET:
+		write_addr(w, id, id->data);
+		wr_bytes(w, bits, (size_t)snprintf(bits, sizeof(bits), "/%u", ident_net_bits(id)));
+		break;
 	case IKE_ID_IPV4_RANGE:
 	case IKE_ID_IPV6_RANGE:
 		write_addr(w, id, id->data);
-		wr_u8(w, range ? '-' : '/');
+		wr_u8(w, '-');
 		write_addr(w, id, id->data + id->len / 2);
 		break;
 	case IKE_ID_FQDN:

@@ -33,11 +33,13 @@ struct ident {
  * (RFC 822); "b.example" and "@b.example" (FQDN); "@#6b6579" (KEY_ID in hexadecimal); a prefix
  * forces the type: "ipv4:", "ipv6:", "fqdn:" or "dns:", "rfc822:" or "email:", "dn:" or "asn1dn:",
  * "keyid:" (text, or with "#" hexadecimal). An FQDN may start with "*.", an RFC 822 address with
- * "*@". *out is the caller's. Returns 0, -ENOMEM, or -EINVAL with a sentence in why (may be NULL).
+ * "*@"; "10.1.0.0/16" and "10.1.0.1-10.1.0.9" (with "ipv4net:", "ipv6net:", "ipv4range:" or
+ * "ipv6range:" in front or without) stand for any address in there. *out is the caller's. Returns
+ * 0, -ENOMEM, or -EINVAL with a sentence in why (may be NULL).
  */
 int ident_parse(const char *text, struct ident *out, char *why, size_t whylen) warn_unused;
 /* From an ID payload; checks what the type demands (address lengths, DER of a DN, printable names),
- * and that it is no pattern: a peer is one, not "*.example". Subnets and ranges are IKEv1's.
+ * and that it is no pattern: a peer is one, not "*.example" or a whole network.
  * Returns 0, -EBADMSG or -ENOMEM. */
 int ident_from_wire(uint8_t type, struct span data, struct ident *out) warn_unused;
 /* 0, -EINVAL (no address) or -ENOMEM. */
@@ -55,8 +57,11 @@ char *ident_format(const struct ident *id, char *out, size_t max);
 bool ident_eq(const struct ident *a, const struct ident *b);
 /* Is it a pattern, so not fit to be sent? */
 bool ident_is_pattern(const struct ident *id);
-/* How well the pattern covers id: 0 not at all, 1 for "%any", more the more exactly, IDENT_EXACT
- * when it names it. "*.example" covers any depth below it, as strongSwan has it. */
+/* Of a network or range: leading bits that all its addresses have in common. */
+unsigned ident_net_bits(const struct ident *id);
+/* How well the pattern covers id: 0 not at all, 1 for "%any", more the more exactly (a network by
+ * the bits that its addresses have in common), IDENT_EXACT when it names it. "*.example" covers any
+ * depth below it, as strongSwan has it. */
 #define IDENT_EXACT 1000
 unsigned ident_match(const struct ident *pattern, const struct ident *id);
 /* Does the certificate speak for id: subjectAltName of its kind, without wildcards, or the subject

@@ -73,8 +73,20 @@ static bool dn_is_pattern(struct span v)
 	return star;
 }
 
+static bool is_net(uint8_t type)
+{
+	return type == IKE_ID_IPV4_SUBNET || type == IKE_ID_IPV6_SUBNET;
+}
+
+static bool is_range(uint8_t type)
+{
+	return type == IKE_ID_IPV4_RANGE || type == IKE_ID_IPV6_RANGE;
+}
+
 bool ident_is_pattern(const struct ident *id)
 {
+	if (is_net(id->type) || is_range(id->type))
+		return true;
 	switch (id->type) {
 	case 0:
 		return true;
@@ -102,6 +114,36 @@ static unsigned name_match(const struct ident *pattern, const struct ident *id)
 	return 2 + (unsigned)(end.len < 400 ? end.len : 400);
 }
 
+unsigned ident_net_bits(const struct ident *id)
+{
+	unsigned n = id->len / 2, bits = 0;
+	const uint8_t *a = id->data, *b = id->data + n;
+
+	/* where a network's mask has ones, a range's ends are the same */
+	while (bits < 8 * n) {
+		uint8_t same = is_net(id->type) ? b[bits / 8] : (uint8_t)~(a[bits / 8] ^ b[bits / 8]);
+		if (!(same & (0x80 >> bits % 8)))
+			break;
+		bits++;
+	}
+	return bits;
+}
+
+/* Is the address in the network or range? */
+static unsigned net_match(const struct ident *pattern, const struct ident *id)
+{
+	size_t n = pattern->len / 2;
+	const uint8_t *lo = pattern->data, *hi = lo + n;
+	bool v4 = pattern->type == IKE_ID_IPV4_SUBNET || pattern->type == IKE_ID_IPV4_RANGE;
+	bool in = id->type == (v4 ? IKE_ID_IPV4_ADDR : IKE_ID_IPV6_ADDR) && id->len == n;
+
+	for (size_t i = 0; in && is_net(pattern->type) && i < n; i++)
+		in = ((id->data[i] ^ lo[i]) & hi[i]) == 0;
+	if (in && is_range(pattern->type))
+		in = memcmp(id->data, lo, n) >= 0 && memcmp(id->data, hi, n) <= 0;
+	return in ? 2 + ident_net_bits(pattern) : 0;
+}
+
 static unsigned dn_match(const struct ident *pattern, const struct ident *id)
 {
 	X509_NAME *p = dn_decode(id_view(pattern)), *v = dn_decode(id_view(id));
@@ -120,6 +162,8 @@ unsigned ident_match(const struct ident *pattern, const struct ident *id)
 		return 0;
 	if (pattern->type == 0)
 		return 1;
+	if (is_net(pattern->type) || is_range(pattern->type))
+		return net_match(pattern, id);
 	if (pattern->type != id->type)
 		return 0;
 	if (ident_eq(pattern, id))

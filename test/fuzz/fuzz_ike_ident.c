@@ -33,6 +33,7 @@ static bool reads_back(const struct ident *id)
 static void look_at(const struct ident *id)
 {
 	static const char *const patterns[] = { "%any", "*.example", "*@b.example", "C=*, CN=*",
+						"192.0.2.0/24", "::/0", "10.0.0.1-10.9.0.3",
 						"CN=*" };
 	static char text[16 * IDENT_MAX];
 	struct ident again, copy;

@@ -114,6 +114,41 @@ START_TEST(test_switch_by_identity)
 }
 END_TEST
 
+/* Networks as remote ids: the one that has the peer's address most exactly. Either side may begin. */
+START_TEST(test_network_ids)
+{
+	struct ike_conn_conf *c = duo_conf_conn(d.b.conf, "better", "192.0.2.2", "192.0.2.1");
+
+	duo_conf_child(c, "net", "10.2.0.0/16", "10.1.0.0/16");
+	duo_ident(&c->auth.id, "b.example");
+	duo_ident(&c->peer.id, "192.0.2.0/28");
+	duo_ident(&d.b.conn->peer.id, "192.0.0.0-192.0.2.255");
+	duo_ident(&d.a.conn->auth.id, "192.0.2.1");
+	duo_conf_psk(d.a.conf, "192.0.2.1", "b.example", "of addresses");
+	duo_conf_psk(d.b.conf, "192.0.2.0/24", "b.example", "of addresses");
+	duo_start(&d);
+	if (_i)
+		duo_up(&d, &d.b, "better");
+	else
+		duo_up(&d, &d.a, "b");
+	duo_agree(&d);
+	ck_assert_str_eq(duo_last(&d.b, IKE_EV_SA_UP)->conn, "better");
+}
+END_TEST
+
+/* An address outside. */
+START_TEST(test_network_id_elsewhere)
+{
+	duo_ident(&d.b.conn->peer.id, "192.0.2.128/25");
+	duo_ident(&d.a.conn->auth.id, "192.0.2.1");
+	duo_conf_psk(d.a.conf, "192.0.2.1", "b.example", "of addresses");
+	duo_conf_psk(d.b.conf, "192.0.2.1", "b.example", "of addresses");
+	duo_start(&d);
+	duo_up_fails(&d, &d.a, "b", "AUTHENTICATION_FAILED");
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "192.0.2.128/25"));
+}
+END_TEST
+
 /* The first that fits by identity has another kind of proof: the next is tried. */
 START_TEST(test_switch_by_auth)
 {
@@ -198,6 +233,8 @@ TCase *first_choice_case(void)
 	TCase *t = first_case("choice");
 
 	tcase_add_test(t, test_switch_by_identity);
+	tcase_add_loop_test(t, test_network_ids, 0, 2);
+	tcase_add_test(t, test_network_id_elsewhere);
 	tcase_add_test(t, test_switch_by_auth);
 	tcase_add_test(t, test_initial_contact);
 	tcase_add_loop_test(t, test_rekey_keeps_prf, 0, 2);

@@ -27,6 +27,19 @@ static const struct {
 	{ "%any", 0, "", 0, NULL },
 	{ "192.0.2.1", IKE_ID_IPV4_ADDR, "\xc0\x00\x02\x01", 4, NULL },
 	{ "ipv4:192.0.2.1", IKE_ID_IPV4_ADDR, "\xc0\x00\x02\x01", 4, "192.0.2.1" },
+	{ "192.0.2.0/24", IKE_ID_IPV4_SUBNET, "\xc0\x00\x02\x00\xff\xff\xff\x00", 8, NULL },
+	{ "192.0.2.77/25", IKE_ID_IPV4_SUBNET, "\xc0\x00\x02\x00\xff\xff\xff\x80", 8, "192.0.2.0/25" },
+	{ "0.0.0.0/0", IKE_ID_IPV4_SUBNET, "\0\0\0\0\0\0\0\0", 8, NULL },
+	{ "192.0.2.1/32", IKE_ID_IPV4_ADDR, "\xc0\x00\x02\x01", 4, "192.0.2.1" },
+	{ "ipv4net:192.0.2.0/24", IKE_ID_IPV4_SUBNET, NULL, 0, "192.0.2.0/24" },
+	{ "192.0.2.3-192.0.2.9", IKE_ID_IPV4_RANGE, "\xc0\x00\x02\x03\xc0\x00\x02\x09", 8, NULL },
+	{ "ipv4range:192.0.2.0-192.0.2.255", IKE_ID_IPV4_RANGE, NULL, 0, "192.0.2.0-192.0.2.255" },
+	{ "2001:db8::/32", IKE_ID_IPV6_SUBNET,
+	  "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0", 32,
+	  NULL },
+	{ "ipv6net:2001:db8::/33", IKE_ID_IPV6_SUBNET, NULL, 0, "2001:db8::/33" },
+	{ "2001:db8::1-2001:db8::f", IKE_ID_IPV6_RANGE, NULL, 0, NULL },
+	{ "a-b", IKE_ID_FQDN, "a-b", 3, NULL },
 	{ "2001:db8::1", IKE_ID_IPV6_ADDR, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16, NULL },
 	{ "IPv6:2001:db8::1", IKE_ID_IPV6_ADDR, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01", 16,
 	  "2001:db8::1" },
@@ -104,7 +117,15 @@ static const struct {
 	{ "2001:db8::g", "no IPv4 or IPv6 address" },
 	{ "a b", "characters" },
 	{ "m\xc3\xbcller.example", "characters" },
-	{ "10.0.0.0/8", "no address, mail address" },
+	{ "10.0.0.0/33", "no network or range of IPv4 or IPv6 addresses" },
+	{ "10.1/16", "no address, mail address" },
+	{ "10.0.0.9-10.0.0.1", "no network or range" },
+	{ "10.0.0.1-2001:db8::1", "no network or range" },
+	{ "2001:db8::/129", "no network or range" },
+	{ "ipv4net:2001:db8::/32", "no network or range of IPv4" },
+	{ "ipv6range:10.0.0.0-10.0.0.9", "no network or range of IPv6" },
+	{ "ipv4net:gw", "no network or range of IPv4" },
+	{ "ipv4:10.0.0.0/8", "no IPv4 address" },
 	{ "*.", "only in front" },
 	{ "*@", "only in front" },
 	{ "a.*.example", "only in front" },
@@ -188,8 +209,8 @@ static const struct {
 	{ W(IKE_ID_IPV4_ADDR, "\xc0\x00\x02\x01\x01"), NULL },
 	{ W(IKE_ID_IPV4_ADDR, ""), NULL },
 	{ W(IKE_ID_IPV6_ADDR, "\xc0\x00\x02\x01"), NULL },
-	{ W(IKE_ID_IPV4_SUBNET, "\xc0\x00\x02\x00\xff\xff\xff\x00"), "192.0.2.0/255.255.255.0" },
-	{ W(IKE_ID_IPV4_RANGE, "\xc0\x00\x02\x00\xc0\x00\x02\x07"), "192.0.2.0-192.0.2.7" },
+	{ W(IKE_ID_IPV4_SUBNET, "\xc0\x00\x02\x00\xff\xff\xff\x00"), NULL },
+	{ W(IKE_ID_IPV4_RANGE, "\xc0\x00\x02\x00\xc0\x00\x02\x07"), NULL },
 	{ W(IKE_ID_IPV6_SUBNET, "\xc0\x00\x02\x00\xff\xff\xff\x00"), NULL },
 	{ W(IKE_ID_FQDN, "gw.example"), "gw.example" },
 	{ W(IKE_ID_FQDN, ""), NULL },
@@ -326,6 +347,26 @@ static const struct {
 	{ "C=DE, CN=*", "C=DE, CN=*", false },
 	{ "gw.example", "gw.example", true },
 	{ "gw.example", "b.example", false },
+	{ "192.0.2.0/24", "192.0.2.0", true },
+	{ "192.0.2.0/24", "192.0.2.255", true },
+	{ "192.0.2.0/24", "192.0.3.0", false },
+	{ "192.0.2.0/24", "192.0.1.255", false },
+	{ "192.0.2.64/27", "192.0.2.95", true },
+	{ "192.0.2.64/27", "192.0.2.96", false },
+	{ "0.0.0.0/0", "192.0.2.1", true },
+	{ "0.0.0.0/0", "2001:db8::1", false },
+	{ "0.0.0.0/0", "@192.0.2.1", false },
+	{ "0.0.0.0/0", "192.0.2.0/24", false },
+	{ "192.0.2.0/24", "192.0.2.0/24", false },
+	{ "192.0.2.3-192.0.2.9", "192.0.2.3", true },
+	{ "192.0.2.3-192.0.2.9", "192.0.2.9", true },
+	{ "192.0.2.3-192.0.2.9", "192.0.2.2", false },
+	{ "192.0.2.3-192.0.2.9", "192.0.2.10", false },
+	{ "192.0.2.200-192.0.3.5", "192.0.3.1", true },
+	{ "2001:db8::/33", "2001:db8:7fff::1", true },
+	{ "2001:db8::/33", "2001:db8:8000::1", false },
+	{ "2001:db8::1-2001:db8::f", "2001:db8::a", true },
+	{ "2001:db8::1-2001:db8::f", "2001:db8::10", false },
 };
 
 START_TEST(test_match)
@@ -365,6 +406,10 @@ START_TEST(test_match_order)
 	static const char *const mails[] = { "%any", "*@b.example", "a@b.example" };
 	static const char *const dns[] = { "%any", "C=*, CN=*", "C=DE, CN=*", "C=DE, CN=gw" };
 
+	static const char *const nets[] = { "%any", "0.0.0.0/0", "192.0.0.0-192.0.2.9", "192.0.2.0/24",
+					    "192.0.2.0/31", "192.0.2.1" };
+
+	ascending("192.0.2.1", nets, ARRAY_LEN(nets));
 	ascending("a.b.example", names, ARRAY_LEN(names));
 	ascending("a@b.example", mails, ARRAY_LEN(mails));
 	ascending("C=DE, CN=gw", dns, ARRAY_LEN(dns));

@@ -117,7 +117,7 @@ static enum ike_rc prove_by_psk(struct v2_exchange *x, const struct auth_octets 
 	if (!peer->type || ident_is_pattern(peer)) {
 		if (ident_from_addr(&sa->remote.addr, &addr))
 			return IKE_KILL;
-		if (!peer->type)
+		if (!peer->type || ident_match(peer, &addr))
 			peer = &addr;
 	}
 	const struct cred_psk *k = cred_psk_find(&sa->ike->conf->psks, &sa->local_id, peer);
