@@ -1,5 +1,6 @@
 # Benchmarks: built and run by `make bench` only. See test/bench/README.md.
-bench_targets = test/bench/relay test/bench/crypt_speed test/bench/ike_load test/bench/spd_speed
+bench_targets = test/bench/relay test/bench/crypt_speed test/bench/ike_load test/bench/spd_speed \
+	test/bench/udp_load
 EXTRA_PROGRAMS += $(bench_targets)
 CLEANFILES += $(bench_targets)
 
@@ -11,6 +12,7 @@ test_bench_ike_load_SOURCES = test/bench/ike_load.c
 test_bench_ike_load_LDADD = $(LIBS_IKE)
 test_bench_spd_speed_SOURCES = test/bench/spd_speed.c
 test_bench_spd_speed_LDADD = $(LIBS_IPSEC)
+test_bench_udp_load_SOURCES = test/bench/udp_load.c
 
 bench-programs: bumpwire$(EXEEXT) $(bench_targets)
 bench: bench-programs
