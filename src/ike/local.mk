@@ -68,6 +68,7 @@ libike_a_SOURCES = \
 	src/ike/ts.h \
 	src/ike/ts_payload.c \
 	src/ike/ts_text.c \
+	src/ike/v1/again.c \
 	src/ike/v1/aggressive.c \
 	src/ike/v1/auth_only.c \
 	src/ike/v1/base.c \
@@ -98,6 +99,7 @@ libike_a_SOURCES = \
 	src/ike/v1/phase1_auth.c \
 	src/ike/v1/quick.c \
 	src/ike/v1/quick.h \
+	src/ike/v1/quick_i.c \
 	src/ike/v1/quick_keys.c \
 	src/ike/v1/quick_r.c \
 	src/ike/v1/quick_ts.c \

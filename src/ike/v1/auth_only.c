@@ -1,8 +1,8 @@
 /*
- * The Authentication Only exchange (RFC 2408 4.6): each side proves who it is, and that is all. There
- * is no key exchange, so nothing can follow: the order is done, the event told, and the SA goes when
- * messages are no longer repeated. With a pre-shared key whoever asks gets something to guess it by.
- * Only for connections with exchange = authentication.
+ * The Authentication Only exchange (RFC 2408 4.6): each side proves who it is, and that is all.
+ * There is no key exchange, so nothing can follow: the order is done, the event told, and the SA
+ * goes when messages are no longer repeated. With a pre-shared key whoever asks gets something to
+ * guess it by. Only for connections with exchange = authentication.
  */
 #include <stdio.h>
 
@@ -65,7 +65,8 @@ static void told(struct v1_exchange *x)
 	struct ike_sa *sa = x->sa;
 	char peer[IDENT_STRLEN], text[IDENT_STRLEN + 64];
 
-	snprintf(text, sizeof(text), "%s has proved who it is (Authentication Only: there are no keys)",
+	snprintf(text, sizeof(text),
+		 "%s has proved who it is (Authentication Only: there are no keys)",
 		 ident_format(&sa->remote_id, peer, sizeof(peer)));
 	ike_sa_log(sa, LOG_LVL_NOTICE, "%s", text);
 	sa->v1->proved = true;

@@ -1,8 +1,8 @@
 /*
  * The Base exchange (RFC 2408 4.4): SA and nonces first, then KE, identity and proof in one message
- * each way, all in the clear. The initiator proves itself before it knows the responder's public value,
- * so HASH_I does without it (phase1_auth.c). With a pre-shared key whoever answers gets something to
- * guess it by. Only for connections with exchange = base.
+ * each way, all in the clear. The initiator proves itself before it knows the responder's public
+ * value, so HASH_I does without it (phase1_auth.c). With a pre-shared key whoever answers gets
+ * something to guess it by. Only for connections with exchange = base.
  */
 #include <stdio.h>
 
@@ -113,9 +113,10 @@ static enum ike_rc keyed(struct v1_exchange *x)
 	v1_take_cr(x);
 	ph->candidate = (struct ike_cursor){ .fit = 0 };
 	if (!v1_next_candidate(x))
-		return v1_error(x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
-				"no connection for these addresses and proposals has %s as remote id",
-				ident_format(&sa->remote_id, peer, sizeof(peer)));
+		return v1_error(
+		    x, IKE_KILL, IKE1_INVALID_ID_INFORMATION,
+		    "no connection for these addresses and proposals has %s as remote id",
+		    ident_format(&sa->remote_id, peer, sizeof(peer)));
 	if (v1_copy(&ph->gxr, dh_public(ph->dh)))
 		return IKE_DROP;
 	if (v1_make_keys(x, secret_view(&x->work->shared)))

@@ -1,7 +1,7 @@
 /*
- * The attributes of Mode Config (draft-dukes-ike-mode-cfg-02 3.4) and of Cisco's Unity as values: an
- * ATTR payload enters and a struct v1_cfg leaves, and the other way round. Attributes that are not
- * known here are passed over, as the draft wants it.
+ * The attributes of Mode Config (draft-dukes-ike-mode-cfg-02 3.4) and of Cisco's Unity as values:
+ * an ATTR payload enters and a struct v1_cfg leaves, and the other way round. Attributes that are
+ * not known here are passed over, as the draft wants it.
  */
 #ifndef IKE_V1_CFG_H
 #define IKE_V1_CFG_H
@@ -39,7 +39,8 @@ struct v1_cfg {
 	unsigned n_dns, n_nbns;
 	struct ip_prefix include[V1_CFG_NETS], exclude[V1_CFG_NETS];
 	unsigned n_include, n_exclude;
-	char domain[V1_CFG_TEXT], banner[V1_CFG_TEXT], split_dns[V1_CFG_TEXT]; /* printable; "": none */
+	/* printable; "": none */
+	char domain[V1_CFG_TEXT], banner[V1_CFG_TEXT], split_dns[V1_CFG_TEXT];
 };
 
 /* Is it XAUTH's business rather than Mode Config's? */

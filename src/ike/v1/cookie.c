@@ -1,8 +1,8 @@
 /*
- * Our cookie in a phase 1 (RFC 2408 2.5.3): made of both endpoints, the time and random bytes with a
- * key that nobody else has (gate.c), when the endpoints are known. As responder we look, before the
- * first message that brings it back may cost anything, whether it was made for who sends that: nobody
- * gets a cookie by one address and has us compute for many others.
+ * Our cookie in a phase 1 (RFC 2408 2.5.3): made of both endpoints, the time and random bytes with
+ * a key that nobody else has (gate.c), when the endpoints are known. As responder we look, before
+ * the first message that brings it back may cost anything, whether it was made for who sends that:
+ * nobody gets a cookie by one address and has us compute for many others.
  */
 #include "base/clock.h"
 #include "base/random.h"
@@ -34,9 +34,9 @@ bool v1_cookie_ours(const struct ike_sa *sa, const struct endpoint *local,
 	struct endpoint l = *local, r = *remote;
 	uint8_t cookie[GATE_COOKIE1_LEN];
 
-	/* A NAT may have bound the peer anew since, to another port; and where the second message says
-	 * that there is one, the third goes to the port of NAT traversal. In Main Mode that is the
-	 * fifth (RFC 3947 4). */
+	/* A NAT may have bound the peer anew since, to another port; and where the second message
+	 * says that there is one, the third goes to the port of NAT traversal. In Main Mode that is
+	 * the fifth (RFC 3947 4). */
 	if (v->natt != V1_NATT_NONE) {
 		r.port = v->ph->made_remote.port;
 		if (v->p1.exchange != IKE1_X_MAIN)

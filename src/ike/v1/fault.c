@@ -107,8 +107,8 @@ int v1_check_header(const struct ike_hdr *h, unsigned rare, struct ike_bad *bad)
 		return ike_refuse(bad, IKE1_INVALID_COOKIE, 0,
 				  "header: the responder's cookie is zero");
 	/* a fragment has the flags of the whole, or none */
-	if ((x == IKE1_X_QUICK || x == IKE1_X_NEW_GROUP || x == IKE1_X_TRANSACTION) && !(h->flags & IKE1_FLAG_E) &&
-	    h->next != IKE1_FRAGMENT)
+	if ((x == IKE1_X_QUICK || x == IKE1_X_NEW_GROUP || x == IKE1_X_TRANSACTION) &&
+	    !(h->flags & IKE1_FLAG_E) && h->next != IKE1_FRAGMENT)
 		return ike_refuse(bad, IKE1_INVALID_FLAGS, 0,
 				  "header: exchange type %u must be encrypted", x);
 	return 0;

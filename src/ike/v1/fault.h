@@ -19,8 +19,8 @@ struct v1_fault {
 	uint8_t flaw;      /* enum ike_flaw: only of that kind */
 };
 
-/* The row for what the parser or a handler refused: by notify, kind of fault and payload. Never NULL: an unknown
- * pair is "INVALID MESSAGE". */
+/* The row for what the parser or a handler refused: by notify, kind of fault and payload. Never
+ * NULL: an unknown pair is "INVALID MESSAGE". */
 const struct v1_fault *v1_fault_of(const struct ike_bad *bad);
 /* Rows in table order; NULL past the end. */
 const struct v1_fault *v1_fault_nth(unsigned n);
@@ -31,7 +31,8 @@ bool v1_is_phase1(uint8_t exchange);
  * type, flags and message ID that go together (5.2); protocol and SPI of notifies and deletes
  * (5.14, 5.15); encodings of certificates and requests (5.9, 5.10). Return 0 or -EBADMSG with *bad.
  * A bad header ends the message, a bad payload only itself, as the RFC says.
- * rare: 1 << enum ike1_exchange of those that are off unless configured (Base, Authentication Only).
+ * rare: 1 << enum ike1_exchange of those that are off unless configured (Base, Authentication
+ * Only).
  */
 int v1_check_header(const struct ike_hdr *h, unsigned rare, struct ike_bad *bad) warn_unused;
 int v1_check_payload(const struct ike_payload *p, struct ike_bad *bad) warn_unused;

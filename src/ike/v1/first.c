@@ -2,9 +2,9 @@
  * The first message of phase 1, as responder. Before anything is kept: duplicate? -> limits -> a
  * connection for the addresses (in Aggressive Mode for the identity too) whose proposals fit. Then
  * an SA is made, with a cookie for these parties (cookie.c), and the message goes to its handler.
- * The cookies of IKEv1 are not stateless: the SA is there before the peer has shown that our answers
- * reach it, so half-open SAs are limited by number alone; but in Main Mode it has shown that before
- * it costs a key exchange (RFC 2408 2.5.3).
+ * The cookies of IKEv1 are not stateless: the SA is there before the peer has shown that our
+ * answers reach it, so half-open SAs are limited by number alone; but in Main Mode it has shown
+ * that before it costs a key exchange (RFC 2408 2.5.3).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -91,7 +91,8 @@ static bool choose(struct first *f)
 				 "the peer wants Aggressive Mode: set aggressive = yes here, or "
 				 "better Main Mode there");
 		else if (!v1_exchange_allowed(c->conf, f->h->exchange))
-			snprintf(why, sizeof(why), "the peer wants %s, this connection has %s: see exchange",
+			snprintf(why, sizeof(why),
+				 "the peer wants %s, this connection has %s: see exchange",
 				 v1_exchange_name(f->h->exchange),
 				 v1_exchange_name(v1_exchange_of(c->conf)));
 		else

@@ -1,5 +1,5 @@
-/* See hook.h. A message enters with its number, the hooks of both sides' vendor IDs that are for it run
- * over it, one after the other. */
+/* See hook.h. A message enters with its number, the hooks of both sides' vendor IDs that are for it
+ * run over it, one after the other. */
 #include "ike/v1/hook.h"
 
 #include "ike/v1/v1.h"

@@ -436,7 +436,8 @@ static void unknown_there(struct ike_sa *sa, const struct ike_payload *n)
 		return;
 	list_for_each (l, &v->exchanges) {
 		const struct v1_exchange *x = list_entry(l, struct v1_exchange, link);
-		if (!x->asked || x->ended || x->exchange != IKE1_X_QUICK || x->times < UNKNOWN_TRIES)
+		if (!x->asked || x->ended || x->exchange != IKE1_X_QUICK ||
+		    x->times < UNKNOWN_TRIES)
 			continue;
 		ike_sa_log(sa, LOG_LVL_NOTICE,
 			   "the peer seems to have lost this IKE SA (INVALID-COOKIE)");
@@ -483,7 +484,8 @@ static void in_the_clear(struct ike_sa *sa, const struct ike_msg *m, const struc
 		if (p->type != IKE1_N || p->notify.type >= IKE1_CONNECTED)
 			continue;
 		const char *name = ike_name_or_number(IKE_NAMES_NOTIFY1, p->notify.type, num);
-		ike_stranger_log(sa->ike, remote, "reports an error, which nothing protects: %s", name);
+		ike_stranger_log(sa->ike, remote, "reports an error, which nothing protects: %s",
+				 name);
 		ike_audit(sa->ike, AUDIT_NOTIFICATION, sa, remote, "%s (not protected)", name);
 		if (sa->counted)
 			unknown_there(sa, p);

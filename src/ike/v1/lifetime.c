@@ -1,14 +1,15 @@
 /*
- * How long a phase 1 lasts, in seconds and in kilobytes (RFC 2407 4.5, 4.6.3.1): what we offer, what
- * the peer offered or told us by RESPONDER-LIFETIME, and the count of what it has protected. Near a
- * limit it is replaced by a new one, at the limit it ends; both by the SA's own timer.
+ * How long a phase 1 lasts, in seconds and in kilobytes (RFC 2407 4.5, 4.6.3.1): what we offer,
+ * what the peer offered or told us by RESPONDER-LIFETIME, and the count of what it has protected.
+ * Near a limit it is replaced by a new one, at the limit it ends; both by the SA's own timer.
  */
 #include "base/clock.h"
 #include "ike/life.h"
 #include "ike/v1/v1.h"
 
 #define LIFE_DEFAULT_S 28800 /* RFC 2407 4.5: of who says nothing */
-/* However few kilobytes a peer wants, a phase 1 is not replaced sooner: each one costs a key exchange. */
+/* However few kilobytes a peer wants, a phase 1 is not replaced sooner: each one costs a key
+ * exchange. */
 #define LEAST_NS (10 * NS_PER_S)
 
 static bool limited(const struct ike_conn_conf *c)
@@ -51,8 +52,8 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* What the count of bytes demands, once each. Both sides count the same: who began is to begin again, at
- * eight tenths, and the other only when that does not happen, at nine. */
+/* What the count of bytes demands, once each. Both sides count the same: who began is to begin
+ * again, at eight tenths, and the other only when that does not happen, at nine. */
 static void look_at_bytes(struct ike_sa *sa)
 {
 	struct v1_sa *v = sa->v1;

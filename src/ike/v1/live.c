@@ -12,7 +12,7 @@
 #include "ike/version.h"
 
 #define BACK_NS  (5 * NS_PER_S) /* one that came back is replaced so soon */
-#define LATE_MAX 4              /* so often one that was left waits for what the peer made under it */
+#define LATE_MAX 4 /* so often one that was left waits for what the peer made under it */
 
 void v1_sa_created(struct ike_sa *sa)
 {
@@ -130,9 +130,9 @@ void v1_renew_children(struct ike_sa *sa, uint64_t within)
 }
 
 /*
- * Children that the peer made under a phase 1 that we have left, as one may whose own choice was the
- * other: should they end there with it, nobody would tell us. So they are made anew under what we have
- * chosen, and only then it goes.
+ * Children that the peer made under a phase 1 that we have left, as one may whose own choice was
+ * the other: should they end there with it, nobody would tell us. So they are made anew under what
+ * we have chosen, and only then it goes.
  */
 static bool late_children(struct ike_sa *sa)
 {
@@ -272,7 +272,8 @@ void v1_sa_delete(struct ike_sa *sa, enum ike_end end, uint64_t order)
 
 	if (sa->replaced && end == IKE_END_REPLACED && !sa->over && late_children(sa))
 		return;
-	if (sa->replaced && end == IKE_END_REPLACED && !sa->over && !hand_on(sa) && sa->n_children) {
+	if (sa->replaced && end == IKE_END_REPLACED && !sa->over && !hand_on(sa) &&
+	    sa->n_children) {
 		come_back(sa);
 		return;
 	}

@@ -105,7 +105,8 @@ static int put(struct v1_exchange *x, const struct v1_cfg *c, bool question, uin
 	return v1_cfg_write(kept, question, x->out, p, room);
 }
 
-static enum ike_rc asked(struct v1_exchange *x, const struct ike_payload *p, const struct v1_cfg *in)
+static enum ike_rc asked(struct v1_exchange *x, const struct ike_payload *p,
+			 const struct v1_cfg *in)
 {
 	struct v1_cfg out;
 
@@ -158,8 +159,8 @@ static void wishes(const struct ike_sa *sa, struct v1_cfg *c)
 {
 	const struct ike_conn_conf *f = sa->conn->conf;
 
-	*c = (struct v1_cfg){ .has = V1_CFG_INCLUDE | V1_CFG_EXCLUDE | V1_CFG_DOMAIN | V1_CFG_BANNER |
-				    V1_CFG_SPLIT_DNS };
+	*c = (struct v1_cfg){ .has = V1_CFG_INCLUDE | V1_CFG_EXCLUDE | V1_CFG_DOMAIN |
+				     V1_CFG_BANNER | V1_CFG_SPLIT_DNS };
 	for (unsigned i = 0; i < f->n_vips; i++) {
 		unsigned k = f->vips[i].ver == 6;
 		c->has |= k ? V1_CFG_ADDR6 | V1_CFG_DNS6
@@ -196,7 +197,8 @@ static void tell_given(const struct ike_sa *sa, const struct v1_cfg *c)
 	if (c->domain[0])
 		ike_sa_log(sa, LOG_LVL_INFO, "the peer says: domain %s", c->domain);
 	if (c->split_dns[0])
-		ike_sa_log(sa, LOG_LVL_INFO, "the peer says: it resolves names of %s", c->split_dns);
+		ike_sa_log(sa, LOG_LVL_INFO, "the peer says: it resolves names of %s",
+			   c->split_dns);
 	if (c->banner[0])
 		ike_sa_log(sa, LOG_LVL_NOTICE, "the peer says: %s", c->banner);
 }
@@ -218,7 +220,8 @@ static void no_address(struct v1_exchange *x)
 static bool sane(const struct ike_sa *sa, const struct ip_addr *a)
 {
 	return a->ver && !ip_addr_is_any(a) && !ip_addr_eq(a, &sa->local.addr) &&
-	       !ip_addr_eq(a, &sa->remote.addr) && !(a->ver == 4 && (a->b[0] == 127 || a->b[0] >= 224)) &&
+	       !ip_addr_eq(a, &sa->remote.addr) &&
+	       !(a->ver == 4 && (a->b[0] == 127 || a->b[0] >= 224)) &&
 	       !(a->ver == 6 && a->b[0] == 0xff);
 }
 

@@ -96,7 +96,8 @@ const struct cred *v1_own_cred(const struct ike_sa *sa)
 
 	for (unsigned i = 0; i < a->n_cred; i++) {
 		const struct cred *c = a->cred[i];
-		if (!c->key || (ph->offer.method && method_of_key(c->key) != v1_method_base(ph->offer.method)))
+		if (!c->key ||
+		    (ph->offer.method && method_of_key(c->key) != v1_method_base(ph->offer.method)))
 			continue;
 		if (!first)
 			first = c;
@@ -173,7 +174,8 @@ int v1_answer_sa(struct v1_exchange *x)
 	struct v1_terms t = v1_phase1_terms(conn, false, 0, methods);
 	const struct ike_payload *asked = ike_msg_find(x->m, IKE1_SA, NULL);
 
-	int rc = v1_ph1_choose(&conn->conf->proposals, &t, x->m, asked, &c, ph->why, sizeof(ph->why));
+	int rc =
+	    v1_ph1_choose(&conn->conf->proposals, &t, x->m, asked, &c, ph->why, sizeof(ph->why));
 	struct ike_payload *p = rc ? NULL : add_sa(x);
 	return p ? v1_sa_echo(x->m, &c, span_of(NULL, 0), span_of(NULL, 0), x->out, p) : -ENOSPC;
 }
@@ -396,7 +398,8 @@ int v1_find_psk(struct ike_sa *sa, struct span *key)
 	if (!s) {
 		snprintf(ph->why, sizeof(ph->why),
 			 "there is no secret for the peer %s: with IKEv1 it is found by "
-			 "address (main mode) or by remote id; add a secret section with one of these here",
+			 "address (main mode) or by remote id; add a secret section with one of "
+			 "these here",
 			 ip_addr_format(&sa->remote.addr, peer));
 		return -ENOENT;
 	}
@@ -434,8 +437,9 @@ int v1_make_keys(struct v1_exchange *x, struct span shared)
 
 /* -- in force -- */
 
-/* How long one that has been replaced stays. A peer rekeys what it has not heard to be deleted: where
- * lifetimes are short it must hear that soon, or two that both rekey have more and more of them. */
+/* How long one that has been replaced stays. A peer rekeys what it has not heard to be deleted:
+ * where lifetimes are short it must hear that soon, or two that both rekey have more and more of
+ * them. */
 uint64_t v1_left_wait(const struct ike_conn_conf *c)
 {
 	uint64_t life = c->rekey_ns;
@@ -446,11 +450,12 @@ uint64_t v1_left_wait(const struct ike_conn_conf *c)
 }
 
 /*
- * It has been replaced. We wait a little: for exchanges under way, since who deletes it at once does
- * not hear that a Quick Mode came to its end, and for a peer that has yet to see the new one through.
- * Some let the children end with the phase 1 that made them, unless a new one took them over: they
- * must not hear that the old one is deleted before they hear that XAUTH is over. Should the peer, after messages that crossed or were lost, have chosen the other one to stay, one
- * of us ends its own first, and the other hears of that in time (live.c).
+ * It has been replaced. We wait a little: for exchanges under way, since who deletes it at once
+ * does not hear that a Quick Mode came to its end, and for a peer that has yet to see the new one
+ * through. Some let the children end with the phase 1 that made them, unless a new one took them
+ * over: they must not hear that the old one is deleted before they hear that XAUTH is over. Should
+ * the peer, after messages that crossed or were lost, have chosen the other one to stay, one of us
+ * ends its own first, and the other hears of that in time (live.c).
  */
 static void leave(struct ike_sa *sa, const struct ike_sa *to)
 {

@@ -179,8 +179,9 @@ void v1_take_cr(struct v1_exchange *x)
 		there = there || !p->cert.data.len || available(x, p->cert.data);
 	}
 	if (named && !there) {
-		ike_refuse(&bad, IKE1_CERTIFICATE_UNAVAILABLE, IKE1_CR,
-			   "CR payload: no certificate of ours is of an authority that is asked for");
+		ike_refuse(
+		    &bad, IKE1_CERTIFICATE_UNAVAILABLE, IKE1_CR,
+		    "CR payload: no certificate of ours is of an authority that is asked for");
 		v1_discard(x, &bad);
 	}
 	for (const struct ike_payload *p = NULL; (p = ike_msg_find(x->m, IKE1_CR, p));) {
@@ -195,9 +196,10 @@ void v1_take_cr(struct v1_exchange *x)
 /* -- proofs -- */
 
 /*
- * The key of a hash that is needed before there is a shared secret: SKEYID of a pre-shared key, else
- * hash(Ni_b | Nr_b). RFC 2408 leaves open what AUTH is in the Base and Authentication Only exchanges;
- * this is RFC 2409's without the values that are not there yet, as others have it for Base.
+ * The key of a hash that is needed before there is a shared secret: SKEYID of a pre-shared key,
+ * else hash(Ni_b | Nr_b). RFC 2408 leaves open what AUTH is in the Base and Authentication Only
+ * exchanges; this is RFC 2409's without the values that are not there yet, as others have it for
+ * Base.
  */
 static int early_key(struct ike_sa *sa, uint8_t out[PRF_LEN_MAX], size_t *len)
 {
@@ -293,8 +295,8 @@ enum ike_rc v1_prove(struct v1_exchange *x, unsigned next, bool inner)
 		return IKE_DROP;
 	struct auth_octets o = octets(span_of(hash, len));
 	/* the row is only named in messages: IKEv1's signatures have none of their own */
-	const struct sig_info *name =
-	    sig_info(v1_method_base(ph->offer.method) == V1_BY_RSA ? SIG_RSA_SHA1 : SIG_ECDSA_256_RAW);
+	const struct sig_info *name = sig_info(
+	    v1_method_base(ph->offer.method) == V1_BY_RSA ? SIG_RSA_SHA1 : SIG_ECDSA_256_RAW);
 	return v1_wait(x, next, ike_work_sign(sa, &o, name, 0, ph->cred->key));
 }
 
@@ -373,7 +375,8 @@ static enum ike_rc verify(struct v1_exchange *x, EVP_PKEY *pinned, X509 *end,
 	}
 	struct span sig = ike_msg_find(x->m, IKE1_SIG, NULL)->raw.data;
 	sa->v1->ph->odd_proof = v1_method_base(sa->v1->ph->offer.method) == V1_BY_RSA &&
-				EVP_PKEY_get_size(pub) > 0 && sig.len != (size_t)EVP_PKEY_get_size(pub);
+				EVP_PKEY_get_size(pub) > 0 &&
+				sig.len != (size_t)EVP_PKEY_get_size(pub);
 	struct auth_octets o = octets(span_of(hash, len));
 	return ike_work_verify(sa, &o, 0, ike_msg_find(x->m, IKE1_SIG, NULL)->raw.data, 0, pinned,
 			       end, chain, pinned ? NULL : cas_of(sa), &sa->remote_id);

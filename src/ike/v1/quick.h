@@ -1,4 +1,4 @@
-/* What the two roles of Quick Mode (quick.c, quick_r.c) share. */
+/* What the two roles of Quick Mode (quick_i.c, quick_r.c) share (quick.c). */
 #ifndef IKE_V1_QUICK_H
 #define IKE_V1_QUICK_H
 

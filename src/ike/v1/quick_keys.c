@@ -25,8 +25,8 @@ int v1_ah_keys(const struct child_nego *c, struct ike_ah_up *ah)
 	const struct ike_sa *sa = c->sa;
 	struct span ni = span_of(c->ni, c->ni_len), nr = span_of(c->nr, c->nr_len);
 	struct span shared = secret_view(&c->shared);
-	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_in, ni, nr,
-				 &ah->suite, &ah->encr_in, &ah->integ_in);
+	int rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_in, ni,
+				 nr, &ah->suite, &ah->encr_in, &ah->integ_in);
 
 	if (rc == 0)
 		rc = v1_keymat_child(sa->suite.prf, sa->keys.d, shared, IKE_PROTO_AH, c->ah.spi_out,

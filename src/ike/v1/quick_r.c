@@ -220,7 +220,8 @@ static enum ike_rc answer(struct v1_exchange *x, const struct v1_choice *choice)
 
 	x->commit = x->m->hdr.flags & IKE1_FLAG_C;
 	v1_quick_commit(x);
-	if (!p || v1_quick_spi(c) || v1_sa_echo(x->m, choice, v1_quick_spi_bytes(c), v1_quick_ah_spi_bytes(c), x->out, p))
+	if (!p || v1_quick_spi(c) ||
+	    v1_sa_echo(x->m, choice, v1_quick_spi_bytes(c), v1_quick_ah_spi_bytes(c), x->out, p))
 		return v1_error(x, IKE_KILL, IKE1_NO_PROPOSAL_CHOSEN, "no SPI is left");
 	c->nr_len = V1_NONCE_LEN;
 	random_bytes(c->nr, c->nr_len);
@@ -260,7 +261,8 @@ enum ike_rc v1_quick_1(struct v1_exchange *x)
 
 static void wait_for_it(struct v1_exchange *x)
 {
-	ike_timer_set(&x->ike->timers, &x->t_again, clock_now_ns() + CONNECTED_NS, v1_exchange_fire);
+	ike_timer_set(&x->ike->timers, &x->t_again, clock_now_ns() + CONNECTED_NS,
+		      v1_exchange_fire);
 }
 
 enum ike_rc v1_quick_3(struct v1_exchange *x)

@@ -184,9 +184,9 @@ bool v1_group_allowed(const struct proposal *p, uint16_t group)
 }
 
 /* One proposal of a protocol, under a number. Returns how many transforms, or -ENOSPC. */
-static int offer_ph2_proposal(const struct proposal *p, uint8_t number, const struct v1_terms *terms,
-			      struct span spi, struct v1_life *life, struct ike_msg *m,
-			      struct ike_payload *sa)
+static int offer_ph2_proposal(const struct proposal *p, uint8_t number,
+			      const struct v1_terms *terms, struct span spi, struct v1_life *life,
+			      struct ike_msg *m, struct ike_payload *sa)
 {
 	struct ike_prop *w = ike_msg_add_prop(m, sa, number, p->proto, spi);
 	const struct proposal_alg *e;
@@ -202,8 +202,8 @@ static int offer_ph2_proposal(const struct proposal *p, uint8_t number, const st
 }
 
 /* Takes back what was written since: nothing of it has a number in IKEv1. */
-static void take_back(struct ike_msg *m, struct ike_payload *sa, unsigned props, unsigned transforms,
-		      unsigned attrs)
+static void take_back(struct ike_msg *m, struct ike_payload *sa, unsigned props,
+		      unsigned transforms, unsigned attrs)
 {
 	sa->sa.n = (uint16_t)(sa->sa.n - (m->n_props - props));
 	m->n_props = (uint16_t)props;
@@ -223,8 +223,10 @@ int v1_ph2_offer(const struct proposals *ours, const struct v1_terms *terms, str
 		if (!v1_group_allowed(&ours->p[i], terms->group))
 			continue;
 		for (unsigned k = 0; k < (ah->n ? ah->n : 1); k++) {
-			unsigned props = m->n_props, transforms = m->n_transforms, attrs = m->n_attrs;
-			int n = offer_ph2_proposal(&ours->p[i], number, terms, terms->spi, life, m, sa);
+			unsigned props = m->n_props, transforms = m->n_transforms,
+				 attrs = m->n_attrs;
+			int n =
+			    offer_ph2_proposal(&ours->p[i], number, terms, terms->spi, life, m, sa);
 			int outer = n > 0 && ah->n ? offer_ph2_proposal(&ah->p[k], number, terms,
 									terms->ah_spi, life, m, sa)
 						   : n;

@@ -326,8 +326,9 @@ static void explain_value(const struct v1_terms *terms, uint16_t group, char *wh
 	const struct dh_info *g = group ? dh_info(group) : NULL;
 
 	if (!g)
-		snprintf(why, whylen,
-			 "KE payload: a public value for PFS, but the proposal has no group for it");
+		snprintf(
+		    why, whylen,
+		    "KE payload: a public value for PFS, but the proposal has no group for it");
 	else if (!terms->ke_len)
 		snprintf(why, whylen,
 			 "KE payload: the proposal has PFS with %s, but no public value came",
@@ -349,9 +350,10 @@ static void explain(const struct proposals *ours, const struct v1_terms *terms, 
 		snprintf(why, whylen, "peer offered no ESP together with AH, which this child has");
 	else if (!seen->read)
 		snprintf(why, whylen,
-			 seen->bundle ? "peer offered only bundles of several protocols, which this "
-					"child does not have"
-				      : "peer offered no transform that is known here");
+			 seen->bundle
+			     ? "peer offered only bundles of several protocols, which this "
+			       "child does not have"
+			     : "peer offered no transform that is known here");
 	else if (!seen->method)
 		snprintf(why, whylen, "peer wants authentication by %s; this connection uses %s",
 			 ike_name_or_number(IKE_NAMES_AUTH1, seen->peer_method, a),
@@ -379,8 +381,8 @@ struct search {
 
 /* The best transform of one proposal, in place at of the message. UINT64_MAX: none will do. group:
  * it must have this one, for the second of a bundle; -1: any that the terms allow. */
-static uint64_t best_of(const struct search *w, const struct proposals *ours, unsigned at, int group,
-			struct v1_pick *out)
+static uint64_t best_of(const struct search *w, const struct proposals *ours, unsigned at,
+			int group, struct v1_pick *out)
 {
 	const struct ike_prop *p = &w->m->prop[at];
 	uint64_t best = NO_RANK;
@@ -406,7 +408,9 @@ static uint64_t best_of(const struct search *w, const struct proposals *ours, un
 		if (r >= best || (w->any_group && !value_fits(w->terms, &s, w->seen)))
 			continue;
 		best = r;
-		*out = (struct v1_pick){ .prop = (uint16_t)at, .transform = (uint16_t)t, .suite = s };
+		*out = (struct v1_pick){ .prop = (uint16_t)at,
+					 .transform = (uint16_t)t,
+					 .suite = s };
 		out->spi = p->spi.len == 4 ? load_be32(p->spi.p) : 0;
 		to_proposal(&s, p->number, &out->chosen);
 	}
@@ -495,8 +499,8 @@ int v1_sa_fault(const struct ike_msg *m, const struct ike_payload *sa, struct ik
 			if (!notify)
 				return 0;
 			if (rc == 0 && (notify != IKE1_INVALID_TRANSFORM_ID || t->id == 0))
-				rc = ike_refuse(bad, notify, IKE1_SA, "SA payload, transform %u: %s",
-						t->number, why);
+				rc = ike_refuse(bad, notify, IKE1_SA,
+						"SA payload, transform %u: %s", t->number, why);
 		}
 	}
 	return rc;

@@ -83,7 +83,8 @@ struct v1_terms {
 	uint16_t group;  /* only this one; 0: phase 1 any, phase 2 no PFS */
 	uint16_t encap;  /* phase 2: enum v1_encap */
 	struct span spi; /* phase 2, to offer */
-	/* phase 2, ESP: AH around it, offered and taken only together (RFC 2408 4.2: AND); NULL: none */
+	/* phase 2, ESP: AH around it, offered and taken only together (RFC 2408 4.2: AND); NULL:
+	 * none */
 	const struct proposals *ah;
 	struct span ah_spi; /* to offer */
 	size_t ke_len;      /* any_group: of the public value that came along; 0: none came */
@@ -121,10 +122,11 @@ int v1_ph2_choose(const struct proposals *ours, const struct v1_terms *terms, bo
 		  const struct ike_msg *m, const struct ike_payload *sa, struct v1_choice *out,
 		  char *why, size_t whylen) warn_unused;
 /*
- * What is wrong with an offer of which no transform at all can be read (RFC 2408 5.6): -EBADMSG with
- * the first fault in *bad. Transforms with numbers that are only not known here are no fault.
+ * What is wrong with an offer of which no transform at all can be read (RFC 2408 5.6): -EBADMSG
+ * with the first fault in *bad. Transforms with numbers that are only not known here are no fault.
  */
-int v1_sa_fault(const struct ike_msg *m, const struct ike_payload *sa, struct ike_bad *bad) warn_unused;
+int v1_sa_fault(const struct ike_msg *m, const struct ike_payload *sa,
+		struct ike_bad *bad) warn_unused;
 /* True when it holds exactly one proposal with one transform, or one of two protocols with one of
  * each: an answer (RFC 2408 4.2). */
 bool v1_sa_is_answer(const struct ike_msg *m, const struct ike_payload *sa);

@@ -34,6 +34,7 @@
 #include "ike/v1/vendor.h"
 
 #define V1_NONCE_LEN 32u
+#define V1_LINGER_NS (30 * NS_PER_S) /* a last message is repeated so long */
 #define V1_HELD_MAX  8    /* datagrams of one SA that wait for its job */
 #define V1_OPEN_MAX  32   /* exchanges of one SA at a time that the peer began */
 #define V1_GONE_MAX  8    /* SPIs the peer deleted before we knew them */
@@ -96,7 +97,7 @@ extern const struct v1_edge v1_edges[];
 extern const unsigned v1_n_edges;
 int v1_table_check(char *why, size_t whylen) warn_unused;
 const struct v1_edge *v1_edge_find(const struct v1_exchange *x, uint8_t number);
-/* Are the payloads of a message (struct ike_msg's seen) those of its row? 0 or -EBADMSG with *bad. */
+/* Are the payloads of a message (seen of struct ike_msg) those of its row? 0 or -EBADMSG. */
 int v1_check_row(const struct v1_edge *e, uint64_t seen, struct ike_bad *bad) warn_unused;
 
 struct v1_exchange {
@@ -113,7 +114,7 @@ struct v1_exchange {
 	uint8_t taking[32];
 	struct sealed sent; /* our last message */
 	unsigned times;     /* it went out so often */
-	uint64_t sent_ns;   /* when, the first time; 0: its answer has been here, or none is waited for */
+	uint64_t sent_ns; /* the first time; 0: its answer has been here, or none is waited for */
 	bool ended;         /* nothing more will come: kept only to repeat the last message */
 	struct ike_timer t_again;
 	/* the message in work */
@@ -165,7 +166,7 @@ struct v1_phase1 {
 	struct gate_salt salt;          /* of our cookie, and the endpoints it was made for */
 	struct endpoint made_local, made_remote;
 	bool odd_proof;          /* the peer's proof cannot be one: it has the wrong length */
-	uint16_t fault;          /* notify of a payload that was discarded; told when it comes to nothing */
+	uint16_t fault; /* notify of a payload that was discarded; told when it comes to nothing */
 	char refusal[512];
 	char why[768];
 };
@@ -180,10 +181,11 @@ struct v1_sa {
 	struct list held;
 	unsigned n_held;
 	uint32_t ours, peers; /* vendor IDs */
-	uint64_t rtt_ns, rtt_var_ns; /* how long answers take, and how much that varies; 0: not known */
+	/* how long answers take, and how much that varies; 0: not known */
+	uint64_t rtt_ns, rtt_var_ns;
 	uint64_t bytes, kbytes; /* protected by it so far, both ways; limit of that, 0: none */
 	bool bytes_soft, bytes_hard; /* what that limit demands is on its way */
-	uint16_t told;        /* notify of the last fault in the message in work whose event is out */
+	uint16_t told; /* notify of the last fault in the message in work whose event is out */
 	enum v1_natt natt;
 	uint8_t proof[2];               /* enum v1_proof of initiator and responder */
 	uint8_t stage;                  /* enum v1_stage */
@@ -195,7 +197,8 @@ struct v1_sa {
 	unsigned n_used, room_used;
 	bool keyless;   /* the peer deleted phase 1; its children go on (live.c) */
 	bool forgotten; /* the peer says, in the clear, that it does not know it */
-	uint32_t gone[V1_GONE_MAX]; /* a ring: a delete may overtake the message that names the SPI */
+	/* a ring: a delete may overtake the message that names the SPI */
+	uint32_t gone[V1_GONE_MAX];
 	unsigned n_gone;
 	uint64_t met_ns; /* when it took another one's place; 0: never */
 	uint8_t late;    /* so often it was to be deleted, and had got children again */
@@ -232,11 +235,17 @@ void v1_step_message(struct v1_exchange *x, const struct v1_edge *e);
 /* Starts what waits for the SA to be idle; goes on with held datagrams. */
 void v1_pump(struct ike_sa *sa);
 void v1_send(struct ike_sa *sa, const struct sealed *s);
-/* Arms the retransmission of x->sent. */
-void v1_sent(struct v1_exchange *x);
 /* Bytes a datagram may have before it is sent in fragments; 0: never. */
 uint32_t v1_fragment_size(const struct ike_sa *sa);
 void v1_work_done(struct ike_work *w);
+/* One under the SA cannot go on: the peer is told x->notify, whoever waits x->why. */
+void v1_exchange_end(struct v1_exchange *x);
+
+/* -- again.c -- */
+/* x->sent went out: it will again, until v1_answered(). */
+void v1_sent(struct v1_exchange *x);
+/* An answer came to what went out last. */
+void v1_answered(struct v1_exchange *x);
 void v1_exchange_fire(struct ike_timer *t);
 
 /* -- receive.c -- */
@@ -250,15 +259,16 @@ void v1_input(struct ike_sa *sa, const struct endpoint *local, const struct endp
 /* Logs the offence with its event of RFC 2408 section 5. sa NULL: a stranger's. */
 void v1_audit(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
 	      const struct ike_bad *bad);
-/* The same of what came in the clear with the cookies of an SA: as a stranger's it is logged seldom. */
+/* The same of what came in the clear with the cookies of an SA: as a stranger's it is logged
+ * seldom. */
 void v1_audit_clear(struct ike *ike, const struct ike_sa *sa, const struct endpoint *remote,
 		    const struct ike_bad *bad);
 /* As v1_audit(), of a payload that is discarded while the message goes on. */
 void v1_discard(struct v1_exchange *x, const struct ike_bad *bad);
 /* True when the peer has used the ID before; remembers it. */
 bool v1_id_used(struct ike_sa *sa, uint32_t id);
-/* An authentic message that was not played back came from there: a NAT moved the peer. Who sits behind
- * a NAT himself follows ports only, or anybody could lead him away. */
+/* An authentic message that was not played back came from there: a NAT moved the peer. Who sits
+ * behind a NAT himself follows ports only, or anybody could lead him away. */
 void v1_follow(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 	       bool marker);
 
@@ -268,7 +278,7 @@ struct v1_terms v1_phase1_terms(const struct ike_conn *c, bool initiator, uint16
 				uint16_t methods[4]);
 void v1_phase1_free(struct v1_phase1 **p);
 int v1_add_sa(struct v1_exchange *x); /* our offer */
-int v1_answer_sa(struct v1_exchange *x); /* our choice of the peer's offer in x->m, as it was offered */
+int v1_answer_sa(struct v1_exchange *x); /* our choice of the peer's offer in x->m, as it came */
 int v1_take_choice(struct ike_sa *sa, const struct v1_choice *c); /* -errno with ph->why */
 int v1_take_answer(struct v1_exchange *x);  /* the peer's choice; -errno with ph->why */
 int v1_add_nonce(struct v1_exchange *x);
@@ -316,8 +326,8 @@ bool v1_elsewhere(const struct ike_sa *sa);
 int v1_add_contact(struct v1_exchange *x, bool inner);
 /* auth_only.c: both have proved who they are, and that is all. */
 void v1_proved(struct v1_exchange *x);
-/* table.c: what a connection begins with (enum ike1_exchange), whether it lets the peer's in, whether
- * the exchange is of phase 1, and its name. */
+/* table.c: what a connection begins with (enum ike1_exchange), whether it lets the peer's in,
+ * whether the exchange is of phase 1, and its name. */
 uint8_t v1_exchange_of(const struct ike_conn_conf *c);
 bool v1_exchange_allowed(const struct ike_conn_conf *c, uint8_t exchange);
 const char *v1_exchange_name(uint8_t exchange);
@@ -331,12 +341,12 @@ void v1_established(struct v1_exchange *x);
 /* lifetime.c: seconds phase 1 may last, as we offer them. */
 uint64_t v1_phase1_lifetime(const struct ike_conn_conf *c);
 uint64_t v1_phase1_kbytes(const struct ike_conn_conf *c); /* what it may protect; 0: no limit */
-/* It comes into force: the shorter limits of both sides hold, and an initiator that offered more than
- * ours hears of that. */
+/* It comes into force: the shorter limits of both sides hold, and an initiator that offered more
+ * than ours hears of that. */
 void v1_take_lifetimes(struct ike_sa *sa);
-/* RESPONDER-LIFETIME of phase 1 (RFC 2407 4.6.3.1), under its protection: the shorter limit holds. */
+/* RESPONDER-LIFETIME of phase 1 (RFC 2407 4.6.3.1), under its protection: the shorter one holds. */
 void v1_phase1_limit(struct ike_sa *sa, const struct ike_payload *n);
-/* So many bytes of a message were protected by phase 1: near its limit in kilobytes it is replaced. */
+/* Phase 1 has protected so many bytes of a message: near its limit in kilobytes it is replaced. */
 void v1_protected(struct ike_sa *sa, size_t bytes);
 /* XAUTH, if there is any, is through: the SA is in force. */
 void v1_in_force(struct ike_sa *sa);
@@ -392,8 +402,8 @@ void v1_cfg_fini(struct ike_sa *sa);
 void v1_cfg_inherit(struct ike_sa *to, struct ike_sa *from);
 
 /* -- split.c -- */
-/* What `dynamic` means of our side and of the peer's: the address Mode Config gave, of the IP version
- * that the other side's selectors have, else the outer one. */
+/* What `dynamic` means of our side and of the peer's: the address Mode Config gave, of the IP
+ * version that the other side's selectors have, else the outer one. */
 const struct ip_addr *v1_inner_own(const struct ike_sa *sa, const struct ts_list *other);
 const struct ip_addr *v1_inner_peer(const struct ike_sa *sa, const struct ts_list *other);
 /* Cuts what was negotiated of the peer's side down to the networks it says are behind it. */
@@ -425,7 +435,8 @@ void v1_notify(struct ike_sa *sa, uint8_t proto, struct span spi, uint16_t type,
 void v1_notify_stranger(struct ike *ike, const struct endpoint *local,
 			const struct endpoint *remote, bool marker, const struct ike_hdr *h,
 			uint16_t type);
-/* CONNECTED, with the message ID of the Quick Mode; it is repeated for who repeats its last message. */
+/* CONNECTED, with the message ID of the Quick Mode; it is repeated for who repeats its last
+ * message. */
 void v1_connected(struct v1_exchange *x);
 void v1_delete_notice(struct ike_sa *sa, const struct ike_child *c); /* c NULL: of phase 1 */
 void v1_dpd_ask(struct ike_sa *sa, uint64_t heard);

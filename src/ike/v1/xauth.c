@@ -262,7 +262,8 @@ static enum ike_rc answer_out(struct v1_exchange *x, const struct ike_payload *i
 	x->done = true;
 	if (!can) {
 		snprintf(sa->v1->ph->why, sizeof(sa->v1->ph->why), "%s",
-			 u && !u->hash ? "the peer wants a kind of XAUTH other than name and password"
+			 u && !u->hash
+			     ? "the peer wants a kind of XAUTH other than name and password"
 			 : u ? "XAUTH: our own password is needed as it is: set secret, not hash"
 			     : "XAUTH: there is no user section for our xauth_id");
 		x->after = failed;
@@ -302,9 +303,10 @@ enum ike_rc v1_xauth_1(struct v1_exchange *x, const struct ike_payload *in)
 	if (!p || put_status(x, p, ok ? STATUS_OK : STATUS_FAIL))
 		return IKE_DROP;
 	if (!ok)
-		snprintf(sa->v1->ph->why, sizeof(sa->v1->ph->why),
-			 "the peer refuses our user name or password (XAUTH): make xauth_id and the "
-			 "secret of that user here what they are there");
+		snprintf(
+		    sa->v1->ph->why, sizeof(sa->v1->ph->why),
+		    "the peer refuses our user name or password (XAUTH): make xauth_id and the "
+		    "secret of that user here what they are there");
 	x->done = true;
 	x->after = ok ? proved : failed;
 	return IKE_OK;
