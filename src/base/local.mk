@@ -21,5 +21,7 @@ libbase_a_SOURCES = \
 	src/base/secret.c \
 	src/base/secret.h \
 	src/base/span.h \
+	src/base/why.c \
+	src/base/why.h \
 	src/base/wr.h \
 	src/base/list.h

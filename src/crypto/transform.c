@@ -4,10 +4,10 @@
  * checked struct esp_suite leaves.
  */
 #include "crypto/transform.h"
+#include "base/why.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,17 +93,7 @@ static const struct {
 	"chacha20poly1305, 3des, des or null"
 #define INTEG_WORDS_TEXT "sha256, sha384, sha512, sha1, md5, aesxcbc or aescmac"
 
-static int __attribute__((format(printf, 3, 4)))
-refuse(char *why, unsigned len, const char *fmt, ...)
-{
-	if (why && len) {
-		va_list ap;
-		va_start(ap, fmt);
-		vsnprintf(why, len, fmt, ap);
-		va_end(ap);
-	}
-	return -EINVAL;
-}
+#define refuse(...) why_say(-EINVAL, __VA_ARGS__)
 
 const struct encr_info *encr_info(enum encr_id id)
 {

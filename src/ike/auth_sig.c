@@ -9,11 +9,11 @@
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/rd.h"
 #include "base/secret.h"
+#include "base/why.h"
 #include "crypto/sig_digest.h"
 #include "ike/auth_octets.h"
 #include "ike/proto.h"
@@ -134,18 +134,7 @@ int auth_sign(const struct auth_octets *o, const struct sig_info *s, uint8_t met
 
 /* ---- checking */
 
-static int say(char *why, size_t whylen, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static int say(char *why, size_t whylen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (why && whylen)
-		vsnprintf(why, whylen, fmt, ap);
-	va_end(ap);
-	return -EACCES;
-}
+#define say(...) why_say(-EACCES, __VA_ARGS__)
 
 static void key_describe(EVP_PKEY *key, char *out, size_t max)
 {

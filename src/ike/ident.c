@@ -8,27 +8,16 @@
 #include <ctype.h>
 #include <errno.h>
 #include <openssl/x509.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "base/hex.h"
+#include "base/why.h"
 #include "base/wr.h"
 #include "ike/ident_dn.h"
 
-static int say(char *why, size_t whylen, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static int say(char *why, size_t whylen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (why && whylen)
-		vsnprintf(why, whylen, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
+#define say(...) why_say(-EINVAL, __VA_ARGS__)
 
 static int ident_set(struct ident *out, uint8_t type, const void *p, size_t len)
 {

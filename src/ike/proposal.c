@@ -6,11 +6,11 @@
 #include "ike/proposal.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/why.h"
 #include "crypto/dh.h"
 #include "crypto/prf.h"
 #include "crypto/transform.h"
@@ -25,17 +25,7 @@ static const char default_esp[] = "aes256gcm16-aes128gcm16-chacha20poly1305-esn-
 				  "aes256-aes128-sha256-sha384-sha512-esn-noesn";
 static const char default_ah[] = "sha256-sha384-sha512-esn-noesn";
 
-static int __attribute__((format(printf, 3, 4))) refuse(char *why, size_t len, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (len) {
-		va_start(ap, fmt);
-		vsnprintf(why, len, fmt, ap);
-		va_end(ap);
-	}
-	return -EINVAL;
-}
+#define refuse(...) why_say(-EINVAL, __VA_ARGS__)
 
 /* A cipher's row stands alone in crypto/'s keywords only as part of a suite: one of the two fits.
  */

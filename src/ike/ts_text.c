@@ -2,11 +2,11 @@
  * Selectors as text, both ways: "10.1.0.0/16[tcp/80]". The address part is cut off at the bracket,
  * what is inside at its first slash.
  */
+#include "base/why.h"
 #include "ike/ts.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,17 +23,7 @@ static const struct {
 	{ "l2tp", 115 },     { "sctp", 132 }, { "mh", 135 },  { "udplite", 136 },
 };
 
-static int refuse(char *why, size_t whylen, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static int refuse(char *why, size_t whylen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, whylen, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
+#define refuse(...) why_say(-EINVAL, __VA_ARGS__)
 
 /* Digits up to the end, or up to `stop`, as a number up to max. Returns what follows, NULL when it
  * is no such number. */

@@ -12,8 +12,6 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,21 +20,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/why.h"
 
 #define SLOT (((PORT_FRAME_MAX + PORT_TAIL + 64 + 4095) / 4096) * 4096)
 #define IP_AT 64 /* an IP header behind an untagged Ethernet header starts here: a cache line */
 #define ETH_LEN 14
-
-static int __attribute__((format(printf, 4, 5)))
-fail(int err, char *why, size_t whylen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, whylen, fmt, ap);
-	va_end(ap);
-	return err;
-}
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -103,8 +91,8 @@ static int open_socket(struct port *p, const struct port_opts *o, unsigned i, ui
 	int rc;
 
 	if (fd < 0)
-		return fail(-errno, why, whylen, "%s: packet socket: %s%s", p->name,
-			    strerror(errno), errno == EPERM ? " (CAP_NET_RAW)" : "");
+		return why_say(-errno, why, whylen, "%s: packet socket: %s%s", p->name,
+			       strerror(errno), errno == EPERM ? " (CAP_NET_RAW)" : "");
 	p->fd[i] = fd;
 	buffers(fd, o);
 	const struct {
@@ -122,10 +110,12 @@ static int open_socket(struct port *p, const struct port_opts *o, unsigned i, ui
 	};
 	for (unsigned k = 0; k < ARRAY_LEN(step); k++)
 		if (step[k].rc)
-			return fail(step[k].rc, why, whylen, "%s: packet socket, %s: %s", p->name,
-				    step[k].what, strerror(-step[k].rc));
+			return why_say(step[k].rc, why, whylen,
+				       "%s: packet socket, %s: %s", p->name,
+				       step[k].what, strerror(-step[k].rc));
 	rc = p->queues > 1 ? join_fanout(fd, group) : 0;
-	return rc ? fail(rc, why, whylen, "%s: packet socket, fanout: %s", p->name, strerror(-rc))
+	return rc ? why_say(rc, why, whylen,
+			    "%s: packet socket, fanout: %s", p->name, strerror(-rc))
 		  : 0;
 }
 
@@ -147,13 +137,13 @@ static int look(struct port *p, char *why, size_t whylen)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
 
 	if (fd < 0)
-		return fail(-errno, why, whylen, "socket: %s", strerror(errno));
+		return why_say(-errno, why, whylen, "socket: %s", strerror(errno));
 	memcpy(r.ifr_name, p->name, sizeof(p->name));
 	p->ifindex = (int)if_nametoindex(p->name);
 	if (p->ifindex == 0 || ioctl(fd, SIOCGIFHWADDR, &r) < 0)
-		err = fail(-ENODEV, why, whylen, "there is no interface %s", p->name);
+		err = why_say(-ENODEV, why, whylen, "there is no interface %s", p->name);
 	else if (r.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		err = fail(-EINVAL, why, whylen, "%s is not an Ethernet interface", p->name);
+		err = why_say(-EINVAL, why, whylen, "%s is not an Ethernet interface", p->name);
 	memcpy(p->mac, r.ifr_hwaddr.sa_data, sizeof(p->mac));
 	close(fd);
 	return err;
@@ -182,12 +172,12 @@ int port_open(struct port *p, const struct port_opts *o, char *why, size_t whyle
 	p->is_tap = o->tap;
 	p->queues = o->queues;
 	if (strlen(o->name) >= sizeof(p->name))
-		return fail(-ENAMETOOLONG, why, whylen, "interface \"%s\": the name is too long",
-			    o->name);
+		return why_say(-ENAMETOOLONG, why, whylen, "interface \"%s\": the name is too long",
+			       o->name);
 	memcpy(p->name, o->name, strlen(o->name) + 1);
 	if (o->queues < 1 || o->queues > TUN_MAX_QUEUES)
-		return fail(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name,
-			    o->queues, TUN_MAX_QUEUES);
+		return why_say(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name,
+			       o->queues, TUN_MAX_QUEUES);
 	if (p->is_tap) {
 		rc = open_tap(p, o, why, whylen);
 	} else {

@@ -8,25 +8,11 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/udp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-
-static int fail(int err, char *why, size_t whylen, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static int fail(int err, char *why, size_t whylen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (why && whylen)
-		vsnprintf(why, whylen, fmt, ap);
-	va_end(ap);
-	return err;
-}
+#include "base/why.h"
 
 static bool set_int(int fd, int level, int option, int value)
 {
@@ -102,17 +88,18 @@ static int set_common(struct sock *s, const struct sock_opts *o, char *why, size
 
 		if (r->kind == o->kind && r->ver == o->ver &&
 		    !set_int(s->fd, r->level, r->option, 1))
-			return fail(-errno, why, whylen, "cannot set socket option %s: %s", r->what,
-				    strerror(errno));
+			return why_say(-errno, why, whylen,
+				       "cannot set socket option %s: %s", r->what, strerror(errno));
 	}
 	set_groups(s);
 	if (o->reuse_port && o->kind == SOCK_KIND_UDP &&
 	    !set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1))
-		return fail(-errno, why, whylen, "cannot set socket option SO_REUSEPORT: %s",
-			    strerror(errno));
+		return why_say(-errno, why, whylen, "cannot set socket option SO_REUSEPORT: %s",
+			       strerror(errno));
 	if (o->mark && !set_int(s->fd, SOL_SOCKET, SO_MARK, (int)o->mark))
-		return fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)",
-			    o->mark, strerror(errno));
+		return why_say(-errno, why, whylen,
+			       "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)",
+			       o->mark, strerror(errno));
 	return 0;
 }
 
@@ -132,8 +119,8 @@ static int set_udp(struct sock *s, const struct sock_opts *o, char *why, size_t 
 
 	if (o->zero_csum && o->ver == 4) {
 		if (!set_int(s->fd, SOL_SOCKET, SO_NO_CHECK, 1))
-			return fail(-errno, why, whylen, "cannot send UDP checksum 0: %s",
-				    strerror(errno));
+			return why_say(-errno, why, whylen, "cannot send UDP checksum 0: %s",
+				       strerror(errno));
 	} else {
 		s->gso = o->gso && getsockopt(s->fd, IPPROTO_UDP, UDP_SEGMENT, &v, &len) == 0;
 	}
@@ -207,15 +194,16 @@ static int set_raw(struct sock *s, const struct sock_opts *o, char *why, size_t 
 	s->ext = o->ver == 6;
 	for (unsigned i = 0; s->ext && i < ARRAY_LEN(ext); i++)
 		if (!set_int(s->fd, IPPROTO_IPV6, ext[i], 1))
-			return fail(-errno, why, whylen, "cannot ask for extension headers: %s",
-				    strerror(errno));
+			return why_say(-errno, why, whylen, "cannot ask for extension headers: %s",
+				       strerror(errno));
 
 	if (o->shares <= 1)
 		return 0;
 	if (o->share >= o->shares)
-		return fail(-EINVAL, why, whylen, "share %u of %u", o->share, o->shares);
+		return why_say(-EINVAL, why, whylen, "share %u of %u", o->share, o->shares);
 	err = attach_share(s->fd, o);
-	return err ? fail(err, why, whylen, "cannot attach the SPI filter: %s", strerror(-err)) : 0;
+	return err ? why_say(err, why, whylen,
+			     "cannot attach the SPI filter: %s", strerror(-err)) : 0;
 }
 
 static int bind_to(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
@@ -228,13 +216,13 @@ static int bind_to(struct sock *s, const struct sock_opts *o, char *why, size_t 
 	if (at.addr.ver == 0)
 		at.addr = ip_addr_any(o->ver);
 	if (at.addr.ver != o->ver)
-		return fail(-EAFNOSUPPORT, why, whylen, "%s is not an IPv%u address",
-			    endpoint_format(&at, text), o->ver);
+		return why_say(-EAFNOSUPPORT, why, whylen, "%s is not an IPv%u address",
+			       endpoint_format(&at, text), o->ver);
 	len = endpoint_to_sockaddr(&at, &sa);
 	if (bind(s->fd, (const struct sockaddr *)&sa, len) == 0)
 		return 0;
-	return fail(-errno, why, whylen, "cannot bind to %s: %s", endpoint_format(&at, text),
-		    strerror(errno));
+	return why_say(-errno, why, whylen, "cannot bind to %s: %s", endpoint_format(&at, text),
+		       strerror(errno));
 }
 
 static int create(struct sock *s, const struct sock_opts *o, char *why, size_t whylen)
@@ -243,14 +231,14 @@ static int create(struct sock *s, const struct sock_opts *o, char *why, size_t w
 
 	*s = (struct sock){ .fd = -1, .kind = o->kind, .ver = o->ver, .df_now = -1 };
 	if (o->ver != 4 && o->ver != 6)
-		return fail(-EAFNOSUPPORT, why, whylen, "IP version %u", o->ver);
+		return why_say(-EAFNOSUPPORT, why, whylen, "IP version %u", o->ver);
 	s->fd = socket(o->ver == 4 ? AF_INET : AF_INET6,
 		       (udp ? SOCK_DGRAM : SOCK_RAW) | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		       udp ? IPPROTO_UDP : o->proto);
 	if (s->fd < 0)
-		return fail(-errno, why, whylen, "cannot open %s socket for IPv%u: %s%s",
-			    udp ? "a UDP" : "a raw", o->ver, strerror(errno),
-			    errno == EPERM ? " (CAP_NET_RAW)" : "");
+		return why_say(-errno, why, whylen, "cannot open %s socket for IPv%u: %s%s",
+			       udp ? "a UDP" : "a raw", o->ver, strerror(errno),
+			       errno == EPERM ? " (CAP_NET_RAW)" : "");
 	return 0;
 }
 
@@ -330,11 +318,12 @@ int sock_open_clear(struct sock *s, uint8_t ver, uint32_t mark, char *why, size_
 		err = -errno;
 	set_groups(s);
 	if (err)
-		err = fail(err, why, whylen, "cannot set up the raw IPv%u socket: %s", ver,
-			   strerror(-err));
+		err = why_say(err, why, whylen, "cannot set up the raw IPv%u socket: %s", ver,
+			      strerror(-err));
 	else if (mark && !set_int(s->fd, SOL_SOCKET, SO_MARK, (int)mark))
-		err = fail(-errno, why, whylen, "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)",
-			   mark, strerror(errno));
+		err = why_say(-errno, why, whylen,
+			      "cannot set socket mark 0x%x: %s (CAP_NET_ADMIN)",
+			      mark, strerror(errno));
 	if (err)
 		sock_close(s);
 	return err;

@@ -10,13 +10,12 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/why.h"
 #include "io/netlink.h"
 
 #ifndef TUN_F_USO4 /* Linux 6.2 */
@@ -41,35 +40,22 @@ static const struct {
 	{ 0, 0, "checksum and segmentation" },
 };
 
-static int fail(int err, char *why, size_t whylen, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static int fail(int err, char *why, size_t whylen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (why && whylen)
-		vsnprintf(why, whylen, fmt, ap);
-	va_end(ap);
-	return err;
-}
-
 /* The kernel's rules for a name (and no '%', which it would take for a pattern), in words. */
 static int check_name(const char *name, char *why, size_t whylen)
 {
 	size_t len = name ? strlen(name) : 0;
 
 	if (len == 0)
-		return fail(-EINVAL, why, whylen, "the device name is empty");
+		return why_say(-EINVAL, why, whylen, "the device name is empty");
 	if (len >= TUN_NAME_LEN)
-		return fail(-ENAMETOOLONG, why, whylen,
+		return why_say(-ENAMETOOLONG, why, whylen,
 			    "device name \"%s\" has %zu characters, at most %d are possible", name,
-			    len, TUN_NAME_LEN - 1);
+			       len, TUN_NAME_LEN - 1);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return fail(-EINVAL, why, whylen, "\"%s\" is not a device name", name);
+		return why_say(-EINVAL, why, whylen, "\"%s\" is not a device name", name);
 	for (const char *c = name; *c; c++) {
 		if (*c == '/' || *c == ':' || *c == '%' || (unsigned char)*c <= ' ' || *c == 0x7f)
-			return fail(
+			return why_say(
 			    -EINVAL, why, whylen,
 			    "device name \"%s\" must not contain '/', ':', '%%' or white space",
 			    name);
@@ -86,13 +72,14 @@ static int check_existing(struct tun *t, bool *multi_queue, char *why, size_t wh
 	int err = netlink_open(&n);
 
 	if (err)
-		return fail(err, why, whylen, "cannot ask for the list of links: %s",
-			    strerror(-err));
+		return why_say(err, why, whylen, "cannot ask for the list of links: %s",
+			       strerror(-err));
 	err = netlink_link_get(n, t->name, &l);
 	if (err == -ENODEV)
 		err = 0;
 	else if (err)
-		err = fail(err, why, whylen, "cannot look at link %s: %s", t->name, netlink_why(n));
+		err = why_say(err, why, whylen,
+			      "cannot look at link %s: %s", t->name, netlink_why(n));
 	netlink_close(&n);
 	if (err)
 		return err;
@@ -101,15 +88,16 @@ static int check_existing(struct tun *t, bool *multi_queue, char *why, size_t wh
 	if (t->created)
 		return 0;
 	if (strcmp(l.kind, "tun") != 0)
-		return fail(-EEXIST, why, whylen, "%s exists and is not a %s device", t->name,
-			    t->tap ? "TAP" : "TUN");
+		return why_say(-EEXIST, why, whylen, "%s exists and is not a %s device", t->name,
+			       t->tap ? "TAP" : "TUN");
 	if (l.tap != t->tap)
-		return fail(-EEXIST, why, whylen, "%s exists and is a %s device, not %s", t->name,
-			    l.tap ? "TAP" : "TUN", t->tap ? "TAP" : "TUN");
+		return why_say(-EEXIST, why, whylen,
+			       "%s exists and is a %s device, not %s", t->name,
+			       l.tap ? "TAP" : "TUN", t->tap ? "TAP" : "TUN");
 	if (l.queues > 0)
-		return fail(-EBUSY, why, whylen, "%s is in use by another process", t->name);
+		return why_say(-EBUSY, why, whylen, "%s is in use by another process", t->name);
 	if (t->queues > 1 && !l.multi_queue)
-		return fail(
+		return why_say(
 		    -EINVAL, why, whylen,
 		    "%s exists with a single queue, %u are needed: delete it, or use one worker",
 		    t->name, t->queues);
@@ -125,8 +113,8 @@ static int open_queue(struct tun *t, bool multi_queue, char *why, size_t whylen)
 
 	if (fd < 0) {
 		err = -errno;
-		return fail(err, why, whylen, "cannot open %s: %s%s", TUN_DEVICE, strerror(-err),
-			    err == -ENOENT || err == -ENODEV
+		return why_say(err, why, whylen, "cannot open %s: %s%s", TUN_DEVICE, strerror(-err),
+			       err == -ENOENT || err == -ENODEV
 				? " (load the \"tun\" module, or give the container this device)"
 				: "");
 	}
@@ -137,20 +125,21 @@ static int open_queue(struct tun *t, bool multi_queue, char *why, size_t whylen)
 		err = -errno;
 		(void)close(fd);
 		if (err == -EBUSY)
-			return fail(err, why, whylen, "%s is in use by another process", t->name);
+			return why_say(err, why, whylen,
+				       "%s is in use by another process", t->name);
 		if (err == -EPERM)
-			return fail(err, why, whylen,
-				    "no permission to %s %s device %s (CAP_NET_ADMIN)",
-				    t->created ? "create" : "use", t->tap ? "TAP" : "TUN",
-				    t->name);
-		return fail(err, why, whylen, "cannot create %s device %s: %s",
-			    t->tap ? "TAP" : "TUN", t->name, strerror(-err));
+			return why_say(err, why, whylen,
+				       "no permission to %s %s device %s (CAP_NET_ADMIN)",
+				       t->created ? "create" : "use", t->tap ? "TAP" : "TUN",
+				       t->name);
+		return why_say(err, why, whylen, "cannot create %s device %s: %s",
+			       t->tap ? "TAP" : "TUN", t->name, strerror(-err));
 	}
 	if (ioctl(fd, TUNSETVNETHDRSZ, &vnet_len) < 0) {
 		err = -errno;
 		(void)close(fd);
-		return fail(err, why, whylen, "%s: cannot set the packet header's length: %s",
-			    t->name, strerror(-err));
+		return why_say(err, why, whylen, "%s: cannot set the packet header's length: %s",
+			       t->name, strerror(-err));
 	}
 	return fd;
 }
@@ -169,7 +158,8 @@ static int set_offload(struct tun *t, bool want, char *why, size_t whylen)
 				   t->name, offload_steps[i].lacks);
 		return 0;
 	}
-	return fail(-errno, why, whylen, "%s: cannot set offloads: %s", t->name, strerror(errno));
+	return why_say(-errno, why, whylen,
+		       "%s: cannot set offloads: %s", t->name, strerror(errno));
 }
 
 int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
@@ -184,8 +174,8 @@ int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
 	if (err)
 		return err;
 	if (o->queues < 1 || o->queues > TUN_MAX_QUEUES)
-		return fail(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name,
-			    o->queues, TUN_MAX_QUEUES);
+		return why_say(-EINVAL, why, whylen, "%s: %u queues, 1 to %d are possible", o->name,
+			       o->queues, TUN_MAX_QUEUES);
 	memcpy(t->name, o->name, strlen(o->name) + 1);
 	t->queues = o->queues;
 	t->tap = o->tap;
@@ -201,12 +191,13 @@ int tun_open(struct tun *t, const struct tun_opts *o, char *why, size_t whylen)
 		t->ifindex = (int)if_nametoindex(t->name);
 		if (t->ifindex == 0)
 			err =
-			    fail(-errno, why, whylen, "%s vanished: %s", t->name, strerror(errno));
+			    why_say(-errno, why, whylen,
+				    "%s vanished: %s", t->name, strerror(errno));
 	}
 	/* Last, so that a failure leaves nothing behind. */
 	if (!err && o->persist && ioctl(t->fd[0], TUNSETPERSIST, 1UL) < 0)
-		err = fail(-errno, why, whylen, "%s: cannot make it persistent: %s", t->name,
-			   strerror(errno));
+		err = why_say(-errno, why, whylen, "%s: cannot make it persistent: %s", t->name,
+			      strerror(errno));
 	if (err) {
 		tun_close(t);
 		return err;
