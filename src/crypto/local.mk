@@ -7,6 +7,8 @@ libcrypt_a_SOURCES = \
 	src/crypto/crypt.h \
 	src/crypto/dh.c \
 	src/crypto/dh.h \
+	src/crypto/ecdsa_raw.c \
+	src/crypto/ecdsa_raw.h \
 	src/crypto/gather.h \
 	src/crypto/hash.c \
 	src/crypto/hash.h \

@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/rsa.h>
 
+#include "crypto/ecdsa_raw.h"
 #include "crypto/gather.h"
 
 #define DER(s)                                                                                     \
@@ -266,40 +266,6 @@ static unsigned coord_len(const struct sig_info *s)
 	return 0;
 }
 
-static bool der_to_raw(const struct sig_info *s, uint8_t *sig, size_t *len)
-{
-	const unsigned char *p = sig;
-	int n = (int)coord_len(s);
-	ECDSA_SIG *e = d2i_ECDSA_SIG(NULL, &p, (long)*len);
-	bool ok = e && BN_bn2binpad(ECDSA_SIG_get0_r(e), sig, n) == n &&
-		  BN_bn2binpad(ECDSA_SIG_get0_s(e), sig + n, n) == n;
-
-	*len = 2 * (size_t)n;
-	ECDSA_SIG_free(e);
-	return ok;
-}
-
-/* Returns the length of the DER form in out, 0 when sig has the wrong length. */
-static size_t raw_to_der(const struct sig_info *s, struct span sig, uint8_t out[SIG_LEN_MAX])
-{
-	size_t n = coord_len(s);
-	unsigned char *p = out;
-	int len = 0;
-
-	if (sig.len != 2 * n)
-		return 0;
-	ECDSA_SIG *e = ECDSA_SIG_new();
-	BIGNUM *r = BN_bin2bn(sig.p, (int)n, NULL), *t = BN_bin2bn(sig.p + n, (int)n, NULL);
-	if (e && r && t && ECDSA_SIG_set0(e, r, t)) {
-		r = t = NULL; /* e's now */
-		len = i2d_ECDSA_SIG(e, &p);
-	}
-	BN_free(r);
-	BN_free(t);
-	ECDSA_SIG_free(e);
-	return len > 0 ? (size_t)len : 0;
-}
-
 /* ---- signing and verifying */
 
 /* A key bound to one hash and salt length (RFC 4055 3.1) refuses to find the length by itself. */
@@ -339,7 +305,7 @@ int sig_sign(const struct sig_info *s, EVP_PKEY *key, const struct span *v, unsi
 		   !pss_set(s, pc, RSA_PSS_SALTLEN_DIGEST)) {
 		rc = -EKEYREJECTED;
 	} else if (EVP_DigestSign(c, out, &out_len, g.p, g.len) > 0 &&
-		   (!s->curve || der_to_raw(s, out, &out_len))) {
+		   (!s->curve || ecdsa_to_raw(coord_len(s), out, &out_len))) {
 		*len = out_len;
 		rc = 0;
 	}
@@ -359,7 +325,7 @@ int sig_verify(const struct sig_info *s, EVP_PKEY *key, const struct span *v, un
 	if (!sig_fits(s, key))
 		return -EKEYREJECTED;
 	if (s->curve)
-		sig = span_of(der, raw_to_der(s, sig, der));
+		sig = span_of(der, ecdsa_from_raw(coord_len(s), sig, der));
 	if (sig.len == 0)
 		return -EBADMSG;
 	int rc = gather_init(&g, v, n);
