@@ -57,6 +57,7 @@ int ike_new(const struct ike_env *env, struct ike_conf *conf, struct ike **out, 
 	list_init(&ike->drains);
 	ike->stranger_log = (struct log_limit){ .burst = STRANGER_BURST, .every_ns = NS_PER_S };
 	ike->spi_limit = (struct log_limit){ .burst = SPI_BURST, .every_ns = NS_PER_S / SPI_BURST };
+	ike->strange_max = IKE_STRANGE_MAX;
 	ike->conf = ike_conf_ref(conf);
 	struct gate_limits l = limits_of(conf);
 	ike->gate = gate_new(&l);

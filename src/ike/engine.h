@@ -104,6 +104,7 @@ struct ike_sa {
 	bool lingers;               /* over, but in the table to repeat its last answer */
 	uint8_t spi_i[8], spi_r[8];
 	struct ip_addr gate_addr;
+	uint32_t strange; /* of ike->strange: bytes kept for it while it is half-open */
 	struct endpoint local, remote;
 	struct ident local_id, remote_id; /* owned; type 0: not known yet */
 
@@ -268,6 +269,9 @@ struct ike {
 		struct endpoint local;
 		uint8_t spi_i[8], spi_r[8];
 	} heard; /* the datagram being handled; for ike_audit() */
+	/* Bytes kept for peers that have not proved themselves: their first messages, fragments, what
+	 * waits for a job. */
+	uint64_t strange, strange_max;
 	unsigned depth; /* calls from outside that are active: SAs are freed when it is back at 0 */
 	struct list drains;   /* pairs that were replaced and still receive: child.c */
 	unsigned handling;    /* handlers and builders that run: no other may begin */
@@ -341,6 +345,12 @@ void ike_sa_set_spi(struct ike_sa *sa, const uint8_t *spi);
 /* The SA is in force (the state follows when the stepper is done): tables by identity, counters,
  * lifetimes, liveness, SA_UP. replaces: of a rekeying, told as SA_REKEYED instead; else NULL. */
 void ike_sa_established(struct ike_sa *sa, const struct ike_sa *replaces);
+/* What is kept for a half-open SA: false when it is too much, for it or in all. give: some of it is
+ * not kept any more. */
+#define IKE_STRANGE_SA  (128u << 10)
+#define IKE_STRANGE_MAX (32u << 20)
+bool ike_sa_strange_take(struct ike_sa *sa, size_t bytes);
+void ike_sa_strange_give(struct ike_sa *sa, size_t bytes);
 /* No longer half-open: it is established, or over. */
 void ike_sa_close_gate(struct ike_sa *sa);
 /* Something came up that another SA with this peer may do too: with unique = replace it is looked into

@@ -212,10 +212,34 @@ void ike_sa_arm_life(struct ike_sa *sa)
 		ike_timer_stop(&sa->ike->timers, &sa->t_life);
 }
 
+bool ike_sa_strange_take(struct ike_sa *sa, size_t bytes)
+{
+	struct ike *ike = sa->ike;
+
+	if (!sa->half_open)
+		return true;
+	if (bytes > IKE_STRANGE_SA - sa->strange || ike->strange + bytes > ike->strange_max) {
+		ike->stats.half_open_refused++;
+		return false;
+	}
+	sa->strange += (uint32_t)bytes;
+	ike->strange += bytes;
+	return true;
+}
+
+void ike_sa_strange_give(struct ike_sa *sa, size_t bytes)
+{
+	uint32_t n = bytes < sa->strange ? (uint32_t)bytes : sa->strange;
+
+	sa->strange -= n;
+	sa->ike->strange -= n;
+}
+
 void ike_sa_close_gate(struct ike_sa *sa)
 {
 	if (sa->half_open)
 		gate_close(sa->ike->gate, &sa->gate_addr);
+	ike_sa_strange_give(sa, sa->strange);
 	sa->half_open = false;
 }
 

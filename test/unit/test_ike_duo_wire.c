@@ -3,6 +3,8 @@
  * forged and changed messages, and what is answered to who is not understood.
  */
 #include "base/random.h"
+#include "ike/reassembly.h"
+#include "ike/v2/internal.h"
 #include "test_ike_duo.h"
 
 static unsigned to_lose, seen;
@@ -194,6 +196,120 @@ START_TEST(test_forged_refusal)
 }
 END_TEST
 
+/* ---- what strangers may have us keep and send */
+
+static struct {
+	uint8_t p[2048];
+	size_t len;
+} caught;
+
+/* The first datagram, and nothing else, is caught. */
+static bool catch_first(struct duo *duo, struct duo_msg *m)
+{
+	if (!caught.len) {
+		memcpy(caught.p, m->p, m->len);
+		caught.len = m->len;
+	}
+	return m->from == &duo->b;
+}
+
+static void catch_init(void)
+{
+	char why[128];
+	uint64_t order;
+
+	caught.len = 0;
+	d.hook = catch_first;
+	duo_start(&d);
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &order, why, sizeof(why)), 0);
+	ck_assert_uint_gt(caught.len, 100);
+	ck_assert_int_eq(ike_terminate(d.a.ike, "b", &order, why, sizeof(why)), 0);
+}
+
+static void send_caught(uint8_t spi)
+{
+	struct endpoint from = { d.a.addr, 500 }, to = { d.b.addr, 500 };
+	uint8_t copy[sizeof(caught.p)];
+
+	memcpy(copy, caught.p, caught.len);
+	copy[0] = spi;
+	ike_receive(d.b.ike, &to, &from, false, copy, caught.len);
+}
+
+/* Who sends the same IKE_SA_INIT for ever, perhaps in another's name, is not answered for ever. */
+START_TEST(test_init_repeated)
+{
+	catch_init();
+	for (unsigned i = 0; i < 100; i++)
+		send_caught(1);
+	ck_assert_uint_ge(d.b.sent, 6); /* more than a peer in need asks for */
+	ck_assert_uint_le(d.b.sent, 15);
+	d.hook = NULL;
+	duo_run(&d, 60 * NS_PER_S);
+	duo_up(&d, &d.a, "b");
+}
+END_TEST
+
+/* First messages of many are kept up to a limit of bytes, and given up with the half-open SAs. */
+START_TEST(test_init_bytes)
+{
+	struct ike_stats s;
+
+	d.b.conf->cookie_threshold = d.b.conf->block_threshold = 0;
+	catch_init();
+	d.b.ike->strange_max = 5 * caught.len;
+	for (unsigned i = 0; i < 50; i++)
+		send_caught((uint8_t)i);
+	ike_stats(d.b.ike, &s);
+	ck_assert_uint_eq(s.half_open, 5);
+	ck_assert_uint_eq(s.half_open_refused, 45);
+	ck_assert_uint_eq(d.b.ike->strange, 5 * caught.len);
+	d.hook = NULL;
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+	duo_up(&d, &d.a, "b");
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+}
+END_TEST
+
+/* The last fragment never comes. */
+static bool lose_last(struct duo *duo, struct duo_msg *m)
+{
+	return m->p[16] != IKE2_SKF || load_be16(m->p + 32) != load_be16(m->p + 34);
+}
+
+/* Fragments of an IKE_AUTH that never becomes whole count, and too many are not kept. */
+START_TEST(test_fragment_bytes)
+{
+	d.a.conn->fragment_size = 200;
+	d.a.conn->keyingtries = 1;
+	d.hook = lose_last;
+	duo_start(&d);
+	if (_i)
+		d.b.ike->strange_max = 700;
+	uint64_t order;
+	char why[128];
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &order, why, sizeof(why)), 0);
+	duo_run(&d, 10 * NS_PER_S);
+	const struct ike_sa *sa = list_entry(d.b.ike->sas.next, struct ike_sa, all);
+	ck_assert(sa->half_open);
+	ck_assert_uint_eq(sa->strange, d.b.ike->strange);
+	if (_i) {
+		ck_assert_uint_le(sa->strange, 700);
+		ck_assert(!sa->frags[0] || sa->frags[0]->bytes < 500);
+	} else {
+		ck_assert_ptr_nonnull(sa->frags[0]);
+		ck_assert_uint_gt(sa->strange, sa->init->got.len + sa->frags[0]->bytes);
+	}
+	duo_run(&d, 200 * NS_PER_S);
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+	d.hook = NULL;
+	d.b.ike->strange_max = IKE_STRANGE_MAX;
+	duo_up(&d, &d.a, "b");
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+}
+END_TEST
+
 /* A critical payload that nobody knows is named in the answer; an SPI that nobody has is answered,
  * but not often. */
 START_TEST(test_unknown)
@@ -253,6 +369,9 @@ TCase *first_wire_case(void)
 	tcase_add_loop_test(t, test_tampered, 0, 8);
 	tcase_add_test(t, test_forged_refusal);
 	tcase_add_test(t, test_unknown);
+	tcase_add_test(t, test_init_repeated);
+	tcase_add_test(t, test_init_bytes);
+	tcase_add_loop_test(t, test_fragment_bytes, 0, 2);
 	tcase_add_test(t, test_version);
 	return t;
 }

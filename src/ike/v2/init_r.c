@@ -12,6 +12,8 @@
 #include "base/random.h"
 #include "ike/v2/internal.h"
 
+#define INIT_REPEATS 12 /* of one answer */
+
 /* A first message being looked at; nothing of it is kept. */
 struct first {
 	struct ike *ike;
@@ -57,7 +59,9 @@ static bool duplicate(const struct first *f)
 			return true;
 		if (!span_eq(span_of(sa->init->got.p, sa->init->got.len), f->datagram))
 			continue;
-		if (sa->answer.n && sa->next_recv == 1) {
+		/* who sends what nobody answers may not be where it says: our answer is longer */
+		if (sa->answer.n && sa->next_recv == 1 && sa->init->repeats < INIT_REPEATS) {
+			sa->init->repeats++;
 			f->ike->stats.retransmitted++;
 			v2_send(sa, &sa->answer);
 		}
@@ -81,7 +85,10 @@ static bool pass_gate(struct first *f)
 		ike->stats.cookies_bad++;
 	switch (gate_ask(ike->gate, &f->remote->addr, good)) {
 	case GATE_PASS:
-		return true;
+		if (ike->strange + f->datagram.len <= ike->strange_max)
+			return true;
+		ike->stats.half_open_refused++;
+		return false;
 	case GATE_REFUSE:
 		ike->stats.half_open_refused++;
 		return false;
@@ -173,6 +180,7 @@ static struct ike_sa *make_sa(struct first *f)
 	sa->gate_addr = f->remote->addr;
 	gate_open(ike->gate, &sa->gate_addr);
 	sa->half_open = true;
+	(void)ike_sa_strange_take(sa, f->datagram.len); /* pass_gate() has looked */
 	ike_table_add(&ike->by_init, &sa->by_init, init_hash(ike, f->remote, sa->spi_i));
 	v2_sa_created(sa);
 	return sa;

@@ -27,6 +27,7 @@ struct v2_init {
 	const struct dh_info *group;
 	struct dh *dh;       /* initiator */
 	struct buf cookie;   /* initiator: to be sent back */
+	unsigned repeats;    /* responder: times our answer went out again */
 	unsigned restarts;   /* COOKIE and INVALID_KE_PAYLOAD answers followed */
 	uint16_t want_group; /* initiator: the peer asked for it */
 	struct proposal chosen;

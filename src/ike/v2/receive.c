@@ -52,7 +52,7 @@ static bool is_pending(const struct ike_sa *sa, const struct ike_hdr *h)
 static void hold(struct ike_sa *sa, const struct endpoint *local, const struct endpoint *remote,
 		 bool marker, const uint8_t *p, size_t len, const struct ike_hdr *h)
 {
-	if (sa->n_held == V2_HELD_MAX || is_pending(sa, h))
+	if (sa->n_held == V2_HELD_MAX || is_pending(sa, h) || !ike_sa_strange_take(sa, len))
 		return;
 	struct ike_held *d = malloc(sizeof(*d) + len);
 	if (!d)
@@ -71,6 +71,7 @@ void v2_held_run(struct ike_sa *sa)
 		struct ike_held *d = list_entry(sa->held.next, struct ike_held, link);
 		list_del(&d->link);
 		sa->n_held--;
+		ike_sa_strange_give(sa, d->len);
 		v2_input(sa, &d->local, &d->remote, d->marker, d->bytes, d->len, &d->hdr);
 		free(d);
 	}

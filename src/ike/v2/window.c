@@ -146,9 +146,14 @@ static int open_message(struct ike_sa *sa, uint8_t *p, size_t len, const struct 
 		ike->stats.not_authentic++;
 		return -EBADMSG;
 	}
-	if (!*frags && (ike->in->seen & IKE_BIT(IKE2_SKF)) && !(*frags = calloc(1, sizeof(**frags))))
+	bool fragment = ike->in->seen & IKE_BIT(IKE2_SKF);
+	if (fragment && !ike_sa_strange_take(sa, len))
+		return -ENOMEM;
+	if (!*frags && fragment && !(*frags = calloc(1, sizeof(**frags))))
 		return -ENOMEM;
 	int rc = seal_open(ike->in, p, len, sa->open, *frags, whole, &bad);
+	if (fragment && rc != -EINPROGRESS) /* nothing more of it is kept than before */
+		ike_sa_strange_give(sa, len);
 	if (*frags && !(*frags)->part)
 		forget(frags);
 	if (rc == -EBADMSG && bad.notify) {
