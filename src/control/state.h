@@ -128,7 +128,8 @@ void watch_seqs(struct daemon *d);
 void watch_mtu(struct daemon *d);
 /* The same for one, when it is new or has moved. */
 void watch_mtu_of(struct daemon *d, struct sa *sa);
-/* MTU of an outbound SA's way out, without what ICMP has told; 0: no route. */
+/* MTU of an outbound SA's way out, without what ICMP has told; what it starts with where there is no
+ * route, as behind an SA around it. */
 uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa);
 
 /* ---- pmtu.c ---- */

@@ -341,6 +341,25 @@ struct mtu_pass {
 	uint32_t least;
 };
 
+/* 0: not known. */
+static uint32_t route_mtu(struct daemon *d, struct route_cache *cache, const struct sa *sa)
+{
+	const struct sa_path *path = atomic_load(&sa->path);
+
+	if (sa->conf->path_mtu)
+		return sa->conf->path_mtu;
+	if (sa->group)
+		return interface_mtu(d, sa);
+	return path && path->dst.addr.ver ? outer_mtu(d, cache, &path->dst.addr) : 0;
+}
+
+uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa)
+{
+	uint32_t mtu = route_mtu(d, NULL, sa);
+
+	return mtu ? mtu : SA_OUTER_MTU_DEFAULT;
+}
+
 static void look(struct sa *sa, void *arg)
 {
 	struct mtu_pass *m = arg;
@@ -348,11 +367,11 @@ static void look(struct sa *sa, void *arg)
 
 	if (sa->dir != DIR_OUT || !sa_usable(sa) || !path || !path->dst.addr.ver)
 		return;
-	uint32_t outer = sa->conf->path_mtu ? sa->conf->path_mtu
-			 : sa->group	    ? interface_mtu(m->d, sa)
-					    : outer_mtu(m->d, m->cache, &path->dst.addr);
-	if (!outer) /* no route just now: keep what we knew */
+	uint32_t outer = route_mtu(m->d, m->cache, sa);
+	if (!outer && !sa->pmtu) /* no route just now: keep what we knew */
 		return;
+	if (!outer) /* there is none for what goes through another SA, which routers speak of all the same */
+		outer = SA_OUTER_MTU_DEFAULT;
 	outer = pmtu_now(sa, outer, clock_now_ns());
 	uint32_t inner = sa_inner_mtu(sa, outer, path->dst.addr.ver);
 	if (inner != atomic_load(&sa->inner_mtu)) {
@@ -364,17 +383,6 @@ static void look(struct sa *sa, void *arg)
 		m->least = inner;
 		m->tightest = sa;
 	}
-}
-
-uint32_t watch_route_mtu(struct daemon *d, const struct sa *sa)
-{
-	const struct sa_path *path = atomic_load(&sa->path);
-
-	if (sa->conf->path_mtu)
-		return sa->conf->path_mtu;
-	if (sa->group)
-		return interface_mtu(d, sa);
-	return path && path->dst.addr.ver ? outer_mtu(d, NULL, &path->dst.addr) : 0;
 }
 
 void watch_mtu_of(struct daemon *d, struct sa *sa)

@@ -17,7 +17,6 @@
 #define ESP_HEADER        8u   /* SPI and sequence number */
 #define ESP_TRAILER       2u   /* pad length and next header */
 #define UDP_HEADER        8u
-#define OUTER_MTU_DEFAULT 1500u /* until the route says otherwise */
 #define OUTER_MTU_MAX     65535u
 
 static unsigned outer_header(int ver)
@@ -212,7 +211,7 @@ static void fill(struct sa *sa)
 	unsigned padding = sa->proto == SA_AH ? 0 : ESP_TRAILER + sa->align - 1u;
 	sa->overhead_max = (uint16_t)(overhead_fixed(sa, ver) + padding -
 				      (sa->mode == SA_TRANSPORT ? outer_header(ver) : 0));
-	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : OUTER_MTU_DEFAULT, ver);
+	sa->inner_mtu = sa_inner_mtu(sa, c->path_mtu ? c->path_mtu : SA_OUTER_MTU_DEFAULT, ver);
 	sa->installed_ns = clock_now_ns();
 	if (c->dir == DIR_OUT)
 		sa->iv_base = first_iv(c);

@@ -24,6 +24,8 @@
 enum sa_proto { SA_ESP = 50, SA_AH = 51 };
 enum sa_mode { SA_TUNNEL, SA_TRANSPORT };
 enum sa_encap { SA_ENCAP_NONE, SA_ENCAP_UDP }; /* raw IP protocol, or UDP port 4500 */
+#define SA_OUTER_MTU_DEFAULT 1500u /* path MTU until the route says otherwise */
+
 enum sa_df { SA_DF_COPY, SA_DF_SET, SA_DF_CLEAR };
 enum sa_fragment { SA_FRAG_BEFORE, SA_FRAG_AFTER };
 

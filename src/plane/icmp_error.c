@@ -4,6 +4,9 @@
  * round, it tells the policy, and the SA. What was decided about one such message says nothing
  * about the next, so nothing of it enters the flow tables.
  *
+ * An SA around another one carries errors about the packets of that: from routers between the two
+ * ends that the outer one has on its far side (RFC 2401 4.5, cases 3 and 4).
+ *
  * And which types of them pass at all, and which are told (RFC 4301 6, 6.1.1).
  */
 #include "packet/quote.h"
@@ -41,6 +44,27 @@ const struct policy *icmp_error_in(struct worker *w, const struct policy *own, c
 	if (!icmp_is_error(&info->key) || !spd_icmp_is_nobodys(own))
 		return NULL;
 	return policy_of_quote(w, DIR_IN, ip, info, back);
+}
+
+bool icmp_error_of_bundle(const struct policy *pol, struct sa *const *sa, unsigned n,
+			  const uint8_t *ip, const struct pkt_info *info)
+{
+	struct icmp_quote_sa qs;
+	struct icmp_quote q;
+
+	if (n >= pol->n_out || pol->n_in != pol->n_out ||
+	    !icmp_quote_read(info->key.ver, ip + info->l4_off, info->len - info->l4_off, &q) ||
+	    !icmp_quote_sa(&q, &qs) || qs.udp)
+		return false;
+	const struct sa *made = pol->out[pol->n_out - 1 - n];
+	if (made->proto != qs.proto || made->spi != qs.spi ||
+	    !ip_addr_eq(&made->conf->dst, &qs.dst) ||
+	    (made->conf->src.ver && !ip_addr_eq(&made->conf->src, &qs.src)))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (sa[i] != pol->in[pol->n_in - 1 - i])
+			return false;
+	return true;
 }
 
 enum drop icmp_error_refused(const struct policy *own, const struct pkt_info *info)

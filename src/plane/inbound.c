@@ -386,7 +386,8 @@ static enum drop by_its_quote(struct worker *w, const struct policy *own, const 
 	struct flow_key back;
 	const struct policy *pol = icmp_error_in(w, own, p->ip, &p->info, &back);
 
-	if (!pol || !inbound_may_carry(pol, p->sa, &back))
+	if (!pol || (!inbound_may_carry(pol, p->sa, &back) &&
+		     !icmp_error_of_bundle(pol, &p->sa, 1, p->ip, &p->info)))
 		return icmp_error_refused(own, &p->info);
 	return pick_in(pol, &p->sa, 1, p->ip, &p->info);
 }

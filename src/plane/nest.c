@@ -383,7 +383,8 @@ static enum drop may_pass(struct worker *w, const struct policy *own, const stru
 	if (demanded(own, p) && selected(last, &info->key))
 		return pick_in(own, p->sa, p->n_sa, p->ip, info);
 	const struct policy *pol = icmp_error_in(w, own, p->ip, info, &back);
-	if (!pol || !demanded(pol, p) || !selected(last, &back))
+	if (!pol || !(demanded(pol, p) || icmp_error_of_bundle(pol, p->sa, p->n_sa, p->ip, info)) ||
+	    !selected(last, &back))
 		return icmp_error_refused(own, info);
 	return pick_in(pol, p->sa, p->n_sa, p->ip, info);
 }

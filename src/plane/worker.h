@@ -416,6 +416,10 @@ struct policy *icmp_error_out(struct worker *w, const struct out_pkt *p);
  * such a packet. */
 const struct policy *icmp_error_in(struct worker *w, const struct policy *own, const uint8_t *ip,
 				   const struct pkt_info *info, struct flow_key *back);
+/* Does it quote a packet that an inner SA of the policy has made, and has it come through just those
+ * around that one? sa[0..n): what it came through, the outermost first. */
+bool icmp_error_of_bundle(const struct policy *pol, struct sa *const *sa, unsigned n,
+			  const uint8_t *ip, const struct pkt_info *info);
 /* Why a packet that may not pass does not: POLICY_IN, or ICMP_QUOTE for what icmp_error_in() has
  * looked into. */
 enum drop icmp_error_refused(const struct policy *own, const struct pkt_info *info);

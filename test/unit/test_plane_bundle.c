@@ -270,6 +270,65 @@ START_TEST(test_negotiated)
 }
 END_TEST
 
+/* A router between the firewall and the server says that a packet of the inner SA was too big (RFC 2401 4.5, case 4): that comes through the
+ * outer SA alone, and is taken when it quotes what that SA of the bundle has made. */
+START_TEST(test_error_about_inner)
+{
+	static const struct {
+		uint32_t spi;
+		uint8_t proto, last; /* of the address it was sent to */
+		bool ok;
+	} t[] = { { 0x7000, 50, 2, true }, { 0x7000, 51, 2, false }, { 0x7001, 50, 2, false }, { 0x7000, 50, 3, false } };
+	bool ah = _i & 1;
+
+	start();
+	add_sa(false, true, NULL, NULL);
+	add_sa(ah, false, "192.0.2.1", "192.0.2.2");
+	rig.o.ah = false;
+	rig.o.suite = "aes128gcm16";
+	rig.o.src = "192.0.2.2"; /* B's own: to a server at .2 behind the firewall */
+	rig.o.dst = "192.0.2.2";
+	struct sa *made = rig_sa(&rig, DIR_OUT, 0x7000, 0);
+	set_policy(rig.pa, DIR_OUT, out + 1, 1);
+	struct policy *pol = calloc(1, sizeof(*pol));
+	*pol = (struct policy) { .name = strdup("case 4"), .action = POLICY_PROTECT, .dirs = POLICY_DIR_IN, .icmp_errors = true,
+				 .sel = calloc(1, sizeof(*pol->sel)), .n_sel = 1, .n_out = 2, .n_in = 2,
+				 .out = calloc(2, sizeof(struct sa *)), .in = calloc(2, sizeof(struct sa *)) };
+	ck_assert_int_eq(ip_range_parse("192.0.2.2", &pol->sel[0].local), 0);
+	ck_assert_int_eq(ip_range_parse("192.0.2.2-192.0.2.3", &pol->sel[0].remote), 0);
+	pol->sel[0].proto = PROTO_ANY;
+	pol->out[0] = sa_ref(made);
+	pol->out[1] = sa_ref(made); /* which one does not matter */
+	for (unsigned i = 0; i < 2; i++)
+		pol->in[i] = sa_ref(in[i]);
+	struct spd *spd;
+	ck_assert_int_eq(spd_compile(&pol, 1, &spd), 0);
+	struct spd *was = plane_set_spd(rig.pb, spd);
+	spd_free(&was);
+
+	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+		uint8_t e[20 + 8 + 20 + 16] = { 0x45, 0, 0, sizeof(e), 0, 1, 0, 0, 64, IPPROTO_ICMP, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2,
+						3, 4, 0, 0, 0, 0, 1000 >> 8, 1000 & 255,
+						0x45, 0, 1400 >> 8, 1400 & 255, 0, 2, 0x40, 0, 63, t[i].proto, 0, 0, 192, 0, 2, 2, 192, 0, 2, t[i].last };
+		store_be32(e + 48 + (t[i].proto == 51 ? 4 : 0), t[i].spi);
+		csum_ip4_set(e);
+		csum_l4_set(e, 20, sizeof(e), IPPROTO_ICMP);
+		rig_wire_clear(&rig);
+		rig_got_clear(&rig);
+		rig_send(&rig, e, sizeof(e));
+		ck_assert_uint_eq(rig.n_wire, 1);
+		if (ah)
+			rig_in_ah(&rig, rig.wire[0].p, rig.wire[0].len);
+		else
+			rig_in_wire(&rig, 0);
+		ck_assert_uint_eq(rig.n_got, t[i].ok);
+		rig_dropped(rig.b, t[i].ok ? DROP_NONE : DROP_ICMP_QUOTE, t[i].ok ? 0 : 1);
+	}
+	sa_unref(&made);
+	finish();
+}
+END_TEST
+
 /* Deeper than any bundle may be: taken apart no further. */
 START_TEST(test_too_deep)
 {
@@ -372,6 +431,7 @@ TCase *tcase_plane_bundle(void)
 	tcase_add_test(t, test_wrong_bundles);
 	tcase_add_test(t, test_negotiated);
 	tcase_add_test(t, test_too_deep);
+	tcase_add_loop_test(t, test_error_about_inner, 0, 2);
 	tcase_add_test(t, test_bundle_sizes);
 	tcase_add_test(t, test_esp_behind_options);
 	return t;

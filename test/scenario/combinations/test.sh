@@ -177,4 +177,34 @@ for v in 4 6; do
 		end h2 a b
 	done
 done
+
+# ---- case 4, and a link behind the firewall that is smaller --------------------------------------
+# Its router tells of the packet inside the tunnel, which an SA to the server has made, and the word comes back through the tunnel alone.
+behind() {
+	ip -n "$ns_b" link set lan mtu 1350
+	ip -n "$ns_host_b" link set eth0 mtu 1350
+	ok "$what: a file" send_file "$ns_a" "$ns_host_b" $in_b 7000 "$work/file"
+	ok "$what: the innermost of those that the router sees has learned it" grep -q "sa out${numbers##* }: .* larger than 1350 bytes" "$work/a.log.err"
+	is "$what: nothing refused" "$(drops a icmp_quote)$(drops a policy_in)" 00
+	ip -n "$ns_host_b" link set eth0 mtu 1500
+	ip -n "$ns_b" link set lan mtu 1500
+}
+for v in 4 6; do
+	version $v
+	for proto in ah esp; do
+		for list in esp:transport "esp:transport ah:transport" esp:tunnel; do
+			what="case 4, a smaller link behind the firewall, to the server ${list// / and }, to the firewall $proto, IPv$v"
+			{
+				device 1400 "\"$in_b/$len\"" $wan_a
+				links a 1 $wan_a $in_b
+				sa_pair a 9 "$proto:tunnel" $wan_a $wan_b
+				protect "\"$wan_a\"" "\"$in_b\"" $numbers 9
+			} | sed 's/action = protect/&\n\tmss_clamp = no/' >"$work/a.conf"
+			{ device 1400 "\"$wan_a/$len\"" && sa_pair b 9 "$proto:tunnel" $wan_a $wan_b && protect "\"$net_b\"" "\"$wan_a\"" 9; } >"$work/b.conf"
+			{ device 1400 "\"$wan_a/$len\"" $in_b && links b 1 $wan_a $in_b && protect "\"$in_b\"" "\"$wan_a\"" $numbers; } >"$work/h2.conf"
+			begin a b h2 && behind
+			end h2 a b
+		done
+	done
+done
 finish
