@@ -115,6 +115,114 @@ START_TEST(test_not_critical)
 }
 END_TEST
 
+/* RFC 7296 2.21.2: the initiator did not believe our proof. It may say so without a delete, as
+ * strongSwan does; the SA ends, and why is remembered. */
+START_TEST(test_refused_afterwards)
+{
+	uint8_t text[16] = { 0, 0, 0, 8, 0, 0, 0, IKE2_AUTHENTICATION_FAILED };
+	size_t len = 8;
+	struct duo_msg *m;
+
+	if (_i) { /* and with one */
+		memcpy(text + 8, (uint8_t[]){ 0, 0, 0, 8, IKE_PROTO_IKE, 0, 0, 0 }, 8);
+		text[0] = IKE2_D;
+		len = 16;
+	}
+	one_up();
+	struct span got = ask(IKE2_N, text, len, &m);
+	ck_assert_ptr_nonnull(m);
+	ck_assert_uint_eq(got.len, 0);
+	ck_assert_uint_eq(duo_children(&d.b), 0);
+	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "refused our proof"));
+	duo_run(&d, 300 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.b), 0);
+}
+END_TEST
+
+/* One Delete names several pairs, one of them unknown: our halves of the others are in the answer (RFC
+ * 7296 1.4.1, 3.11). */
+START_TEST(test_delete_several)
+{
+	uint8_t text[8 + 12] = { 0, 0, 0, sizeof(text), IKE_PROTO_ESP, 4, 0, 3 };
+	struct duo_msg *m;
+	uint32_t mine[2];
+
+	duo_conf_child(d.a.conn, "two", "10.1.0.0/16", "10.3.0.0/16");
+	duo_conf_child(d.b.conn, "two", "10.3.0.0/16", "10.1.0.0/16");
+	one_up();
+	ck_assert_uint_eq(duo_children(&d.b), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		store_be32(text + 8 + 8 * i, duo_child(&d.a, i)->up.spi_in);
+		mine[i] = duo_child(&d.a, i)->up.spi_out;
+	}
+	store_be32(text + 12, 0x12345678);
+	struct span got = ask(IKE2_D, text, sizeof(text), &m);
+	ck_assert_ptr_nonnull(m);
+	ck_assert_uint_eq(m->p[28], IKE2_D);
+	ck_assert_uint_eq(got.len, 16);
+	ck_assert_uint_eq(load_be16(got.p + 6), 2);
+	ck_assert_uint_eq(load_be32(got.p + 8), mine[0]);
+	ck_assert_uint_eq(load_be32(got.p + 12), mine[1]);
+	ck_assert_uint_eq(duo_children(&d.b), 0);
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+}
+END_TEST
+
+/* Requests outside the window of one are as if they had never come (RFC 7296 2.3). */
+START_TEST(test_outside_window)
+{
+	static const int off[] = { -2, 1, 2, 1000, INT32_MIN };
+	const uint8_t text[] = { 0, 0, 0, 8, IKE_PROTO_IKE, 0, 0, 0 };
+	struct endpoint from = { d.a.addr, 500 }, to = { d.b.addr, 500 };
+	uint8_t msg[512];
+
+	one_up();
+	uint32_t id = sa_of(&d.a)->next_send + (uint32_t)off[_i];
+	size_t n = forge(&d.a, IKE2_X_INFO, false, id, IKE2_D, text, sizeof(text), msg);
+	ike_receive(d.b.ike, &to, &from, false, msg, n);
+	ck_assert(list_empty(&d.wire));
+	ck_assert_uint_eq(duo_sas(&d.b), 1);
+	duo_agree(&d);
+}
+END_TEST
+
+static unsigned up_at(struct duo_node *n)
+{
+	struct ike_stats s;
+
+	ike_stats(n->ike, &s);
+	return s.established;
+}
+
+/* INITIAL_CONTACT ends what there was with the same identity, and with no other (RFC 7296 2.4). */
+START_TEST(test_initial_contact)
+{
+	struct ike_conn_conf *c = duo_conf_conn(d.a.conf, "second", "192.0.2.1", "192.0.2.2");
+
+	duo_conf_child(c, "net2", "10.3.0.0/16", "10.2.0.0/16");
+	duo_conf_child(d.b.conn, "net2", "10.2.0.0/16", "10.3.0.0/16");
+	duo_ident(&c->auth.id, "c.example");
+	duo_ident(&c->peer.id, "b.example");
+	duo_ident(&d.b.conn->peer.id, "*.example");
+	duo_conf_psk(d.a.conf, "c.example", "b.example", "of c");
+	duo_conf_psk(d.b.conf, "c.example", "b.example", "of c");
+	d.b.conn->unique = IKE_UNIQUE_NO;
+	duo_start(&d);
+	duo_up(&d, &d.a, "b");
+	duo_up(&d, &d.a, "second");
+	ck_assert_uint_eq(up_at(&d.b), 2);
+	duo_restart(&d.a);
+	duo_up(&d, &d.a, "second");
+	duo_settle(&d);
+	ck_assert_uint_eq(up_at(&d.b), 2); /* a.example's is still there, c.example's is the new one */
+	duo_up(&d, &d.a, "b");
+	ck_assert_uint_eq(up_at(&d.b), 2);
+	duo_run(&d, 20 * NS_PER_S); /* what is replaced still receives for a moment */
+	ck_assert_uint_eq(up_at(&d.b), 2);
+	duo_agree(&d);
+}
+END_TEST
+
 /* RFC 7296 2.21.3: authentic, and still no message. It hears INVALID_SYNTAX, and that was it. */
 static const struct {
 	uint8_t first, len, text[12];
@@ -417,6 +525,10 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_critical);
 	tcase_add_test(t, test_not_critical);
+	tcase_add_loop_test(t, test_refused_afterwards, 0, 2);
+	tcase_add_test(t, test_delete_several);
+	tcase_add_loop_test(t, test_outside_window, 0, 5);
+	tcase_add_test(t, test_initial_contact);
 	tcase_add_loop_test(t, test_malformed, 0, ARRAY_LEN(bad_inside));
 	tcase_add_loop_test(t, test_child_refused, 0, ARRAY_LEN(refusals));
 	tcase_add_test(t, test_eap);
