@@ -111,7 +111,24 @@ static uint64_t what_hash(const struct ike_sa *sa, const struct ts_list *local,
 	return ike_table_hash(&ike->by_what, v, 4);
 }
 
-uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *local,
+static bool all_of(const struct ts_list *conf, const struct ts_list *agreed)
+{
+	for (unsigned i = 0; i < conf->n; i++)
+		if (conf->ts[i].dynamic)
+			return true; /* one address, or nothing */
+	return ts_within(conf, agreed);
+}
+
+/* What the peer asks for may be less than our trap is for: the trap must go on catching the rest, which
+ * may not go by these SAs. */
+static bool leaves_rest(const struct ike_child_conf *conf, const struct ts_list *local,
+			const struct ts_list *remote)
+{
+	return conf->start == IKE_START_TRAP &&
+	       (!all_of(&conf->local_ts, local) || !all_of(&conf->remote_ts, remote));
+}
+
+uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, bool asked, const struct ts_list *local,
 			 const struct ts_list *remote)
 {
 	struct ike *ike = sa->ike;
@@ -126,7 +143,8 @@ uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, const struct ts_list *l
 			return c->reqid;
 	}
 	/* the trap's own stays without SAs when it makes one for each packet's values */
-	if (ike_conn_initiable(sa->conn) && !conf->pfp) {
+	if (ike_conn_initiable(sa->conn) && !conf->pfp &&
+	    (asked || !leaves_rest(conf, local, remote))) {
 		if (!cc->reqid)
 			cc->reqid = ++ike->last_reqid;
 		if (!first_of_reqid(ike, cc->reqid))

@@ -159,7 +159,7 @@ struct ike_child *child_nego_install(struct child_nego *c, bool out_now, uint64_
 		return NULL;
 	}
 	if (!c->reqid)
-		c->reqid = ike_child_reqid(sa, c->ci, &c->local_ts, &c->remote_ts);
+		c->reqid = ike_child_reqid(sa, c->ci, asked_by_us(c), &c->local_ts, &c->remote_ts);
 	if (make_suite(c, &up.suite))
 		return NULL;
 	if ((c->proto == SA_AH && (sa->nat_local || sa->nat_remote)) ||
@@ -213,7 +213,8 @@ struct ike_child *child_nego_install(struct child_nego *c, bool out_now, uint64_
 	ike_child_add(child);
 	if (up.out_now)
 		ike_child_set_carrier(child);
-	ike_acquire_over(sa->conn, c->ci, true);
+	if (c->reqid == sa->conn->child[c->ci].reqid)
+		ike_acquire_over(sa->conn, c->ci, true);
 	if (up.rekey && !c->replaces)
 		ike_sa_tidy_later(sa);
 	/* one that only bridged the time without an SA */

@@ -42,6 +42,7 @@ SCENARIOS = \
 	test/scenario/tamper/test.sh \
 	test/scenario/malformed/test.sh \
 	test/scenario/ike-reload/test.sh \
+	test/scenario/ike-examples/test.sh \
 	test/scenario/ike-names/test.sh \
 	test/scenario/cleanup/test.sh \
 	test/scenario/bench/test.sh \

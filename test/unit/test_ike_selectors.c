@@ -149,6 +149,29 @@ START_TEST(test_pfp_no_ports)
 }
 END_TEST
 
+/* The other side has a trap of its own, for more: its answers that do not fit what was asked for go by a
+ * child that this trap brings up, and not by SAs whose selectors they do not fit. */
+START_TEST(test_pfp_other_trap)
+{
+	struct flow_key back = flow("10.2.0.5", "10.1.0.9", 1, 0, 0);
+
+	d.b.conn->child[0].start = IKE_START_TRAP;
+	start(IKE_PFP_ALL);
+	packet("10.1.0.9", "10.2.0.5", 1, 0, 0x0800);
+	duo_settle(&d);
+	ck_assert_uint_eq(duo_children(&d.b), 1);
+	ck_assert_uint_eq(d.b.n_traps, 1);
+	ck_assert_uint_ne(duo_child(&d.b, 0)->up.reqid, d.b.trap[0].reqid);
+	ike_acquire(d.b.ike, d.b.trap[0].reqid, &back);
+	duo_settle(&d);
+	ck_assert_uint_eq(duo_children(&d.b), 2);
+	ck_assert_uint_eq(duo_child(&d.b, 1)->up.reqid, d.b.trap[0].reqid);
+	has("10.1.0.0/16", "10.2.0.0/16");
+	ck_assert_uint_eq(d.b.acquires_failed, 0);
+	duo_agree(&d);
+}
+END_TEST
+
 /* Of several selectors, that of the packet. */
 START_TEST(test_pfp_which)
 {
@@ -361,6 +384,7 @@ int main(void)
 	tcase_add_test(t, test_pfp_at_once);
 	tcase_add_loop_test(t, test_pfp_fields, 0, 5);
 	tcase_add_test(t, test_pfp_no_ports);
+	tcase_add_test(t, test_pfp_other_trap);
 	tcase_add_test(t, test_pfp_which);
 	tcase_add_loop_test(t, test_pfp_stays, 0, 2);
 	tcase_add_test(t, test_pfp_again);
