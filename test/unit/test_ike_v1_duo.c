@@ -74,15 +74,27 @@ START_TEST(test_ike_refused)
 }
 END_TEST
 
+static bool no_notifies(struct duo *duo, struct duo_msg *m)
+{
+	(void)duo;
+	return m->p[18] != IKE1_X_INFO;
+}
+
+/* 1: Aggressive Mode; 2: the peer says nothing about what it cannot read. */
 START_TEST(test_wrong_psk)
 {
-	if (_i)
+	if (_i == 1)
 		v1duo_aggressive();
+	d.hook = _i == 2 ? no_notifies : NULL;
 	secret_free(&d.b.conf->psks.psk[0].key);
 	ck_assert_int_eq(secret_copy(&d.b.conf->psks.psk[0].key, span_of("other", 5)), 0);
 	d.a.conf->retransmit.tries = 2;
 	duo_start(&d);
-	duo_up_fails(&d, &d.a, "b", "");
+	duo_up_fails(&d, &d.a, "b", "make the secrets of both sides equal");
+	if (_i != 1) {
+		ck_assert_uint_gt(d.b.audited[AUDIT_MESSAGE], 0);
+		ck_assert_ptr_nonnull(strstr(d.b.audit_text, "make the secrets of both sides equal"));
+	}
 	duo_run(&d, 60 * NS_PER_S);
 	ck_assert_uint_eq(duo_sas(&d.a), 0);
 	ck_assert_uint_eq(duo_sas(&d.b), 0);
@@ -96,7 +108,7 @@ START_TEST(test_no_psk)
 	d.b.conf->psks.psk[0].id[1].data[0] = 'y';
 	d.a.conf->retransmit.tries = 2;
 	duo_start(&d);
-	duo_up_fails(&d, &d.a, "b", "");
+	duo_up_fails(&d, &d.a, "b", "it may have no secret for our address");
 	ck_assert_ptr_nonnull(strstr(duo_last(&d.b, IKE_EV_FAILED)->text, "secret"));
 }
 END_TEST
@@ -124,6 +136,8 @@ START_TEST(test_unknown_id)
 	d.a.conf->retransmit.tries = 2;
 	duo_start(&d);
 	duo_up_fails(&d, &d.a, "b", "");
+	ck_assert_ptr_nonnull(strstr(d.b.audit_text, "stranger.example"));
+	ck_assert_ptr_nonnull(strstr(d.b.audit_text, "remote id"));
 	ck_assert_uint_eq(duo_sas(&d.b), 0);
 }
 END_TEST
@@ -191,7 +205,7 @@ static TCase *psk_case(void)
 	tcase_add_test(t, test_aggressive_must_be_allowed);
 	tcase_add_loop_test(t, test_suites, 0, (int)ARRAY_LEN(suites));
 	tcase_add_loop_test(t, test_ike_refused, 0, 2);
-	tcase_add_loop_test(t, test_wrong_psk, 0, 2);
+	tcase_add_loop_test(t, test_wrong_psk, 0, 3);
 	tcase_add_test(t, test_no_psk);
 	tcase_add_test(t, test_psk_by_address);
 	tcase_add_loop_test(t, test_unknown_id, 0, 2);

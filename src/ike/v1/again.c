@@ -4,6 +4,8 @@
  * sends it once more, with longer and longer waits, and after the last one ends the exchange, or
  * with it the SA.
  */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "ike/v1/v1.h"
 
@@ -67,10 +69,16 @@ static void timed_out(struct v1_exchange *x)
 	struct v1_sa *v = sa->v1;
 	const struct v1_edge *e = v1_edge_find(x, x->n);
 	const char *what = e ? e->name : "message";
-	char why[512];
+	char why[512], peer[ENDPOINT_STRLEN];
 
 	ike_audit(sa->ike, AUDIT_RETRY_LIMIT, sa, NULL, "%s", what);
 	ike_words_no_answer(sa, what, x->times, why, sizeof(why));
+	if (x == &v->p1 && sa->initiator && !sa->send_rc && v1_secret_in_doubt(sa))
+		snprintf(why, sizeof(why),
+			 "the peer %s does not answer %s (sent %u times), which it can read only if it "
+			 "has the same pre-shared key: make the secrets of both sides equal, or see "
+			 "its log",
+			 endpoint_format(&sa->remote, peer), what, x->times);
 	if (x == &v->p1) {
 		bool refused = v->ph && v->ph->refusal[0];
 		ike_sa_kill(sa, refused ? IKE_END_FAILED : IKE_END_DEAD,

@@ -70,6 +70,24 @@ static void remember(struct ike_conn *c, const char *why)
 	c->last_error_wall_ns = clock_wall_ns();
 }
 
+/* Is there a connection but for the identity, which in Aggressive Mode comes at once? */
+static bool other_id(const struct first *f, char *why, size_t len)
+{
+	struct ike_cursor at = { .fit = 0 };
+	struct ike_conn *c =
+	    ike_conn_candidate(f->ike, 1, &at, &f->local->addr, &f->remote->addr, NULL, NULL);
+	char id[IDENT_STRLEN];
+
+	if (!c || !f->id.type)
+		return false;
+	snprintf(why, len,
+		 "the peer says it is %s, which no connection for these addresses has as remote id "
+		 "(connection %s is for them): set the remote id here, or the local id there",
+		 ident_format(&f->id, id, sizeof(id)), c->conf->name);
+	remember(c, why);
+	return true;
+}
+
 /* A connection in order of fit whose proposals agree with the peer's. */
 static bool choose(struct first *f)
 {
@@ -122,7 +140,7 @@ static bool choose(struct first *f)
 		v1_notify_stranger(f->ike, f->local, f->remote, f->marker, f->h, bad.notify);
 		return false;
 	}
-	if (!reason[0])
+	if (!reason[0] && !other_id(f, reason, sizeof(reason)))
 		ike_words_no_conn(f->ike, 1, &f->local->addr, &f->remote->addr, reason,
 				  sizeof(reason));
 	ike_refuse(&bad, IKE1_NO_PROPOSAL_CHOSEN, IKE1_SA, "%s", reason);

@@ -283,7 +283,7 @@ static void say_refusal(const struct v1_exchange *x, uint16_t type, char *why, s
 	if (type == IKE1_NO_PROPOSAL_CHOSEN)
 		snprintf(why, len,
 			 "the peer accepts none of our proposals (%s...; NO-PROPOSAL-CHOSEN): make "
-			 "esp_proposals here and at the peer have one in common",
+			 "esp_proposals here and at the peer have one in common, and mode the same",
 			 proposal_format(&c->conf->proposals.p[0], prop, sizeof(prop)));
 	else if (type == IKE1_INVALID_ID_INFORMATION)
 		snprintf(why, len,
@@ -454,13 +454,24 @@ static void refused_there(struct ike_sa *sa, const struct ike_payload *p, const 
 
 	if (!sa->initiator || !sa->v1->ph || sa->keys.block || sa->v1->proved)
 		return;
-	if (p->notify.type == IKE1_NO_PROPOSAL_CHOSEN)
+	/* what it said before is the reason why it does not know the cookies any more */
+	if (p->notify.type == IKE1_INVALID_COOKIE && sa->v1->ph->refusal[0])
+		return;
+	if (p->notify.type == IKE1_NO_PROPOSAL_CHOSEN && sa->v1->p1.n > 1)
+		snprintf(text, sizeof(text),
+			 "the peer refused phase 1 after it had taken a proposal of connection %s "
+			 "(NO-PROPOSAL-CHOSEN): it may have no secret for our address; its log says",
+			 sa->conn->conf->name);
+	else if (p->notify.type == IKE1_NO_PROPOSAL_CHOSEN)
 		snprintf(text, sizeof(text),
 			 "the peer accepts none of the IKE proposals of connection %s "
 			 "(%s...): make `proposals` here and at the peer have one in common "
-			 "(it may also know no connection for our address)",
+			 "(it may also know no connection for our address%s)",
 			 sa->conn->conf->name,
-			 proposal_format(&sa->conn->conf->proposals.p[0], offer, sizeof(offer)));
+			 proposal_format(&sa->conn->conf->proposals.p[0], offer, sizeof(offer)),
+			 sa->v1->p1.exchange == IKE1_X_AGGRESSIVE
+			     ? " and id, or not take Aggressive Mode"
+			     : "");
 	else
 		snprintf(text, sizeof(text), "the peer refused phase 1: %s", name);
 	(void)v1_doubt(&sa->v1->p1, text);
@@ -535,6 +546,7 @@ void v1_info(struct ike_sa *sa, const struct endpoint *local, const struct endpo
 	}
 	if (open_message(sa, p, &bad)) {
 		ike->stats.not_authentic++;
+		v1_other_secret(sa, &bad);
 		v1_audit(ike, sa, remote, &bad);
 		return;
 	}

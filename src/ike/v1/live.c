@@ -380,7 +380,9 @@ void v1_sa_again_fire(struct ike_timer *t)
 	else if (sa->initiator && ph->give_up_ns)
 		ike_sa_kill(sa, IKE_END_FAILED, ph->refusal);
 	else if (!sa->initiator)
-		ike_sa_kill(sa, IKE_END_FAILED, "the peer began a negotiation and did not go on");
+		ike_sa_kill(sa, IKE_END_FAILED,
+			    ph->refusal[0] ? ph->refusal
+					   : "the peer began a negotiation and did not go on");
 }
 
 /* Both sides began at once: the one with the lower cookie goes, so both choose the same. What stays

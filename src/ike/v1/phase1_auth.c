@@ -579,3 +579,31 @@ int v1_add_contact(struct v1_exchange *x, bool inner)
 	p->notify.spi = span_of(spi, 16);
 	return 0;
 }
+
+/*
+ * With a pre-shared key in Main Mode the keys that hide the identities are made of it, so who has another
+ * one sends what nobody can read. That anybody can send, too: it is only the likeliest reason, for the log
+ * and for the end when nothing better comes.
+ */
+bool v1_secret_in_doubt(const struct ike_sa *sa)
+{
+	const struct v1_sa *v = sa->v1;
+
+	return v->ph && sa->keys.block && !sa->authenticated && v->p1.exchange == IKE1_X_MAIN &&
+	       v1_method_base(v->ph->offer.method) == V1_BY_PSK;
+}
+
+void v1_other_secret(struct ike_sa *sa, struct ike_bad *bad)
+{
+	struct v1_phase1 *ph = sa->v1->ph;
+	char peer[IP_ADDR_STRLEN];
+
+	if (!v1_secret_in_doubt(sa) || bad->notify == IKE1_INVALID_FLAGS)
+		return;
+	snprintf(bad->why, sizeof(bad->why), V1_OTHER_SECRET,
+		 ip_addr_format(&sa->remote.addr, peer));
+	if (sa->initiator)
+		(void)v1_doubt(&sa->v1->p1, bad->why);
+	else
+		snprintf(ph->refusal, sizeof(ph->refusal), "%s", bad->why);
+}

@@ -185,6 +185,8 @@ static int open_message(struct v1_exchange *x, const struct v1_edge *e, uint8_t 
 	int rc = v1_open(m, p, &sa->suite, &sa->keys, &h, x->iv, bad);
 	if (rc == 0)
 		v1_protected(sa, m->hdr.length);
+	else
+		v1_other_secret(sa, bad);
 	return rc;
 }
 

@@ -324,6 +324,13 @@ enum ike_rc v1_admit(struct v1_exchange *x);
 /* Is the peer in force from another place, and does unique = keep protect that one? */
 bool v1_elsewhere(const struct ike_sa *sa);
 int v1_add_contact(struct v1_exchange *x, bool inner);
+/* Has all been agreed on but whether both have the same pre-shared key? */
+bool v1_secret_in_doubt(const struct ike_sa *sa);
+/* Then what cannot be read (*bad) is, most likely, of another secret: the words become those. */
+void v1_other_secret(struct ike_sa *sa, struct ike_bad *bad);
+#define V1_OTHER_SECRET                                                                            \
+	"nothing that the peer %s encrypts can be read: it most likely has another pre-shared key; " \
+	"make the secrets of both sides equal"
 /* auth_only.c: both have proved who they are, and that is all. */
 void v1_proved(struct v1_exchange *x);
 /* table.c: what a connection begins with (enum ike1_exchange), whether it lets the peer's in,
