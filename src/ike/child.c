@@ -119,8 +119,8 @@ static bool all_of(const struct ts_list *conf, const struct ts_list *agreed)
 	return ts_within(conf, agreed);
 }
 
-/* What the peer asks for may be less than our trap is for: the trap must go on catching the rest, which
- * may not go by these SAs. */
+/* What the peer asks for may be less than our trap is for: the trap must go on catching the rest,
+ * which may not go by these SAs. */
 static bool leaves_rest(const struct ike_child_conf *conf, const struct ts_list *local,
 			const struct ts_list *remote)
 {

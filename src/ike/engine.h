@@ -399,8 +399,8 @@ void ike_children_hand_over(struct ike_sa *sa);
 /* A newer pair has its place: CHILD_REKEYED is told, close_action does not apply to it any more. */
 void ike_child_set_rekeyed(struct ike_child *old, struct ike_child *by);
 /* The reqid for such a child: that of one with the same connection, peer and selectors, else the
- * configured child's when nothing uses it, else a new one. asked: by us; what the peer asks for gets one
- * of its own when it is less than our trap catches. */
+ * configured child's when nothing uses it, else a new one. asked: by us; what the peer asks for
+ * gets one of its own when it is less than our trap catches. */
 uint32_t ike_child_reqid(struct ike_sa *sa, unsigned ci, bool asked, const struct ts_list *local,
 			 const struct ts_list *remote);
 bool ike_reqid_used(const struct ike *ike, uint32_t reqid); /* by a pair in force */

@@ -1,5 +1,6 @@
-/* A new configuration in which only children of a connection are others, with two engines: the IKE SA
- * and the children that mean the same go on, what is new comes up, what is gone goes on both sides. */
+/* A new configuration in which only children of a connection are others, with two engines: the IKE
+ * SA and the children that mean the same go on, what is new comes up, what is gone goes on both
+ * sides. */
 #include <check.h>
 #include <stdlib.h>
 

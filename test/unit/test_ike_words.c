@@ -1,5 +1,5 @@
-/* What an administrator reads when settings of two sides do not fit, on either side: two engines, one
- * wrong setting, and the words that must name it. */
+/* What an administrator reads when settings of two sides do not fit, on either side: two engines,
+ * one wrong setting, and the words that must name it. */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>

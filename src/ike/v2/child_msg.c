@@ -404,7 +404,8 @@ static uint16_t choose_ts(struct child_nego *c, const struct ike_msg *m, bool tr
 	return IKE2_TS_UNACCEPTABLE;
 }
 
-/* The first child of an IKE SA has no key exchange of its own: only now it shows that they differ. */
+/* The first child of an IKE SA has no key exchange of its own: only now it shows that they
+ * differ. */
 static void say_pfs(struct child_nego *c, const struct proposals *ours,
 		    const struct proposals *peers)
 {

@@ -274,8 +274,8 @@ static enum ike_rc delete_ike(struct v2_exchange *x)
 	return IKE_KILL;
 }
 
-/* The initiator, who hears our proof last, does not believe it: with or without a delete that is the
- * end of the IKE SA (RFC 7296 2.21.2). */
+/* The initiator, who hears our proof last, does not believe it: with or without a delete that is
+ * the end of the IKE SA (RFC 7296 2.21.2). */
 static enum ike_rc refused(struct v2_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
