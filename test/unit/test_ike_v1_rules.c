@@ -405,6 +405,8 @@ END_TEST
 /* 5.7 */
 RULE(5_7_invalid_key_information, MAIN, .message = 2, .payload = IKE1_KE, .change = shorter,
      .event = AUDIT_KEY_INFORMATION, .notify = IKE1_INVALID_KEY_INFORMATION)
+RULE(5_7_invalid_key_information_aggressive, AGGRESSIVE, .message = 1, .payload = IKE1_KE, .change = shorter,
+     .event = AUDIT_KEY_INFORMATION, .notify = IKE1_INVALID_KEY_INFORMATION)
 RULE(5_7_invalid_key_information_base, BASE, .message = 2, .payload = IKE1_KE, .change = shorter,
      .event = AUDIT_KEY_INFORMATION, .notify = IKE1_INVALID_KEY_INFORMATION)
 /* 5.8 */
@@ -643,6 +645,7 @@ int main(void)
 	tcase_add_test(t, test_5_6_method_revised_encryption);
 	tcase_add_test(t, test_5_6_unknown_transform_is_no_invalid_one);
 	tcase_add_test(t, test_5_7_invalid_key_information);
+	tcase_add_test(t, test_5_7_invalid_key_information_aggressive);
 	tcase_add_test(t, test_5_7_invalid_key_information_base);
 	tcase_add_test(t, test_5_8_invalid_id_information);
 	tcase_add_test(t, test_5_8_invalid_id_information_port);

@@ -95,6 +95,7 @@ static bool choose(struct first *f)
 	const struct ike_payload *ke = ike_msg_find(f->m, IKE1_KE, NULL);
 	bool aggressive = f->h->exchange == IKE1_X_AGGRESSIVE;
 	char why[512] = "", reason[640] = "";
+	bool value = false; /* only the public value does not fit a connection: reason says that */
 
 	for (struct ike_cursor at = { .fit = 0 };;) {
 		struct ike_conn *c = ike_conn_candidate(f->ike, 1, &at, &f->local->addr,
@@ -120,19 +121,20 @@ static bool choose(struct first *f)
 		const struct dh_info *g = rc == 0 ? dh_info(f->choice.own.suite.group) : NULL;
 		if (rc == 0 && aggressive && ke->ke.data.len != g->public_len) {
 			snprintf(why, sizeof(why),
-				 "the peer's key exchange is not of the group %s, which this "
-				 "connection prefers among those it offered",
-				 g->keyword);
-			rc = -EPERM;
+				 "the peer's key exchange has %zu bytes, it is not of the group %s, "
+				 "which this connection prefers among those it offered",
+				 ke->ke.data.len, g->keyword);
+			rc = -EKEYREJECTED;
 		}
 		if (rc == 0) {
 			f->conn = c;
 			return true;
 		}
-		if (!reason[0]) {
+		if (!reason[0] || (rc == -EKEYREJECTED && !value)) {
 			snprintf(reason, sizeof(reason), "connection %s: %s", c->conf->name, why);
 			remember(c, why);
 		}
+		value |= rc == -EKEYREJECTED;
 	}
 	struct ike_bad bad;
 	if (reason[0] && v1_sa_fault(f->m, sa, &bad)) {
@@ -143,7 +145,10 @@ static bool choose(struct first *f)
 	if (!reason[0] && !other_id(f, reason, sizeof(reason)))
 		ike_words_no_conn(f->ike, 1, &f->local->addr, &f->remote->addr, reason,
 				  sizeof(reason));
-	ike_refuse(&bad, IKE1_NO_PROPOSAL_CHOSEN, IKE1_SA, "%s", reason);
+	if (value) /* RFC 2408 5.7 */
+		ike_refuse(&bad, IKE1_INVALID_KEY_INFORMATION, IKE1_KE, "%s", reason);
+	else
+		ike_refuse(&bad, IKE1_NO_PROPOSAL_CHOSEN, IKE1_SA, "%s", reason);
 	v1_audit(f->ike, NULL, f->remote, &bad);
 	v1_notify_stranger(f->ike, f->local, f->remote, f->marker, f->h, bad.notify);
 	return false;
