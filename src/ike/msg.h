@@ -169,7 +169,7 @@ struct ike_bad {
 	uint16_t notify; /* enum ike1_notify or ike2_notify, by the version of the message */
 	uint8_t payload; /* type of the payload at fault, 0 for the header */
 	uint8_t flaw;    /* enum ike_flaw */
-	char why[192];   /* in words */
+	char why[384];   /* in words */
 };
 
 /* Parses only the header and checks version, flags and length against the datagram (without a

@@ -92,7 +92,8 @@ int v1_check_header(const struct ike_hdr *h, unsigned rare, struct ike_bad *bad)
 				  "header: exchange type %u is not known", x);
 	if ((x == IKE1_X_BASE || x == IKE1_X_AUTH_ONLY) && !(rare & 1u << x))
 		return ike_refuse(bad, IKE1_UNSUPPORTED_EXCHANGE_TYPE, 0,
-				  "header: exchange type %u is not supported", x);
+				  "header: exchange type %u is off here: no connection has exchange = %s",
+				  x, x == IKE1_X_BASE ? "base" : "authentication");
 	if (phase1 ? h->id != 0 : h->id == 0 && x != IKE1_X_INFO)
 		return ike_refuse(bad, IKE1_INVALID_MESSAGE_ID, 0,
 				  "header: message ID %08x in exchange type %u", h->id, x);

@@ -465,13 +465,18 @@ static void refused_there(struct ike_sa *sa, const struct ike_payload *p, const 
 	else if (p->notify.type == IKE1_NO_PROPOSAL_CHOSEN)
 		snprintf(text, sizeof(text),
 			 "the peer accepts none of the IKE proposals of connection %s "
-			 "(%s...): make `proposals` here and at the peer have one in common "
-			 "(it may also know no connection for our address%s)",
+			 "(%s...): make `proposals` here and at the peer have one in common, and "
+			 "auth and auth2 the same (it may also know no connection for our address%s)",
 			 sa->conn->conf->name,
 			 proposal_format(&sa->conn->conf->proposals.p[0], offer, sizeof(offer)),
 			 sa->v1->p1.exchange == IKE1_X_AGGRESSIVE
 			     ? " and id, or not take Aggressive Mode"
 			     : "");
+	else if (p->notify.type == IKE1_UNSUPPORTED_EXCHANGE_TYPE)
+		snprintf(text, sizeof(text),
+			 "the peer does not take %s (%s): make exchange and aggressive here what they "
+			 "are there",
+			 v1_exchange_name(sa->v1->p1.exchange), name);
 	else
 		snprintf(text, sizeof(text), "the peer refused phase 1: %s", name);
 	(void)v1_doubt(&sa->v1->p1, text);

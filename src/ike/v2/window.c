@@ -79,7 +79,7 @@ static void log_bad(struct ike_sa *sa, const struct endpoint *remote, const char
 /* RFC 7296 2.21.3: what was authentic and still is no message cannot be repaired. */
 static void authentic_but_bad(struct ike_sa *sa, const struct ike_bad *bad, bool answer)
 {
-	char why[256];
+	char why[448];
 	uint8_t type = bad->payload;
 
 	sa->ike->stats.malformed++;
