@@ -29,9 +29,14 @@ static void take(struct duo_node *n, struct ike_conf *old)
 /* The default configuration, with the child "second" as well. */
 static struct ike_child_conf *with_second(struct duo_node *n)
 {
+	struct ike_child_conf *c;
+
 	duo_conf_default(n);
-	return n->name == 'a' ? duo_conf_child(n->conn, "second", "10.11.0.0/16", "10.12.0.0/16")
-			      : duo_conf_child(n->conn, "second", "10.12.0.0/16", "10.11.0.0/16");
+	c = n->name == 'a' ? duo_conf_child(n->conn, "second", "10.11.0.0/16", "10.12.0.0/16")
+			   : duo_conf_child(n->conn, "second", "10.12.0.0/16", "10.11.0.0/16");
+	/* with a key exchange, so that both sides wait for jobs while they make it */
+	duo_proposals(&c->proposals, IKE_PROTO_ESP, "aes128gcm16-curve25519");
+	return c;
 }
 
 static void add_second(struct duo_node *n, enum ike_start start)
