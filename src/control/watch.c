@@ -517,7 +517,7 @@ void watch_tick(struct daemon *d)
 	watch_seqs(d);
 	report_drops_now(d, now);
 	audit_tick(d, now);
-	if (now - d->mtu_checked_ns >= MTU_EVERY_NS) {
+	if (plane_link_refused(d->plane) || now - d->mtu_checked_ns >= MTU_EVERY_NS) {
 		group_look(d);
 		watch_mtu(d);
 	}

@@ -40,6 +40,7 @@ struct plane {
 	struct neighbours *hosts; /* of a bridge that is a gateway */
 	struct bump *bump;        /* IKE of one that is in place of a host; NULL: none */
 	_Atomic uint32_t mtu;     /* of both ports of a bridge, bytes */
+	_Atomic bool link_refused; /* the system would not send: larger than the link */
 	unsigned n_workers;
 	struct worker **worker;
 };

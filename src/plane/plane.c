@@ -262,6 +262,11 @@ void plane_free(struct plane **pp)
 	*pp = NULL;
 }
 
+bool plane_link_refused(struct plane *p)
+{
+	return atomic_exchange_explicit(&p->link_refused, false, memory_order_relaxed);
+}
+
 void plane_set_mtu(struct plane *p, uint32_t mtu)
 {
 	atomic_store_explicit(&p->mtu, mtu, memory_order_relaxed);

@@ -104,6 +104,9 @@ void plane_set_icmp(struct plane *p, const struct icmp_rules *r);
 
 /* The MTU of a bridge's ports, the smaller one, in bytes: for what is made here. */
 void plane_set_mtu(struct plane *p, uint32_t mtu);
+/* Has the system refused a packet as larger than its link since this was asked last? Then a link is
+ * smaller than we thought. */
+bool plane_link_refused(struct plane *p);
 
 struct sad *plane_sad(struct plane *p);
 /* Publishes a new SPD; returns the old one after a grace period (the caller frees it), NULL for

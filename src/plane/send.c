@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "packet/frag.h"
+#include "plane/internal.h"
 #include "plane/worker.h"
 
 #define MESSAGE_SEGS 64       /* kernels before 5.18 allow no more */
@@ -33,6 +34,8 @@ static void send_messages(struct worker *w, struct sock *s, const struct sock_tx
 	w->c.sends += n;
 	w->c.drop.n[DROP_SEND_FULL] += r.full;
 	w->c.drop.n[DROP_SEND] += r.failed;
+	if (unlikely(r.too_big))
+		atomic_store_explicit(&w->plane->link_refused, true, memory_order_relaxed);
 }
 
 void send_frames(struct worker *w)

@@ -45,6 +45,26 @@ for outer in 4 6; do
 	pair_stop || fail "ends well"
 done
 
+# a link of ours gets smaller while packets flow: known with the first that it refuses, not ten seconds later
+for outer in 4 6; do
+	conf_defaults
+	mtu=1500 encap=none policy_extra=$'\tmss_clamp = no'
+	[ $outer = 4 ] || { wan_a=2001:db8::1 wan_b=2001:db8::2 encap=udp; }
+	conf_pair
+	pair_start || continue
+	forget_mtu
+	ok "a link gets smaller, over IPv$outer: ping before" ping_ok "$ns_host_a" 10.2.0.2 -M do -s 1360
+	ip -n "$ns_a" link set wan mtu 1350
+	ip -n "$ns_b" link set wan mtu 1350
+	told_in() { # SECONDS
+		in_ns "$ns_host_a" timeout "$1" sh -c 'until ping -n -c 1 -W 0.2 -M do -s 1360 10.2.0.2 2>&1 | grep -q "mtu = *1[23]"; do sleep 0.1; done'
+	}
+	ok "a link gets smaller, over IPv$outer: the sender is told within seconds" told_in 4
+	ip -n "$ns_a" link set wan mtu 1500
+	ip -n "$ns_b" link set wan mtu 1500
+	pair_stop || fail "ends well"
+done
+
 conf_defaults
 mtu=1500 sa_extra=$'\tfragment = after\n\tdf = clear' policy_extra=$'\tmss_clamp = no'
 conf_pair
