@@ -314,7 +314,7 @@ static int gather_vips(const struct keying *k, struct netcfg_more *m, unsigned r
 	struct vips a = { .v = m->addr, .n = m->n_addr, .room = m->n_addr + room };
 
 	if (k->ike)
-		ike_each_sa(k->ike, add_vips, &a);
+		ike_each_client(k->ike, add_vips, &a);
 	m->n_addr = a.n;
 	if (a.full)
 		log_warn(LOG_NET, "more than %u virtual addresses: not all are on the device", room);
@@ -447,7 +447,7 @@ void knet_dns(struct keying *k)
 
 	if (!k->ike || !k->dns)
 		return;
-	ike_each_sa(k->ike, add_dns, &w);
+	ike_each_client(k->ike, add_dns, &w);
 	dns_set(k->dns, &w);
 }
 

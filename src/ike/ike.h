@@ -211,6 +211,8 @@ struct ike_child_view {
 	uint64_t installed_ns, rekey_ns, expire_ns;
 };
 void ike_each_sa(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *arg), void *arg);
+/* Only those that ask their peers for addresses (vips): what peers give is not looked for among all. */
+void ike_each_client(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *arg), void *arg);
 void ike_each_child(struct ike *ike, void (*cb)(const struct ike_child_view *v, void *arg), void *arg);
 /* What a connection is doing, and the last failure in words ("" none). */
 struct ike_conn_view {

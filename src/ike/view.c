@@ -54,6 +54,21 @@ void ike_each_sa(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *
 	}
 }
 
+void ike_each_client(struct ike *ike, void (*cb)(const struct ike_sa_view *v, void *arg), void *arg)
+{
+	list_for_each (l, &ike->conns) {
+		const struct ike_conn *c = list_entry(l, struct ike_conn, link);
+		if (!c->conf->n_vips)
+			continue;
+		list_for_each (k, &c->sas) {
+			const struct ike_sa *sa = list_entry(k, struct ike_sa, of_conn);
+			struct ike_sa_view v = view_of(sa);
+			if (!sa->over)
+				cb(&v, arg);
+		}
+	}
+}
+
 struct ike_leases *ike_leases_of(struct ike *ike)
 {
 	return ike->leases;
