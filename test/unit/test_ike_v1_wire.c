@@ -53,6 +53,97 @@ START_TEST(test_timeout)
 }
 END_TEST
 
+/* -- what strangers may have us keep and send -- */
+
+static struct {
+	uint8_t p[4096];
+	size_t len;
+} caught;
+
+static bool catch_first(struct duo *duo, struct duo_msg *m)
+{
+	if (!caught.len) {
+		ck_assert_uint_le(m->len, sizeof(caught.p));
+		memcpy(caught.p, m->p, m->len);
+		caught.len = m->len;
+	}
+	return m->from == &duo->b;
+}
+
+static void catch_message_1(void)
+{
+	char text[128];
+	uint64_t order;
+
+	caught.len = 0;
+	d.hook = catch_first;
+	duo_start(&d);
+	ck_assert_int_eq(ike_initiate(d.a.ike, "b", &order, text, sizeof(text)), 0);
+	duo_run(&d, NS_PER_MS);
+	ck_assert_uint_gt(caught.len, 100);
+	ck_assert_int_eq(ike_terminate(d.a.ike, "b", &order, text, sizeof(text)), 0);
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_eq(duo_sas(&d.b), 0);
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+}
+
+static void send_caught(uint8_t cookie)
+{
+	struct endpoint from = { d.a.addr, 500 }, to = { d.b.addr, 500 };
+	uint8_t copy[sizeof(caught.p)];
+
+	memcpy(copy, caught.p, caught.len);
+	copy[0] = cookie;
+	ike_receive(d.b.ike, &to, &from, false, copy, caught.len);
+}
+
+/* Who sends the same first message for ever, perhaps in another's name, is not answered for ever. */
+START_TEST(test_first_repeated)
+{
+	if (_i)
+		v1duo_aggressive();
+	d.b.conf->half_open_ns = 300 * NS_PER_S;
+	catch_message_1();
+	duo_run(&d, 400 * NS_PER_S);
+	uint64_t before = v1duo_stats(&d.b).retransmitted;
+	for (unsigned i = 0; i < 100; i++) {
+		send_caught(1);
+		duo_run(&d, NS_PER_MS);
+	}
+	ck_assert_uint_ge(v1duo_stats(&d.b).retransmitted - before, 6); /* more than a peer in need asks for */
+	ck_assert_uint_le(v1duo_stats(&d.b).retransmitted - before, 12);
+	d.hook = NULL;
+	duo_run(&d, 400 * NS_PER_S);
+	duo_up(&d, &d.a, "b");
+}
+END_TEST
+
+/* First messages of many are kept up to a limit of bytes, and given up with the half-open SAs. */
+START_TEST(test_first_bytes)
+{
+	struct ike_stats s;
+
+	if (_i)
+		v1duo_aggressive();
+	d.b.conf->cookie_threshold = d.b.conf->block_threshold = 0;
+	catch_message_1();
+	ike_stats(d.b.ike, &s);
+	uint64_t before = s.half_open_refused;
+	d.b.ike->strange_max = 5 * caught.len;
+	for (unsigned i = 0; i < 50; i++)
+		send_caught((uint8_t)i);
+	ike_stats(d.b.ike, &s);
+	ck_assert_uint_eq(s.half_open, 5);
+	ck_assert_uint_eq(s.half_open_refused - before, 45);
+	ck_assert_uint_eq(d.b.ike->strange, 5 * caught.len);
+	d.hook = NULL;
+	duo_run(&d, 60 * NS_PER_S);
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+	duo_up(&d, &d.a, "b");
+	ck_assert_uint_eq(d.b.ike->strange, 0);
+}
+END_TEST
+
 static uint64_t went_ns[8];
 static unsigned n_went;
 
@@ -310,6 +401,8 @@ TCase *v1duo_wire_case(void)
 
 	tcase_add_loop_test(t, test_loss, 0, 20);
 	tcase_add_loop_test(t, test_duplicates_change_nothing, 0, 2);
+	tcase_add_loop_test(t, test_first_repeated, 0, 2);
+	tcase_add_loop_test(t, test_first_bytes, 0, 2);
 	tcase_add_test(t, test_timeout);
 	tcase_add_loop_test(t, test_5_1_timer_follows_the_round_trip, 0, 3);
 	tcase_add_loop_test(t, test_nat, 0, 2);

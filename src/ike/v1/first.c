@@ -3,8 +3,8 @@
  * connection for the addresses (in Aggressive Mode for the identity too) whose proposals fit. Then
  * an SA is made, with a cookie for these parties (cookie.c), and the message goes to its handler.
  * The cookies of IKEv1 are not stateless: the SA is there before the peer has shown that our
- * answers reach it, so half-open SAs are limited by number alone; but in Main Mode it has shown
- * that before it costs a key exchange (RFC 2408 2.5.3).
+ * answers reach it, so half-open SAs are limited by number and by bytes alone; but in Main Mode it
+ * has shown that before it costs a key exchange (RFC 2408 2.5.3).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +15,8 @@
 #include "ike/msg_rule.h"
 #include "ike/v1/v1.h"
 
+#define FIRST_REPEATS 12 /* of one answer */
+
 struct first {
 	struct ike *ike;
 	const struct endpoint *local, *remote;
@@ -22,6 +24,7 @@ struct first {
 	const struct ike_hdr *h;
 	const struct ike_msg *m;
 	uint8_t hash[HASH_LEN_MAX]; /* of the datagram */
+	size_t len;                 /* of it, bytes */
 	struct ike_conn *conn;
 	struct v1_choice choice;
 	struct ident id; /* Aggressive Mode: the peer's; type 0: not known */
@@ -44,8 +47,10 @@ static bool duplicate(const struct first *f)
 		if (sa->major != 1 || memcmp(sa->spi_i, f->h->spi_i, 8) != 0)
 			continue;
 		struct v1_exchange *x = &sa->v1->p1;
+		/* who sends what nobody answers may not be where it says: our answer may be longer */
 		if (x->n == 2 && memcmp(x->taken, f->hash, sizeof(x->taken)) == 0 &&
-		    sa->v1->busy != x) {
+		    sa->v1->busy != x && sa->v1->first_repeats < FIRST_REPEATS) {
+			sa->v1->first_repeats++;
 			f->ike->stats.retransmitted++;
 			v1_send(sa, &x->sent);
 		}
@@ -57,7 +62,8 @@ static bool duplicate(const struct first *f)
 static bool pass_gate(struct first *f)
 {
 	/* a peer that would be asked for a cookie in IKEv2 cannot be asked here */
-	if (gate_ask(f->ike->gate, &f->remote->addr, true) != GATE_REFUSE)
+	if (gate_ask(f->ike->gate, &f->remote->addr, true) != GATE_REFUSE &&
+	    f->ike->strange + f->len <= f->ike->strange_max)
 		return true;
 	f->ike->stats.half_open_refused++;
 	return false;
@@ -175,6 +181,7 @@ static struct ike_sa *make_sa(struct first *f)
 	sa->gate_addr = f->remote->addr;
 	gate_open(ike->gate, &sa->gate_addr);
 	sa->half_open = true;
+	(void)ike_sa_strange_take(sa, f->len); /* pass_gate() has looked */
 	ike_table_add(&ike->by_init, &sa->by_init, init_hash(f));
 	v->p1.exchange = f->h->exchange;
 	memcpy(v->p1.taking, f->hash, sizeof(v->p1.taking));
@@ -204,7 +211,8 @@ void v1_first(struct ike *ike, const struct endpoint *local, const struct endpoi
 	      bool marker, uint8_t *p, size_t len, const struct ike_hdr *h)
 {
 	struct first f = {
-		.ike = ike, .local = local, .remote = remote, .marker = marker, .h = h, .m = ike->in
+		.ike = ike, .local = local, .remote = remote, .marker = marker, .h = h, .m = ike->in,
+		.len = len
 	};
 	struct span whole = span_of(p, len);
 	const struct v1_edge *e = NULL;

@@ -97,7 +97,7 @@ static void hold(struct ike_sa *sa, const struct endpoint *local, const struct e
 {
 	struct v1_sa *v = sa->v1;
 
-	if (v->n_held == V1_HELD_MAX)
+	if (v->n_held == V1_HELD_MAX || !ike_sa_strange_take(sa, len))
 		return;
 	struct v1_held *d = malloc(sizeof(*d) + len);
 	if (!d)

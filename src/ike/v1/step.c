@@ -489,6 +489,7 @@ void v1_pump(struct ike_sa *sa)
 			struct v1_held *h = list_entry(v->held.next, struct v1_held, link);
 			list_del(&h->link);
 			v->n_held--;
+			ike_sa_strange_give(sa, h->len);
 			v1_input(sa, &h->local, &h->remote, h->marker, h->bytes, h->len, &h->hdr);
 			free(h);
 			continue;

@@ -202,6 +202,7 @@ struct v1_sa {
 	unsigned n_gone;
 	uint64_t met_ns; /* when it took another one's place; 0: never */
 	uint8_t late;    /* so often it was to be deleted, and had got children again */
+	uint8_t first_repeats; /* responder: times our answer to its first message went out again */
 	bool proved;    /* Authentication Only is through: kept a while for repeated messages */
 	bool contact;   /* INITIAL-CONTACT came */
 	uint64_t order; /* of who wants it rekeyed or deleted */
